@@ -1,0 +1,42 @@
+using System.Security.Cryptography;
+
+namespace CancelService.Api.Demo;
+
+/// <summary>The demo's keys, made up at the first start and kept in <c>Demo:Directory</c>. Only in Development.</summary>
+public sealed class DemoKeys
+{
+    /// <summary>Finds the keys, or makes them.</summary>
+    public DemoKeys(IConfiguration configuration)
+    {
+        Directory = Path.GetFullPath(configuration["Demo:Directory"] ?? "data/demo");
+        System.IO.Directory.CreateDirectory(Directory);
+        WalletPrivateKeyPath = Pair("wallet").Private;
+        MerchantPublicKeyPem = File.ReadAllText(Pair("merchant").Public);
+    }
+
+    /// <summary>Where the keys are.</summary>
+    public string Directory { get; }
+
+    /// <summary>The wallet's private key, for a process that was given none.</summary>
+    public string WalletPrivateKeyPath { get; }
+
+    /// <summary>The public key of the demo's merchant.</summary>
+    public string MerchantPublicKeyPem { get; }
+
+    private (string Private, string Public) Pair(string owner)
+    {
+        var (privatePath, publicPath) = (
+            Path.Combine(Directory, $"{owner}-private.pem"),
+            Path.Combine(Directory, $"{owner}-public.pem")
+        );
+        if (!File.Exists(privatePath) || !File.Exists(publicPath))
+        {
+            using var rsa = RSA.Create(2048);
+            File.WriteAllText(privatePath, rsa.ExportPkcs8PrivateKeyPem() + "\n");
+            File.WriteAllText(publicPath, rsa.ExportSubjectPublicKeyInfoPem() + "\n");
+            if (!OperatingSystem.IsWindows())
+                File.SetUnixFileMode(privatePath, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+        return (privatePath, publicPath);
+    }
+}

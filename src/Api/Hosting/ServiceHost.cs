@@ -1,0 +1,146 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using CancelService.Api.Demo;
+using CancelService.Api.Payments;
+using CancelService.Api.Protocol;
+using CancelService.Application;
+using CancelService.Infrastructure;
+using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Security;
+using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
+using Serilog;
+using Serilog.Formatting.Compact;
+
+namespace CancelService.Api.Hosting;
+
+/// <summary>Puts the process together: settings, services, and the two ports.</summary>
+public static class ServiceHost
+{
+    /// <summary>Builds the host from the settings; <paramref name="replace"/> lets a test bring its own clock.</summary>
+    public static WebApplication Build(string[] args, Action<IServiceCollection>? replace = null)
+    {
+        var builder = WebApplication.CreateBuilder(
+            new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory }
+        );
+        AddLogging(builder);
+        AddSettings(builder);
+        AddPorts(builder);
+        AddServices(builder.Services);
+        if (builder.Environment.IsDevelopment())
+            builder.Services.AddSingleton<DemoKeys>().AddSingleton<DemoWallet>();
+        replace?.Invoke(builder.Services);
+
+        var app = builder.Build();
+        var exchange = app.Services.GetRequiredService<SignedExchange>;
+        app.Use((http, next) => http.Features.Get<InternalPort>() is null ? exchange().Answer(http) : next(http));
+        app.MapHealthChecks("/healthz/live", new HealthCheckOptions { Predicate = _ => false });
+        app.MapHealthChecks("/healthz/ready");
+        return app;
+    }
+
+    private static void AddServices(IServiceCollection services)
+    {
+        services.AddSingleton(TimeProvider.System).AddApplication().AddInfrastructure();
+        services.AddSingleton<IReceiptFormat, ReceiptFormat>();
+        services.AddAutoMapper(
+            (provider, mapper) =>
+            {
+                mapper.LicenseKey = provider.GetRequiredService<IConfiguration>()["AutoMapper:LicenseKey"];
+                mapper.AddProfile(new WireProfile(provider.GetRequiredService<IOptions<WalletOptions>>().Value.Zone));
+            },
+            Array.Empty<Type>()
+        );
+        services.AddSingleton<CancelEndpoint>().AddSingleton<SignedExchange>();
+        services.AddSingleton(LoadWalletKey);
+        services
+            .AddSingleton<DatabaseStartup>()
+            .AddHostedService(provider => provider.GetRequiredService<DatabaseStartup>());
+        services.AddHealthChecks().AddCheck<Readiness>("database");
+    }
+
+    private static WalletKey LoadWalletKey(IServiceProvider provider)
+    {
+        var options = provider.GetRequiredService<IOptions<WalletOptions>>().Value;
+        var path = options.SigningKeyPath ?? provider.GetRequiredService<DemoKeys>().WalletPrivateKeyPath;
+        try
+        {
+            return WalletKey.Load(path, options.KeyVersion);
+        }
+        catch (CryptographicException e)
+        {
+            throw new OptionsValidationException(
+                "Wallet",
+                typeof(WalletOptions),
+                [$"Wallet:SigningKeyPath is '{path}': {e.Message}. Name a PEM file with an RSA private key."]
+            );
+        }
+    }
+
+    private static void AddSettings(WebApplicationBuilder builder)
+    {
+        var development = builder.Environment.IsDevelopment();
+        Add<DatabaseOptions>("Database", options => options.Problem());
+        Add<ClientsOptions>("Clients", options => options.Problem());
+        Add<ApiOptions>("Api", options => options.Problem());
+        Add<WalletOptions>(
+            "Wallet",
+            options =>
+                options.SigningKeyPath is null && !development
+                    ? "Wallet:SigningKeyPath is missing. Name a PEM file with the wallet's RSA private key; "
+                        + "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 makes one."
+                    : options.Problem()
+        );
+
+        void Add<T>(string section, Func<T, string?> problem)
+            where T : class
+        {
+            builder.Services.AddOptions<T>().BindConfiguration(section).ValidateOnStart();
+            builder.Services.AddSingleton<IValidateOptions<T>>(new Check<T>(problem));
+        }
+    }
+
+    private sealed class Check<T>(Func<T, string?> problem) : IValidateOptions<T>
+        where T : class
+    {
+        public ValidateOptionsResult Validate(string? name, T options) =>
+            problem(options) is { } failure ? ValidateOptionsResult.Fail(failure) : ValidateOptionsResult.Success;
+    }
+
+    // Behind ILogger, and without the static Log: hosts of parallel tests must not share a logger.
+    private static void AddLogging(WebApplicationBuilder builder)
+    {
+        var configuration = new LoggerConfiguration()
+            .ReadFrom.Configuration(builder.Configuration)
+            .Enrich.FromLogContext();
+        configuration = builder.Environment.IsDevelopment()
+            ? configuration.WriteTo.Console(formatProvider: CultureInfo.InvariantCulture)
+            : configuration.WriteTo.Console(new RenderedCompactJsonFormatter());
+        builder.Logging.ClearProviders().AddSerilog(configuration.CreateLogger(), dispose: true);
+    }
+
+    // The ports are ordinary Kestrel endpoints of the settings. What comes in on Internal is marked; all else is public,
+    // so that an endpoint that somebody adds can't open the internal API to the world.
+    private static void AddPorts(WebApplicationBuilder builder) =>
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.AllowHostHeaderOverride = true; // An absolute-form target outranks the Host header (RFC 9112, 3.2.2).
+            kestrel.Limits.MaxRequestBodySize = 1024 * 1024; // What is over the API's own limit is still answered, up to here.
+            kestrel
+                .Configure(builder.Configuration.GetSection("Kestrel"))
+                .Endpoint(
+                    "Internal",
+                    endpoint =>
+                        endpoint.ListenOptions.Use(next =>
+                            connection =>
+                            {
+                                connection.Features.Set(new InternalPort());
+                                return next(connection);
+                            }
+                        )
+                );
+        });
+
+    private sealed class InternalPort;
+}

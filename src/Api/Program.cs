@@ -1,0 +1,40 @@
+using CancelService.Api.Hosting;
+using CancelService.Api.Protocol;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.Extensions.Options;
+
+namespace CancelService.Api;
+
+/// <summary>The process: serves, or carries out one command and exits.</summary>
+public static class Program
+{
+    /// <summary>Serves without arguments; <c>migrate</c> brings the schema up to date and exits.</summary>
+    /// <returns>0, or 1 when a setting is wrong or the command fails; standard error says why.</returns>
+    public static async Task<int> Main(string[] args)
+    {
+        try
+        {
+            await using var app = ServiceHost.Build(args);
+            switch (args)
+            {
+                case ["migrate", ..]:
+                    await app.Services.GetRequiredService<Database>().Migrate(CancellationToken.None);
+                    Console.WriteLine("The schema is up to date.");
+                    return 0;
+                case [{ } command, ..] when !command.StartsWith('-'):
+                    await Console.Error.WriteLineAsync($"'{command}' is no command. There is: migrate.");
+                    return 1;
+                default:
+                    _ = app.Services.GetRequiredService<SignedExchange>(); // What can't sign must not start.
+                    await app.RunAsync();
+                    return 0;
+            }
+        }
+        catch (OptionsValidationException e)
+        {
+            foreach (var failure in e.Failures)
+                await Console.Error.WriteLineAsync($"CancelService does not start: {failure}");
+            return 1;
+        }
+    }
+}

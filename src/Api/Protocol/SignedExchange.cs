@@ -1,0 +1,224 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.Globalization;
+using System.Threading.RateLimiting;
+using CancelService.Api.Payments;
+using CancelService.Application;
+using CancelService.Domain;
+using CancelService.Domain.Clients;
+using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Security;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Primitives;
+
+namespace CancelService.Api.Protocol;
+
+/// <summary>
+/// An exchange on the public port: decides the codes that come before the operation, in their order, hands a verified
+/// request to the operation, and signs whatever the answer is. Every answer is HTTP 200.
+/// </summary>
+public sealed partial class SignedExchange : IAsyncDisposable
+{
+    /// <summary>The largest body that is read, in bytes.</summary>
+    public const int MaxBodyBytes = 64 * 1024;
+
+    private readonly HashSet<string> _cancelPaths;
+    private readonly CancelEndpoint _cancel;
+    private readonly IClients _clients;
+    private readonly WalletKey _walletKey;
+    private readonly TimeProvider _time;
+    private readonly TimeZoneInfo _zone;
+    private readonly TimeSpan _tolerance;
+    private readonly TimeSpan _timeout;
+    private readonly ILogger<SignedExchange> _log;
+    private readonly PartitionedRateLimiter<Client> _rates = PartitionedRateLimiter.Create<Client, object>(PerClient);
+
+    /// <summary>Sets the exchange up; the settings have been validated.</summary>
+    public SignedExchange(
+        CancelEndpoint cancel,
+        IClients clients,
+        WalletKey walletKey,
+        IOptions<ApiOptions> api,
+        IOptions<WalletOptions> wallet,
+        IOptions<DatabaseOptions> database,
+        TimeProvider time,
+        ILogger<SignedExchange> log
+    )
+    {
+        _cancelPaths = api.Value.Paths(CancelEndpoint.Path).ToHashSet(StringComparer.Ordinal);
+        _cancel = cancel;
+        (_clients, _walletKey, _time, _log) = (clients, walletKey, time, log);
+        _zone = wallet.Value.Zone;
+        _tolerance = api.Value.RequestTimeTolerance;
+        _timeout = database.Value.Timeout;
+    }
+
+    /// <summary>Answers one request.</summary>
+    public async Task Answer(HttpContext http)
+    {
+        var started = _time.GetTimestamp();
+        var clientId = Echo(http.Request.Headers["Client-Id"]);
+        var path = RawPath(http);
+        var answer = await Decide(http, clientId, path);
+
+        var responseTime = Iso8601(_time.GetUtcNow());
+        var hash = SignatureScheme.Hash(http.Request.Method, path, clientId, responseTime, answer.Body);
+        var response = http.Response;
+        // Lower case, literally: two SDKs look these names up as they are spelt here.
+        response.Headers["client-id"] = clientId;
+        response.Headers["response-time"] = responseTime;
+        response.Headers["signature"] = _walletKey.Sign(hash);
+        response.ContentType = "application/json; charset=UTF-8";
+        response.ContentLength = answer.Body.Length;
+
+        Answered(
+            answer.Code.Code,
+            Identifier.IsWellFormed(clientId) ? clientId : null,
+            answer.PaymentId,
+            answer.PaymentRequestId,
+            _time.GetElapsedTime(started).TotalMilliseconds,
+            Activity.Current?.TraceId.ToString() ?? http.TraceIdentifier
+        );
+        await response.Body.WriteAsync(answer.Body, http.RequestAborted);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _rates.DisposeAsync();
+
+    private async Task<Answer> Decide(HttpContext http, string clientId, string path)
+    {
+        var request = http.Request;
+        if (!_cancelPaths.Contains(request.Path.Value ?? ""))
+            return Protocol.Answer.Of(ResultCode.InvalidApi);
+        if (request.Method != "POST")
+            return Protocol.Answer.Of(ResultCode.MethodNotSupported);
+        if (!MediaTypes.AcceptsJson(request.Headers.Accept) || !MediaTypes.IsJson(request.Headers.ContentType))
+            return Protocol.Answer.Of(ResultCode.MediaTypeNotAcceptable);
+
+        if (request.Headers["Client-Id"].Count == 0)
+            return Illegal("The header Client-Id is missing.");
+        if (!Identifier.IsWellFormed(clientId))
+            return Illegal($"The header Client-Id {Identifier.Rule}.");
+        if (request.Headers["Request-Time"] is not [{ } requestTime])
+            return Illegal("The header Request-Time must be given, once.");
+        if (!RequestTime.TryParse(requestTime, out var sentAt))
+            return Illegal(
+                "The header Request-Time must be ISO 8601 with an offset, such as 2019-04-04T12:08:56+05:30."
+            );
+        if ((sentAt - _time.GetUtcNow()).Duration() > _tolerance)
+            return Illegal($"The header Request-Time is more than {_tolerance.TotalSeconds} s away from our clock.");
+        if (request.Headers["Signature"] is not [{ } header] || !SignatureHeader.TryParse(header, out var signature))
+            return Illegal("The header Signature must be algorithm=RSA256, keyVersion=<version>, signature=<text>.");
+
+        var body = await ReadBody(request, http.RequestAborted);
+        var signed = body is null ? null : SignatureScheme.Hash(request.Method, path, clientId, requestTime, body);
+
+        // From here on the database may be asked. An answer that it does not allow in time is U, and the outcome of
+        // whatever is still under way is unknown.
+        using var timeout = new CancellationTokenSource(_timeout);
+        try
+        {
+            return await Verified(new ClientId(clientId), signature, signed, body, timeout.Token)
+                .WaitAsync(timeout.Token);
+        }
+        catch (Exception e)
+        {
+            OutcomeUnknown(e, clientId);
+            return Protocol.Answer.Of(ResultCode.UnknownException);
+        }
+    }
+
+    private async Task<Answer> Verified(
+        ClientId clientId,
+        SignatureHeader signature,
+        byte[]? signed,
+        byte[]? body,
+        CancellationToken cancellationToken
+    )
+    {
+        var client = await _clients.Find(clientId, cancellationToken);
+        if (client is not { Enabled: true })
+            return Protocol.Answer.Of(ResultCode.ClientInvalid);
+        if (client.FindKey(signature.KeyVersionNumber, _time.GetUtcNow()) is not { } key)
+            return Protocol.Answer.Of(ResultCode.KeyNotFound);
+
+        // Of a body over the limit nothing is known that could be verified.
+        if (signed is null || body is null)
+            return Illegal($"The body must be at most {MaxBodyBytes} bytes.");
+        if (!signature.IsRsa256 || !signature.TryDecode(out var bytes) || !key.PublicKey.Verifies(signed, bytes))
+            return Protocol.Answer.Of(ResultCode.InvalidSignature);
+
+        using var lease = _rates.AttemptAcquire(client);
+        if (!lease.IsAcquired)
+            return Protocol.Answer.Of(ResultCode.RequestTrafficExceedLimit);
+
+        return await _cancel.Cancel(client, body, cancellationToken);
+    }
+
+    private static Answer Illegal(string message) => Protocol.Answer.Of(ResultCode.ParamIllegal.Because(message));
+
+    // What can't be a header of an answer is not echoed.
+    private static string Echo(StringValues clientId) =>
+        clientId is [{ Length: <= 256 } id] && !id.AsSpan().ContainsAnyExceptInRange(' ', '~') ? id : "";
+
+    // The path as it was signed: raw, with its escapes and its query. Of an absolute-form target only the path counts.
+    private static string RawPath(HttpContext http)
+    {
+        var target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+        if (target.StartsWith('/') || target.IndexOf("://", StringComparison.Ordinal) is not (> 0 and var scheme))
+            return target;
+        var path = target.IndexOf('/', scheme + 3);
+        return path < 0 ? "/" : target[path..];
+    }
+
+    private static async Task<byte[]?> ReadBody(HttpRequest request, CancellationToken cancellationToken)
+    {
+        if (request.ContentLength > MaxBodyBytes)
+            return null;
+        while (true)
+        {
+            var read = await request.BodyReader.ReadAsync(cancellationToken);
+            var buffer = read.Buffer;
+            if (buffer.Length > MaxBodyBytes || read.IsCompleted)
+            {
+                var body = buffer.Length > MaxBodyBytes ? null : buffer.ToArray();
+                request.BodyReader.AdvanceTo(buffer.End);
+                return body;
+            }
+            request.BodyReader.AdvanceTo(buffer.Start, buffer.End);
+        }
+    }
+
+    private string Iso8601(DateTimeOffset time) =>
+        TimeZoneInfo.ConvertTime(time, _zone).ToString("yyyy-MM-dd'T'HH:mm:ss.fffzzz", CultureInfo.InvariantCulture);
+
+    // A changed contract is a partition of its own, so a new rate holds as soon as the contract is seen.
+    private static RateLimitPartition<object> PerClient(Client client) =>
+        RateLimitPartition.GetTokenBucketLimiter<object>(
+            (client.Id, client.Contract.RequestsPerSecond, client.Contract.Burst),
+            _ => new TokenBucketRateLimiterOptions
+            {
+                TokenLimit = client.Contract.Burst,
+                TokensPerPeriod = client.Contract.RequestsPerSecond,
+                ReplenishmentPeriod = TimeSpan.FromSeconds(1),
+                QueueLimit = 0,
+            }
+        );
+
+    [LoggerMessage(
+        LogLevel.Information,
+        "Answered {Code} to {ClientId}, payment {PaymentId}, request {PaymentRequestId}, in {DurationMs:0.0} ms, trace {TraceId}"
+    )]
+    private partial void Answered(
+        string code,
+        string? clientId,
+        string? paymentId,
+        string? paymentRequestId,
+        double durationMs,
+        string traceId
+    );
+
+    [LoggerMessage(LogLevel.Error, "The outcome of a request of {ClientId} is unknown")]
+    private partial void OutcomeUnknown(Exception exception, string clientId);
+}

@@ -1,0 +1,68 @@
+using CancelService.Domain.Payments;
+
+namespace CancelService.Domain.Clients;
+
+/// <summary>A client: a merchant's account with the wallet, with its contract and its keys.</summary>
+public sealed class Client
+{
+    /// <summary>The client's identifier, as sent in the header <c>Client-Id</c>.</summary>
+    public required ClientId Id { get; init; }
+
+    /// <summary>A name for operators.</summary>
+    public required string Name { get; set; }
+
+    /// <summary>Whether the client may call at all.</summary>
+    public required bool Enabled { get; set; }
+
+    /// <summary>What the client may do.</summary>
+    public required Contract Contract { get; set; }
+
+    /// <summary>All key versions ever registered; a revoked one stays, so that its version is never used again.</summary>
+    public IReadOnlyList<ClientKey> Keys { get; init; } = [];
+
+    /// <summary>
+    /// The key of a version that is active at <paramref name="now"/>; without a version, the newest active one;
+    /// null when there is none.
+    /// </summary>
+    public ClientKey? FindKey(int? version, DateTimeOffset now) =>
+        Keys.Where(key => (version is null || key.Version == version) && key.IsActive(now)).MaxBy(key => key.Version);
+}
+
+/// <summary>The terms that a client has agreed with the wallet.</summary>
+public sealed record Contract
+{
+    /// <summary>Whether the contract includes cancelling (otherwise: ACCESS_DENIED).</summary>
+    public bool MayCancel { get; init; } = true;
+
+    /// <summary>How long a payment can be cancelled.</summary>
+    public CancelWindow Window { get; init; } = CancelWindow.Usual;
+
+    /// <summary>Requests per second that the client may sustain, on each instance.</summary>
+    public int RequestsPerSecond { get; init; } = 100;
+
+    /// <summary>Requests that the client may send at once, on each instance, before its rate applies.</summary>
+    public int Burst { get; init; } = 200;
+}
+
+/// <summary>One version of a client's public key, with the time in which it is valid.</summary>
+public sealed class ClientKey
+{
+    /// <summary>The number that the client sends as <c>keyVersion</c>; the highest active one is the default.</summary>
+    public required int Version { get; init; }
+
+    /// <summary>The key itself.</summary>
+    public required PublicKey PublicKey { get; init; }
+
+    /// <summary>The first instant at which the key is valid (UTC); null: always.</summary>
+    public DateTimeOffset? NotBefore { get; init; }
+
+    /// <summary>The first instant at which the key is no longer valid (UTC); null: never.</summary>
+    public DateTimeOffset? NotAfter { get; init; }
+
+    /// <summary>When the key was revoked (UTC); for good.</summary>
+    public DateTimeOffset? RevokedAt { get; init; }
+
+    /// <summary>Tells whether signatures of this key are accepted at <paramref name="now"/>.</summary>
+    public bool IsActive(DateTimeOffset now) =>
+        RevokedAt is null && (NotBefore is null || now >= NotBefore) && (NotAfter is null || now < NotAfter);
+}

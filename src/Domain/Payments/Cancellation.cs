@@ -1,0 +1,47 @@
+namespace CancelService.Domain.Payments;
+
+/// <summary>The one cancellation of a payment: written once, never changed.</summary>
+/// <param name="Effect">What the cancel did to the payment.</param>
+/// <param name="CancelledAt">When the cancel was decided (UTC).</param>
+public sealed record Cancellation(CancelEffect Effect, DateTimeOffset CancelledAt);
+
+/// <summary>What a cancel does, by the state that it finds: the state table of the protocol.</summary>
+public enum CancelEffect
+{
+    /// <summary>The payment can never take money; none has moved.</summary>
+    Closed,
+
+    /// <summary>The hold on the payer's money is released.</summary>
+    HoldReleased,
+
+    /// <summary>The merchant's account is debited and the payer refunded, in full, without a fee.</summary>
+    Refunded,
+}
+
+/// <summary>Why a payment can't be cancelled. A refusal changes nothing, and is decided afresh next time.</summary>
+public enum CancelRefusal
+{
+    /// <summary>The contract's window has closed, whatever the payment's state.</summary>
+    WindowClosed,
+
+    /// <summary>Money was captured or refunded already, in part or in full.</summary>
+    MoneyMoved,
+
+    /// <summary>The payment is paid, and the merchant's account can't give the money back.</summary>
+    BalanceNotEnough,
+}
+
+/// <summary>The outcome of <see cref="Payment.Cancel"/>: exactly one of three.</summary>
+public abstract record CancelDecision
+{
+    private CancelDecision() { }
+
+    /// <summary>The payment was cancelled before; that cancellation is the answer.</summary>
+    public sealed record Repeated(Cancellation Cancellation) : CancelDecision;
+
+    /// <summary>The payment can't be cancelled, and is unchanged.</summary>
+    public sealed record Refused(CancelRefusal Reason) : CancelDecision;
+
+    /// <summary>The payment is cancelled, as soon as the change is committed.</summary>
+    public sealed record Cancelled(Cancellation Cancellation, PaymentChange Change) : CancelDecision;
+}

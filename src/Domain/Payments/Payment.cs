@@ -1,0 +1,250 @@
+using System.Diagnostics;
+using CancelService.Domain.Ledger;
+
+namespace CancelService.Domain.Payments;
+
+/// <summary>
+/// A payment of one client, from its registration to its end. Every method decides completely before it changes
+/// anything, refuses by a value, and returns the one <see cref="PaymentChange"/> that has to be committed.
+/// </summary>
+public sealed class Payment
+{
+    // For persistence.
+    private Payment() { }
+
+    /// <summary>The client whose payment it is.</summary>
+    public ClientId ClientId { get; private init; }
+
+    /// <summary>The wallet's identifier.</summary>
+    public PaymentId Id { get; private init; }
+
+    /// <summary>The merchant's identifier.</summary>
+    public PaymentRequestId RequestId { get; private init; }
+
+    /// <summary>Whether money is taken at once or held first.</summary>
+    public PaymentKind Kind { get; private init; }
+
+    /// <summary>The full amount. A cancel is always about all of it.</summary>
+    public Money Amount { get; private init; }
+
+    /// <summary>When the payment was initiated (UTC): the cancel window counts from here.</summary>
+    public DateTimeOffset InitiatedAt { get; private init; }
+
+    /// <summary>Where the payment stands.</summary>
+    public PaymentStatus Status { get; private set; }
+
+    /// <summary>Minor units captured so far, at most the amount.</summary>
+    public long Captured { get; private set; }
+
+    /// <summary>Minor units that the core refunded so far, at most what was paid or captured.</summary>
+    public long Refunded { get; private set; }
+
+    /// <summary>The number of changes so far, the registration included.</summary>
+    public int Version { get; private set; }
+
+    /// <summary>The cancellation; there is one exactly when the payment is cancelled.</summary>
+    public Cancellation? Cancellation { get; private set; }
+
+    /// <summary>Starts a payment that has no result yet.</summary>
+    public static (Payment Payment, PaymentChange Change) Register(
+        ClientId clientId,
+        PaymentId id,
+        PaymentRequestId requestId,
+        PaymentKind kind,
+        Money amount,
+        DateTimeOffset initiatedAt,
+        DateTimeOffset now
+    )
+    {
+        var payment = new Payment
+        {
+            ClientId = clientId,
+            Id = id,
+            RequestId = requestId,
+            Kind = kind,
+            Amount = amount,
+            InitiatedAt = initiatedAt.ToUniversalTime(),
+            Status = PaymentStatus.Processing,
+            Version = 1,
+        };
+        return (payment, new PaymentChange(1, PaymentAction.Register, null, PaymentStatus.Processing, now, amount, []));
+    }
+
+    /// <summary>
+    /// Cancels the payment, in full, once and for ever. This is the rule of the protocol: the stored cancellation
+    /// before any other rule, then the window, then what the status allows.
+    /// </summary>
+    /// <param name="window">The cancel window of the client's contract.</param>
+    /// <param name="available">The merchant's balance in the payment's currency, in minor units.</param>
+    /// <param name="now">The time of the cancel.</param>
+    public CancelDecision Cancel(CancelWindow window, long available, DateTimeOffset now)
+    {
+        ArgumentNullException.ThrowIfNull(window);
+
+        if (Cancellation is not null)
+            return new CancelDecision.Repeated(Cancellation);
+
+        if (!window.IsOpen(InitiatedAt, now))
+            return new CancelDecision.Refused(CancelRefusal.WindowClosed);
+
+        return Status switch
+        {
+            PaymentStatus.Processing => Cancelled(CancelEffect.Closed, now),
+            PaymentStatus.Authorized => Cancelled(CancelEffect.HoldReleased, now),
+            PaymentStatus.Success when available < Amount.MinorUnits => new CancelDecision.Refused(
+                CancelRefusal.BalanceNotEnough
+            ),
+            PaymentStatus.Success => Cancelled(CancelEffect.Refunded, now),
+            PaymentStatus.Failed => Cancelled(CancelEffect.Closed, now),
+            PaymentStatus.Captured or PaymentStatus.Refunded => new CancelDecision.Refused(CancelRefusal.MoneyMoved),
+            PaymentStatus.Cancelled => throw new UnreachableException("A cancelled payment has its cancellation."),
+        };
+    }
+
+    // Nothing is left to decide: from here on the cancel succeeds.
+    private CancelDecision.Cancelled Cancelled(CancelEffect effect, DateTimeOffset now)
+    {
+        Cancellation = new Cancellation(effect, now.ToUniversalTime());
+        var entries = effect switch
+        {
+            CancelEffect.Closed or CancelEffect.HoldReleased => [],
+            CancelEffect.Refunded => Debit(Amount),
+        };
+        return new(Cancellation, Change(PaymentAction.Cancel, PaymentStatus.Cancelled, now, Amount, entries));
+    }
+
+    /// <summary>The core has put the payer's money on hold.</summary>
+    public TransitionDecision Authorize(DateTimeOffset now)
+    {
+        var allowed = Status switch
+        {
+            PaymentStatus.Processing => Kind is PaymentKind.Authorization,
+            PaymentStatus.Authorized or PaymentStatus.Success or PaymentStatus.Captured => false,
+            PaymentStatus.Refunded or PaymentStatus.Failed or PaymentStatus.Cancelled => false,
+        };
+        return allowed
+            ? Applied(PaymentAction.Authorize, PaymentStatus.Authorized, now, Amount)
+            : RefusedMoney(PaymentAction.Authorize, now, Amount);
+    }
+
+    /// <summary>The core has taken the payer's money, in full: the merchant's account is credited.</summary>
+    public TransitionDecision Succeed(DateTimeOffset now)
+    {
+        var allowed = Status switch
+        {
+            PaymentStatus.Processing => Kind is PaymentKind.Payment,
+            PaymentStatus.Authorized or PaymentStatus.Success or PaymentStatus.Captured => false,
+            PaymentStatus.Refunded or PaymentStatus.Failed or PaymentStatus.Cancelled => false,
+        };
+        return allowed
+            ? Applied(PaymentAction.Succeed, PaymentStatus.Success, now, Amount, Credit(Amount))
+            : RefusedMoney(PaymentAction.Succeed, now, Amount);
+    }
+
+    /// <summary>The core has taken some or all of the held money: the merchant's account is credited.</summary>
+    /// <param name="amount">At most what is not captured yet, in the payment's currency.</param>
+    /// <param name="now">The time of the event.</param>
+    public TransitionDecision Capture(Money amount, DateTimeOffset now)
+    {
+        PaymentStatus? next = Status switch
+        {
+            PaymentStatus.Authorized or PaymentStatus.Captured => PaymentStatus.Captured,
+            PaymentStatus.Refunded when Kind is PaymentKind.Authorization => PaymentStatus.Refunded,
+            PaymentStatus.Refunded or PaymentStatus.Processing or PaymentStatus.Success => null,
+            PaymentStatus.Failed or PaymentStatus.Cancelled => null,
+        };
+        if (next is null || amount.Currency != Amount.Currency || amount.MinorUnits > Amount.MinorUnits - Captured)
+            return RefusedMoney(PaymentAction.Capture, now, amount);
+
+        Captured += amount.MinorUnits;
+        return Applied(PaymentAction.Capture, next.Value, now, amount, Credit(amount));
+    }
+
+    /// <summary>The core has given money back to the payer: the merchant's account is debited.</summary>
+    /// <param name="amount">At most what was paid or captured and is not refunded yet, in the payment's currency.</param>
+    /// <param name="available">The merchant's balance in that currency, in minor units.</param>
+    /// <param name="now">The time of the event.</param>
+    public TransitionDecision Refund(Money amount, long available, DateTimeOffset now)
+    {
+        var paid = Status switch
+        {
+            PaymentStatus.Success or PaymentStatus.Captured or PaymentStatus.Refunded => Kind
+            is PaymentKind.Authorization
+                ? Captured
+                : Amount.MinorUnits,
+            PaymentStatus.Processing or PaymentStatus.Authorized => 0,
+            PaymentStatus.Failed or PaymentStatus.Cancelled => 0,
+        };
+        if (amount.Currency != Amount.Currency || amount.MinorUnits > paid - Refunded)
+            return new TransitionDecision.Refused(TransitionRefusal.Impossible);
+        if (amount.MinorUnits > available)
+            return new TransitionDecision.Refused(TransitionRefusal.BalanceNotEnough);
+
+        Refunded += amount.MinorUnits;
+        return Applied(PaymentAction.Refund, PaymentStatus.Refunded, now, amount, Debit(amount));
+    }
+
+    /// <summary>The core reports that the payment did not come about, or that its hold has lapsed. No money moves.</summary>
+    public TransitionDecision Fail(DateTimeOffset now)
+    {
+        var allowed = Status switch
+        {
+            PaymentStatus.Processing or PaymentStatus.Authorized => true,
+            PaymentStatus.Success or PaymentStatus.Captured or PaymentStatus.Refunded => false,
+            PaymentStatus.Failed or PaymentStatus.Cancelled => false,
+        };
+        return allowed
+            ? Applied(PaymentAction.Fail, PaymentStatus.Failed, now, null)
+            : new TransitionDecision.Refused(TransitionRefusal.Impossible);
+    }
+
+    private TransitionDecision.Applied Applied(
+        PaymentAction action,
+        PaymentStatus next,
+        DateTimeOffset now,
+        Money? amount,
+        IReadOnlyList<LedgerEntry>? entries = null
+    ) => new(Change(action, next, now, amount, entries ?? []));
+
+    // No late money: what would take or hold the payer's money on a cancelled payment is refused, on record, with the
+    // remedy. The remedies are states to reach, not increments: a repeated event must never refund a second time.
+    private TransitionDecision RefusedMoney(PaymentAction action, DateTimeOffset now, Money amount)
+    {
+        if (Cancellation is null)
+            return new TransitionDecision.Refused(TransitionRefusal.Impossible);
+
+        var remedy = action switch
+        {
+            PaymentAction.Authorize => LateMoney.ReleaseHold,
+            PaymentAction.Succeed when Cancellation.Effect is CancelEffect.Refunded => LateMoney.None,
+            _ => LateMoney.RefundPayer,
+        };
+        return new TransitionDecision.TooLate(
+            Cancellation,
+            remedy,
+            Change(action, Status, now, amount, []) with
+            {
+                Remedy = remedy,
+            }
+        );
+    }
+
+    private PaymentChange Change(
+        PaymentAction action,
+        PaymentStatus next,
+        DateTimeOffset now,
+        Money? amount,
+        IReadOnlyList<LedgerEntry> entries
+    )
+    {
+        var change = new PaymentChange(Version + 1, action, Status, next, now.ToUniversalTime(), amount, entries);
+        (Version, Status) = (change.Version, next);
+        return change;
+    }
+
+    private static IReadOnlyList<LedgerEntry> Credit(Money amount) =>
+        LedgerEntry.Move(amount, from: LedgerAccount.Payers, to: LedgerAccount.Merchant);
+
+    private static IReadOnlyList<LedgerEntry> Debit(Money amount) =>
+        LedgerEntry.Move(amount, from: LedgerAccount.Merchant, to: LedgerAccount.Payers);
+}

@@ -1,0 +1,69 @@
+using CancelService.Domain.Ledger;
+
+namespace CancelService.Domain.Payments;
+
+/// <summary>
+/// One step of a payment: a line of its append-only history and the money that moved with it, committed together.
+/// </summary>
+/// <param name="Version">
+/// The payment's version after the step, from 1. The history is keyed by it, so two writers that started from the
+/// same state can't both commit: the key arbitrates every race.
+/// </param>
+/// <param name="Action">What happened, or was refused.</param>
+/// <param name="From">The status before; null for the registration.</param>
+/// <param name="To">The status after; the same as before for an event that was refused.</param>
+/// <param name="At">When it was decided (UTC).</param>
+/// <param name="Amount">The amount that the step is about, if it is about one.</param>
+/// <param name="Entries">The ledger entries; they sum to zero.</param>
+public sealed record PaymentChange(
+    int Version,
+    PaymentAction Action,
+    PaymentStatus? From,
+    PaymentStatus To,
+    DateTimeOffset At,
+    Money? Amount,
+    IReadOnlyList<LedgerEntry> Entries
+)
+{
+    /// <summary>Set when the event came too late and was refused: what the core has to do about it.</summary>
+    public LateMoney? Remedy { get; init; }
+}
+
+/// <summary>Why an event that the core reports does not change the payment.</summary>
+public enum TransitionRefusal
+{
+    /// <summary>The payment's kind, status or amounts do not allow it.</summary>
+    Impossible,
+
+    /// <summary>A refund that the merchant's account can't pay for.</summary>
+    BalanceNotEnough,
+}
+
+/// <summary>What the core has to do with money that moved although its payment was cancelled.</summary>
+public enum LateMoney
+{
+    /// <summary>Nothing: the cancellation itself has returned what the event is about.</summary>
+    None,
+
+    /// <summary>Release the hold on the payer's money.</summary>
+    ReleaseHold,
+
+    /// <summary>Refund the payer.</summary>
+    RefundPayer,
+}
+
+/// <summary>The outcome of an event that the core reports.</summary>
+public abstract record TransitionDecision
+{
+    private TransitionDecision() { }
+
+    /// <summary>The payment has changed, as soon as the change is committed.</summary>
+    public sealed record Applied(PaymentChange Change) : TransitionDecision;
+
+    /// <summary>The event can't happen to the payment, which is unchanged.</summary>
+    public sealed record Refused(TransitionRefusal Reason) : TransitionDecision;
+
+    /// <summary>The payment is cancelled. The refused event is recorded, so that reconciliation sees it.</summary>
+    public sealed record TooLate(Cancellation Cancellation, LateMoney Remedy, PaymentChange Change)
+        : TransitionDecision;
+}

@@ -1,0 +1,18 @@
+using CancelService.Application;
+using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Security;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace CancelService.Infrastructure;
+
+/// <summary>Registers what plugs persistence and keys into the application.</summary>
+public static class InfrastructureServices
+{
+    /// <summary>Adds the database and the ports that it serves. The options come from the host.</summary>
+    public static IServiceCollection AddInfrastructure(this IServiceCollection services) =>
+        services
+            .AddSingleton<Database>()
+            .AddSingleton<IPayments, PaymentStore>()
+            .AddSingleton<IAccounts, AccountStore>()
+            .AddSingleton<IClients, ClientCache>();
+}

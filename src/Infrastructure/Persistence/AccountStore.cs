@@ -1,0 +1,71 @@
+using CancelService.Application;
+using CancelService.Domain;
+using CancelService.Domain.Ledger;
+using Microsoft.EntityFrameworkCore;
+
+namespace CancelService.Infrastructure.Persistence;
+
+/// <summary>The merchants' accounts in the database.</summary>
+internal sealed class AccountStore(Database database) : IAccounts
+{
+    public async Task<bool> Post(
+        ClientId clientId,
+        Guid transactionId,
+        IReadOnlyList<LedgerEntry> entries,
+        DateTimeOffset now,
+        CancellationToken cancellationToken
+    )
+    {
+        var batch = new AtomicBatch();
+        LedgerStatements.Add(batch, clientId, transactionId, entries, now, paymentId: null);
+        await using var db = database.CreateContext();
+        await db.Database.OpenConnectionAsync(cancellationToken);
+        return await batch.Execute(db.Database.GetDbConnection(), cancellationToken);
+    }
+}
+
+/// <summary>The statements of a ledger transaction: its entries, then the merchant's balance.</summary>
+internal static class LedgerStatements
+{
+    public static void Add(
+        AtomicBatch batch,
+        ClientId clientId,
+        Guid transactionId,
+        IReadOnlyList<LedgerEntry> entries,
+        DateTimeOffset now,
+        PaymentId? paymentId
+    )
+    {
+        foreach (var entry in entries.Where(e => e is { Account: LedgerAccount.Merchant, MinorUnits: > 0 }))
+            batch.Add(
+                "INSERT INTO accounts (client_id, currency, balance) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
+                clientId.Value,
+                entry.Currency.Code
+            );
+
+        for (var i = 0; i < entries.Count; i++)
+            batch.Add(
+                """
+                INSERT INTO ledger_entries (client_id, transaction_id, line, account, minor_units, currency, at, payment_id)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                """,
+                clientId.Value,
+                transactionId,
+                (short)(i + 1),
+                CancelDbContext.Stored(entries[i].Account),
+                entries[i].MinorUnits,
+                entries[i].Currency.Code,
+                now,
+                paymentId?.Value
+            );
+
+        // Last, because the row of a busy merchant is what everyone waits for: it is locked for the commit and no longer.
+        foreach (var entry in entries.Where(e => e.Account is LedgerAccount.Merchant))
+            batch.Add(
+                "UPDATE accounts SET balance = balance + $1 WHERE client_id = $2 AND currency = $3",
+                entry.MinorUnits,
+                clientId.Value,
+                entry.Currency.Code
+            );
+    }
+}

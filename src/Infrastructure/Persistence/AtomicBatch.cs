@@ -1,0 +1,97 @@
+using System.Data.Common;
+using Microsoft.Data.Sqlite;
+using Npgsql;
+
+namespace CancelService.Infrastructure.Persistence;
+
+/// <summary>
+/// Statements that take effect all together or not at all. On PostgreSQL they are one batch in one round trip, which
+/// the server runs as one transaction, commit included; on SQLite they are one immediate transaction. The values of a
+/// statement are its parameters <c>$1</c>, <c>$2</c>, and so on.
+/// </summary>
+internal sealed class AtomicBatch
+{
+    // SQLite has one writer. Waiting for it here is fair, and cheaper than its own retries.
+    private static readonly SemaphoreSlim SqliteWriter = new(1, 1);
+
+    private readonly List<(string Sql, object?[] Values)> _statements = [];
+
+    public AtomicBatch Add(string sql, params object?[] values)
+    {
+        _statements.Add((sql, values));
+        return this;
+    }
+
+    /// <summary>
+    /// Executes the batch on an open connection. False: a constraint refused it, because another writer got there
+    /// first, and nothing was written.
+    /// </summary>
+    public async Task<bool> Execute(DbConnection connection, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await (
+                connection.CanCreateBatch
+                    ? InOneTrip(connection, cancellationToken)
+                    : OneByOne(connection, cancellationToken)
+            );
+            return true;
+        }
+        catch (PostgresException e) when (LostRace(e))
+        {
+            return false;
+        }
+        catch (SqliteException e) when (e.SqliteErrorCode == SQLitePCL.raw.SQLITE_CONSTRAINT)
+        {
+            return false;
+        }
+    }
+
+    private static bool LostRace(PostgresException e) =>
+        e.SqlState
+            is PostgresErrorCodes.UniqueViolation
+                or PostgresErrorCodes.CheckViolation
+                or PostgresErrorCodes.ForeignKeyViolation
+                or PostgresErrorCodes.SerializationFailure
+                or PostgresErrorCodes.DeadlockDetected;
+
+    private async Task InOneTrip(DbConnection connection, CancellationToken cancellationToken)
+    {
+        await using var batch = connection.CreateBatch();
+        foreach (var (sql, values) in _statements)
+        {
+            var command = batch.CreateBatchCommand();
+            command.CommandText = sql;
+            foreach (var value in values)
+                command.Parameters.Add(new NpgsqlParameter { Value = value ?? DBNull.Value });
+            batch.BatchCommands.Add(command);
+        }
+        await batch.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    private async Task OneByOne(DbConnection connection, CancellationToken cancellationToken)
+    {
+        await SqliteWriter.WaitAsync(cancellationToken);
+        try
+        {
+            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+            foreach (var (sql, values) in _statements)
+            {
+                await using var command = connection.CreateCommand();
+                command.CommandText = sql;
+                command.Transaction = transaction;
+                for (var i = 0; i < values.Length; i++)
+                {
+                    var value = values[i] is DateTimeOffset time ? SqliteDbContext.Microseconds(time) : values[i];
+                    command.Parameters.Add(new SqliteParameter($"${i + 1}", value ?? DBNull.Value));
+                }
+                await command.ExecuteNonQueryAsync(cancellationToken);
+            }
+            await transaction.CommitAsync(cancellationToken);
+        }
+        finally
+        {
+            SqliteWriter.Release();
+        }
+    }
+}

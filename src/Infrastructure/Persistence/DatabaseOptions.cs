@@ -1,0 +1,82 @@
+using System.Data.Common;
+using Microsoft.Data.Sqlite;
+using Npgsql;
+
+namespace CancelService.Infrastructure.Persistence;
+
+/// <summary>Which database holds the payments.</summary>
+public enum DatabaseProvider
+{
+    /// <summary>The embedded default: one file, one process.</summary>
+    Sqlite,
+
+    /// <summary>The real one: many processes, replication, failover.</summary>
+    Postgres,
+}
+
+/// <summary>The section <c>Database</c> of the settings.</summary>
+public sealed class DatabaseOptions
+{
+    /// <summary>The database in use.</summary>
+    public DatabaseProvider Provider { get; set; } = DatabaseProvider.Sqlite;
+
+    /// <summary>ADO.NET connection string. SQLite has a default, PostgreSQL has none.</summary>
+    public string? ConnectionString { get; set; }
+
+    /// <summary>How long an answer may wait for the database before it is UNKNOWN_EXCEPTION: 100 ms to 60 s.</summary>
+    public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>Whether the schema is migrated at start. Null: with SQLite, and in Development.</summary>
+    public bool? MigrateAtStart { get; set; }
+
+    /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
+    public string? Problem()
+    {
+        if (Timeout < TimeSpan.FromMilliseconds(100) || Timeout > TimeSpan.FromSeconds(60))
+            return $"Database:Timeout is {Timeout}. Set it between 00:00:00.100 and 00:01:00.";
+        if (Provider is DatabaseProvider.Postgres && string.IsNullOrWhiteSpace(ConnectionString))
+            return "Database:ConnectionString is missing. With Database:Provider=Postgres it has to name the database, "
+                + "such as Host=db;Database=cancel;Username=cancel;Password=...";
+        try
+        {
+            DbConnectionStringBuilder _ = Provider switch
+            {
+                DatabaseProvider.Postgres => Postgres(),
+                DatabaseProvider.Sqlite => Sqlite(),
+            };
+            return null;
+        }
+        catch (ArgumentException)
+        {
+            return $"Database:ConnectionString is not a connection string for Database:Provider={Provider}. Correct one of the two.";
+        }
+    }
+
+    internal NpgsqlConnectionStringBuilder Postgres()
+    {
+        var given = new DbConnectionStringBuilder { ConnectionString = ConnectionString };
+        return new(ConnectionString)
+        {
+            ApplicationName = given.ContainsKey("Application Name")
+                ? (string)given["Application Name"]
+                : "cancelservice",
+            // Statements that come again and again are prepared; 0 in the connection string switches that off.
+            MaxAutoPrepare = given.ContainsKey("Max Auto Prepare")
+                ? new NpgsqlConnectionStringBuilder(ConnectionString).MaxAutoPrepare
+                : 20,
+            Timeout = WholeSeconds,
+            CommandTimeout = WholeSeconds,
+            // A statement that timed out is given up at once: its connection is closed, and its outcome unknown anyway.
+            CancellationTimeout = -1,
+        };
+    }
+
+    internal SqliteConnectionStringBuilder Sqlite() =>
+        new(ConnectionString ?? "Data Source=data/cancelservice.db")
+        {
+            DefaultTimeout = WholeSeconds,
+            ForeignKeys = true,
+        };
+
+    private int WholeSeconds => (int)Math.Ceiling(Timeout.TotalSeconds);
+}
