@@ -18,7 +18,7 @@ public sealed class Client
     public required Contract Contract { get; set; }
 
     /// <summary>All key versions ever registered; a revoked one stays, so that its version is never used again.</summary>
-    public IReadOnlyList<ClientKey> Keys { get; init; } = [];
+    public IReadOnlyList<ClientKey> Keys { get; init; } = new List<ClientKey>();
 
     /// <summary>
     /// The key of a version that is active at <paramref name="now"/>; without a version, the newest active one;
