@@ -36,5 +36,11 @@ public static class Program
                 await Console.Error.WriteLineAsync($"CancelService does not start: {failure}");
             return 1;
         }
+        // A value that does not even have the form of its setting; the message names both.
+        catch (InvalidOperationException e) when (e.Source == "Microsoft.Extensions.Configuration.Binder")
+        {
+            await Console.Error.WriteLineAsync($"CancelService does not start: {e.Message} Correct the setting.");
+            return 1;
+        }
     }
 }

@@ -80,7 +80,7 @@ public sealed partial class SignedExchange : IAsyncDisposable
             _time.GetElapsedTime(started).TotalMilliseconds,
             Activity.Current?.TraceId.ToString() ?? http.TraceIdentifier
         );
-        await response.Body.WriteAsync(answer.Body, http.RequestAborted);
+        await response.Body.WriteAsync(answer.Body);
     }
 
     /// <inheritdoc/>

@@ -1,0 +1,62 @@
+// dotnet tool restore && dotnet cake [--target=TASK] [--configuration=Release]
+
+var target = Argument("target", "Default");
+var configuration = Argument("configuration", "Release");
+var artifacts = Directory("./artifacts");
+
+Task("Clean")
+    .Description("Removes what the other tasks make")
+    .Does(() =>
+    {
+        CleanDirectory(artifacts);
+        CleanDirectories("./{src,tests}/*/{bin,obj}");
+    });
+
+Task("Restore")
+    .Description("Restores tools and packages, at exactly the locked versions")
+    .Does(() => Run("restore --locked-mode"));
+
+Task("Build")
+    .Description("Builds the solution; warnings are errors")
+    .IsDependentOn("Restore")
+    .Does(() => Run($"build --no-restore --configuration {configuration}"));
+
+Task("Format")
+    .Description("Fails on a file that is not formatted; 'dotnet csharpier format .' formats")
+    .Does(() => Run("csharpier check ."));
+
+Task("Test")
+    .Description("Runs every test, on PostgreSQL and on SQLite")
+    .IsDependentOn("Build")
+    .Does(() => Run($"test --no-build --configuration {configuration}"));
+
+Task("Coverage")
+    .Description("Fails when less than 95 % of the lines of Domain or Application are covered")
+    .IsDependentOn("Build")
+    .Does(() =>
+    {
+        var results = MakeAbsolute(artifacts + Directory("coverage"));
+        CleanDirectory(results);
+        Run($"test --no-build --configuration {configuration} --results-directory {results} --coverage --coverage-output-format cobertura");
+        Run($"reportgenerator \"-reports:{results}/*.cobertura.xml\" \"-targetdir:{results}\" -reporttypes:TextSummary;Html "
+            + "-assemblyfilters:+CancelService.Domain;+CancelService.Application minimumCoverageThresholds:lineCoverage=95");
+        Information(System.IO.File.ReadAllText($"{results}/Summary.txt"));
+    });
+
+Task("Publish")
+    .Description("Publishes the service to artifacts/service")
+    .IsDependentOn("Build")
+    .Does(() => Run($"publish src/Api --no-build --configuration {configuration} --output {artifacts}/service"));
+
+Task("Default")
+    .IsDependentOn("Build")
+    .IsDependentOn("Test");
+
+RunTarget(target);
+
+void Run(string arguments)
+{
+    var exitCode = StartProcess("dotnet", arguments);
+    if (exitCode != 0)
+        throw new CakeException($"dotnet {arguments} ended with {exitCode}.");
+}
