@@ -13,6 +13,26 @@ public static class ApplicationServices
             .AddSingleton<ServiceFactory>(provider => provider.GetRequiredService)
             .AddSingleton<IMediator, Mediator>()
             .AddSingleton(typeof(IPipelineBehavior<,>), typeof(ValidationBehavior<,>))
-            .AddSingleton<IValidator<CancelPaymentCommand>, CancelPaymentValidator>()
-            .AddSingleton<IRequestHandler<CancelPaymentCommand, CancelPaymentResult>, CancelPaymentHandler>();
+            .AddUseCase<CancelPaymentCommand, CancelPaymentResult, CancelPaymentHandler, CancelPaymentValidator>()
+            .AddUseCase<
+                RegisterPaymentCommand,
+                RegisterPaymentResult,
+                RegisterPaymentHandler,
+                RegisterPaymentValidator
+            >()
+            .AddUseCase<ReportPaymentCommand, ReportPaymentResult, ReportPaymentHandler, ReportPaymentValidator>()
+            .AddUseCase<PutClientCommand, ClientResult, PutClientHandler, PutClientValidator>()
+            .AddUseCase<PutClientKeyCommand, ClientResult, PutClientKeyHandler, PutClientKeyValidator>()
+            .AddUseCase<RevokeClientKeyCommand, ClientResult, RevokeClientKeyHandler, RevokeClientKeyValidator>()
+            .AddUseCase<PostTransferCommand, PostTransferResult, PostTransferHandler, PostTransferValidator>();
+
+    private static IServiceCollection AddUseCase<TCommand, TResult, THandler, TValidator>(
+        this IServiceCollection services
+    )
+        where TCommand : class, IRequest<TResult>
+        where THandler : class, IRequestHandler<TCommand, TResult>
+        where TValidator : class, IValidator<TCommand> =>
+        services
+            .AddSingleton<IValidator<TCommand>, TValidator>()
+            .AddSingleton<IRequestHandler<TCommand, TResult>, THandler>();
 }

@@ -120,7 +120,11 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
         {
             var found = await Find(request, cancellationToken);
             if (found is null)
-                return new(CancelOutcome.NotFound);
+            {
+                if (await RememberUnknown(request, cancellationToken))
+                    return new(CancelOutcome.NotFound);
+                continue; // The payment arrived between the look and the note: now it can be cancelled.
+            }
 
             var payment = found.Payment;
             switch (payment.Cancel(contract.Window, found.Available, time.GetUtcNow()))
@@ -151,6 +155,16 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
 
         return new(CancelOutcome.Unknown);
     }
+
+    // The merchant will believe that there is no such payment. One that arrives late must not take money.
+    private async Task<bool> RememberUnknown(CancelPaymentCommand request, CancellationToken cancellationToken) =>
+        request is not { PaymentId: null, PaymentRequestId: { } requestId, Client.Contract.RememberUnknown: true }
+        || await payments.RememberUnknown(
+            request.Client.Id,
+            new PaymentRequestId(requestId),
+            time.GetUtcNow(),
+            cancellationToken
+        );
 
     private Task<FoundPayment?> Find(CancelPaymentCommand request, CancellationToken cancellationToken) =>
         request.PaymentId is { } paymentId

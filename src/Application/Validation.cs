@@ -1,3 +1,4 @@
+using CancelService.Domain;
 using FluentValidation;
 using MediatR;
 
@@ -33,4 +34,18 @@ public sealed class ValidationBehavior<TRequest, TResponse>(IEnumerable<IValidat
         }
         return next();
     }
+}
+
+/// <summary>Rules that several commands share.</summary>
+internal static class Rules
+{
+    public static IRuleBuilderOptions<T, long?> Amount<T>(this IRuleBuilder<T, long?> rule) =>
+        rule.Must(amount => amount is > 0 and <= Money.MaxMinorUnits)
+            .WithMessage($"amount.minorUnits must be a whole number from 1 to {Money.MaxMinorUnits}.");
+
+    public static IRuleBuilderOptions<T, string?> Currency<T>(this IRuleBuilder<T, string?> rule) =>
+        rule.Must(Domain.Currency.IsWellFormed).WithMessage("amount.currency must be three capital letters.");
+
+    public static IRuleBuilderOptions<T, string?> Id<T>(this IRuleBuilder<T, string?> rule, string name) =>
+        rule.Must(id => Identifier.IsWellFormed(id)).WithMessage($"{name} {Identifier.Rule}.");
 }

@@ -14,5 +14,9 @@ public static class InfrastructureServices
             .AddSingleton<Database>()
             .AddSingleton<IPayments, PaymentStore>()
             .AddSingleton<IAccounts, AccountStore>()
-            .AddSingleton<IClients, ClientCache>();
+            .AddSingleton<ClientCache>()
+            .AddSingleton<IClients>(provider => provider.GetRequiredService<ClientCache>())
+            .AddSingleton<IClientRegistry, ClientRegistry>()
+            .AddSingleton<Queries>()
+            .AddSingleton<Feeds>();
 }

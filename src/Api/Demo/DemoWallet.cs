@@ -4,6 +4,7 @@ using CancelService.Domain.Clients;
 using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Persistence;
+using MediatR;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Api.Demo;
@@ -16,7 +17,7 @@ public sealed partial class DemoWallet(
     Database database,
     DemoKeys keys,
     IPayments payments,
-    IAccounts accounts,
+    IMediator mediator,
     TimeProvider time,
     ILogger<DemoWallet> log
 )
@@ -54,15 +55,8 @@ public sealed partial class DemoWallet(
             await Add("demo-late", PaymentKind.Payment, usd, now.AddDays(-3), p => p.Succeed(now));
             // The only payment in its currency; most of what it brought has been paid out since.
             await Add("demo-poor", PaymentKind.Payment, eur, now, p => p.Succeed(now));
-            await accounts.Post(
-                Client,
-                Guid.CreateVersion7(now),
-                LedgerEntry.Move(
-                    new Money(4000, eur.Currency),
-                    from: LedgerAccount.Merchant,
-                    to: LedgerAccount.Settlement
-                ),
-                now,
+            await mediator.Send(
+                new PostTransferCommand(Client.Value, "EUR", TransferKind.Payout, "demo-payout", 4000, "demo"),
                 cancellationToken
             );
         }

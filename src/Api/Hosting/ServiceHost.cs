@@ -82,6 +82,7 @@ public static class ServiceHost
         var development = builder.Environment.IsDevelopment();
         Add<DatabaseOptions>("Database", options => options.Problem());
         Add<ClientsOptions>("Clients", options => options.Problem());
+        Add<UnknownPaymentsOptions>("UnknownPayments", options => options.Problem());
         Add<ApiOptions>("Api", options => options.Problem());
         Add<WalletOptions>(
             "Wallet",

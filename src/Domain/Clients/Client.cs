@@ -37,6 +37,12 @@ public sealed record Contract
     /// <summary>How long a payment can be cancelled.</summary>
     public CancelWindow Window { get; init; } = CancelWindow.Usual;
 
+    /// <summary>
+    /// Whether a cancel of an unknown paymentRequestId is remembered, so that the payment is refused when it arrives
+    /// late: the merchant has been told that it does not exist.
+    /// </summary>
+    public bool RememberUnknown { get; init; } = true;
+
     /// <summary>Requests per second that the client may sustain, on each instance.</summary>
     public int RequestsPerSecond { get; init; } = 100;
 

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Xml;
 
@@ -38,6 +39,21 @@ public abstract record CancelWindow
             [var duration] => new Lasting(XmlConvert.ToTimeSpan(duration)),
             _ => throw new FormatException($"'{text}' is not a cancel window."),
         };
+    }
+
+    /// <summary>Reads the same text, and tells whether it is a window.</summary>
+    public static bool TryParse(string text, [NotNullWhen(true)] out CancelWindow? window)
+    {
+        try
+        {
+            window = Parse(text);
+            return true;
+        }
+        catch (Exception e) when (e is FormatException or ArgumentException or OverflowException)
+        {
+            window = null;
+            return false;
+        }
     }
 
     /// <summary>

@@ -30,6 +30,9 @@ public sealed class Payment
     /// <summary>When the payment was initiated (UTC): the cancel window counts from here.</summary>
     public DateTimeOffset InitiatedAt { get; private init; }
 
+    /// <summary>Who pays, as the core names the payer; null when it did not say.</summary>
+    public string? Payer { get; private init; }
+
     /// <summary>Where the payment stands.</summary>
     public PaymentStatus Status { get; private set; }
 
@@ -53,7 +56,8 @@ public sealed class Payment
         PaymentKind kind,
         Money amount,
         DateTimeOffset initiatedAt,
-        DateTimeOffset now
+        DateTimeOffset now,
+        string? payer = null
     )
     {
         var payment = new Payment
@@ -64,10 +68,24 @@ public sealed class Payment
             Kind = kind,
             Amount = amount,
             InitiatedAt = initiatedAt.ToUniversalTime(),
+            Payer = payer,
             Status = PaymentStatus.Processing,
             Version = 1,
         };
         return (payment, new PaymentChange(1, PaymentAction.Register, null, PaymentStatus.Processing, now, amount, []));
+    }
+
+    /// <summary>
+    /// Whether another registration says the same about the payment; times are compared to the microsecond, which is
+    /// what is stored.
+    /// </summary>
+    public bool IsSameAs(Payment other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        return (ClientId, Id, RequestId, Kind, Amount, Payer)
+                == (other.ClientId, other.Id, other.RequestId, other.Kind, other.Amount, other.Payer)
+            && InitiatedAt.UtcTicks / TimeSpan.TicksPerMicrosecond
+                == other.InitiatedAt.UtcTicks / TimeSpan.TicksPerMicrosecond;
     }
 
     /// <summary>

@@ -8,19 +8,42 @@ namespace CancelService.Infrastructure.Persistence;
 /// <summary>The merchants' accounts in the database.</summary>
 internal sealed class AccountStore(Database database) : IAccounts
 {
-    public async Task<bool> Post(
-        ClientId clientId,
-        Guid transactionId,
-        IReadOnlyList<LedgerEntry> entries,
-        DateTimeOffset now,
-        CancellationToken cancellationToken
-    )
+    public async Task<long> Balance(ClientId clientId, Currency currency, CancellationToken cancellationToken)
     {
-        var batch = new AtomicBatch();
-        LedgerStatements.Add(batch, clientId, transactionId, entries, now, paymentId: null);
         await using var db = database.CreateContext();
-        await db.Database.OpenConnectionAsync(cancellationToken);
-        return await batch.Execute(db.Database.GetDbConnection(), cancellationToken);
+        return await db
+            .Accounts.Where(a => a.ClientId == clientId && a.Currency == currency)
+            .Select(a => a.Balance)
+            .SingleOrDefaultAsync(cancellationToken);
+    }
+
+    public async Task<Transfer?> FindTransfer(ClientId clientId, string transferId, CancellationToken cancellationToken)
+    {
+        await using var db = database.CreateContext();
+        return await db
+            .Transfers.AsNoTracking()
+            .SingleOrDefaultAsync(t => t.ClientId == clientId && t.Id == transferId, cancellationToken);
+    }
+
+    public async Task<bool> Post(Transfer transfer, CancellationToken cancellationToken)
+    {
+        var batch = new AtomicBatch().Add(
+            """
+            INSERT INTO transfers (client_id, transfer_id, kind, amount_minor_units, amount_currency, transaction_id,
+                actor, at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            """,
+            transfer.ClientId.Value,
+            transfer.Id,
+            CancelDbContext.Stored(transfer.Kind),
+            transfer.Amount.MinorUnits,
+            transfer.Amount.Currency.Code,
+            transfer.TransactionId,
+            transfer.Actor,
+            transfer.At
+        );
+        LedgerStatements.Add(batch, transfer.ClientId, transfer.TransactionId, transfer.Entries(), transfer.At, null);
+        return await database.Execute(batch, cancellationToken) is not null;
     }
 }
 

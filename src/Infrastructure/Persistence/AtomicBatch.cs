@@ -23,27 +23,26 @@ internal sealed class AtomicBatch
     }
 
     /// <summary>
-    /// Executes the batch on an open connection. False: a constraint refused it, because another writer got there
-    /// first, and nothing was written.
+    /// Executes the batch on an open connection: the number of rows written, or null when a constraint refused it,
+    /// because another writer got there first, and nothing was written.
     /// </summary>
-    public async Task<bool> Execute(DbConnection connection, CancellationToken cancellationToken)
+    public async Task<int?> Execute(DbConnection connection, CancellationToken cancellationToken)
     {
         try
         {
-            await (
+            return await (
                 connection.CanCreateBatch
                     ? InOneTrip(connection, cancellationToken)
                     : OneByOne(connection, cancellationToken)
             );
-            return true;
         }
         catch (PostgresException e) when (LostRace(e))
         {
-            return false;
+            return null;
         }
         catch (SqliteException e) when (e.SqliteErrorCode == SQLitePCL.raw.SQLITE_CONSTRAINT)
         {
-            return false;
+            return null;
         }
     }
 
@@ -55,7 +54,7 @@ internal sealed class AtomicBatch
                 or PostgresErrorCodes.SerializationFailure
                 or PostgresErrorCodes.DeadlockDetected;
 
-    private async Task InOneTrip(DbConnection connection, CancellationToken cancellationToken)
+    private async Task<int> InOneTrip(DbConnection connection, CancellationToken cancellationToken)
     {
         await using var batch = connection.CreateBatch();
         foreach (var (sql, values) in _statements)
@@ -66,15 +65,16 @@ internal sealed class AtomicBatch
                 command.Parameters.Add(new NpgsqlParameter { Value = value ?? DBNull.Value });
             batch.BatchCommands.Add(command);
         }
-        await batch.ExecuteNonQueryAsync(cancellationToken);
+        return await batch.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    private async Task OneByOne(DbConnection connection, CancellationToken cancellationToken)
+    private async Task<int> OneByOne(DbConnection connection, CancellationToken cancellationToken)
     {
         await SqliteWriter.WaitAsync(cancellationToken);
         try
         {
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+            var written = 0;
             foreach (var (sql, values) in _statements)
             {
                 await using var command = connection.CreateCommand();
@@ -85,9 +85,10 @@ internal sealed class AtomicBatch
                     var value = values[i] is DateTimeOffset time ? SqliteDbContext.Microseconds(time) : values[i];
                     command.Parameters.Add(new SqliteParameter($"${i + 1}", value ?? DBNull.Value));
                 }
-                await command.ExecuteNonQueryAsync(cancellationToken);
+                written += await command.ExecuteNonQueryAsync(cancellationToken);
             }
             await transaction.CommitAsync(cancellationToken);
+            return written;
         }
         finally
         {

@@ -4,6 +4,7 @@ using CancelService.Domain.Clients;
 using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 
 namespace CancelService.Infrastructure.Persistence;
@@ -23,49 +24,44 @@ public abstract class CancelDbContext(DbContextOptions options) : DbContext(opti
     /// <summary>The payments' append-only history.</summary>
     public DbSet<HistoryRow> History => Set<HistoryRow>();
 
+    /// <summary>Whom each paymentRequestId belongs to.</summary>
+    public DbSet<PaymentRequestRow> PaymentRequests => Set<PaymentRequestRow>();
+
+    /// <summary>The cancellations.</summary>
+    public DbSet<Cancellation> Cancellations => Set<Cancellation>();
+
     /// <summary>The merchants' balances.</summary>
     public DbSet<AccountRow> Accounts => Set<AccountRow>();
 
     /// <summary>The append-only ledger.</summary>
     public DbSet<LedgerRow> Ledger => Set<LedgerRow>();
 
-    /// <summary>The cancellations that the core is yet to be told.</summary>
+    /// <summary>The deposits and payouts.</summary>
+    public DbSet<Transfer> Transfers => Set<Transfer>();
+
+    /// <summary>The cancellations that the core is to be told.</summary>
     public DbSet<OutboxRow> Outbox => Set<OutboxRow>();
 
     /// <inheritdoc/>
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
     {
         ArgumentNullException.ThrowIfNull(configurationBuilder);
-        configurationBuilder
-            .Properties<ClientId>()
-            .HaveConversion<ClientIdConverter>()
-            .HaveMaxLength(Identifier.MaxLength);
-        configurationBuilder
-            .Properties<PaymentId>()
-            .HaveConversion<PaymentIdConverter>()
-            .HaveMaxLength(Identifier.MaxLength);
-        configurationBuilder
-            .Properties<PaymentRequestId>()
-            .HaveConversion<RequestIdConverter>()
-            .HaveMaxLength(Identifier.MaxLength);
-        configurationBuilder.Properties<Currency>().HaveConversion<CurrencyConverter>().HaveMaxLength(3);
-        configurationBuilder.Properties<CancelWindow>().HaveConversion<WindowConverter>().HaveMaxLength(64);
+        Convert<ClientId, ClientIdConverter>(Identifier.MaxLength);
+        Convert<PaymentId, PaymentIdConverter>(Identifier.MaxLength);
+        Convert<PaymentRequestId, RequestIdConverter>(Identifier.MaxLength);
+        Convert<Currency, CurrencyConverter>(3);
+        Convert<CancelWindow, WindowConverter>(64);
+        Convert<PaymentKind, EnumConverter<PaymentKind>>(16);
+        Convert<PaymentStatus, EnumConverter<PaymentStatus>>(16);
+        Convert<PaymentAction, EnumConverter<PaymentAction>>(16);
+        Convert<CancelEffect, EnumConverter<CancelEffect>>(16);
+        Convert<LateMoney, EnumConverter<LateMoney>>(16);
+        Convert<LedgerAccount, EnumConverter<LedgerAccount>>(16);
+        Convert<TransferKind, EnumConverter<TransferKind>>(16);
         configurationBuilder.Properties<PublicKey>().HaveConversion<PublicKeyConverter>();
-        configurationBuilder.Properties<PaymentKind>().HaveConversion<EnumConverter<PaymentKind>>().HaveMaxLength(16);
-        configurationBuilder
-            .Properties<PaymentStatus>()
-            .HaveConversion<EnumConverter<PaymentStatus>>()
-            .HaveMaxLength(16);
-        configurationBuilder
-            .Properties<PaymentAction>()
-            .HaveConversion<EnumConverter<PaymentAction>>()
-            .HaveMaxLength(16);
-        configurationBuilder.Properties<CancelEffect>().HaveConversion<EnumConverter<CancelEffect>>().HaveMaxLength(16);
-        configurationBuilder.Properties<LateMoney>().HaveConversion<EnumConverter<LateMoney>>().HaveMaxLength(16);
-        configurationBuilder
-            .Properties<LedgerAccount>()
-            .HaveConversion<EnumConverter<LedgerAccount>>()
-            .HaveMaxLength(16);
+
+        void Convert<T, TConverter>(int maxLength) =>
+            configurationBuilder.Properties<T>().HaveConversion<TConverter>().HaveMaxLength(maxLength);
     }
 
     /// <inheritdoc/>
@@ -107,14 +103,8 @@ public abstract class CancelDbContext(DbContextOptions options) : DbContext(opti
             payment.HasIndex(p => new { p.ClientId, p.RequestId }).IsUnique();
             payment.Property(p => p.Id).HasColumnName("payment_id");
             payment.Property(p => p.RequestId).HasColumnName("payment_request_id");
-            payment.ComplexProperty(
-                p => p.Amount,
-                amount =>
-                {
-                    amount.Property(a => a.MinorUnits);
-                    amount.Property(a => a.Currency);
-                }
-            );
+            payment.Property(p => p.Payer).HasMaxLength(128);
+            payment.ComplexProperty(p => p.Amount, MoneyColumns);
             payment.HasOne<Client>().WithMany().HasForeignKey(p => p.ClientId).OnDelete(DeleteBehavior.Restrict);
             payment
                 .HasOne(p => p.Cancellation)
@@ -133,6 +123,14 @@ public abstract class CancelDbContext(DbContextOptions options) : DbContext(opti
             cancellation.Property<PaymentId>("PaymentId");
             cancellation.HasKey("ClientId", "PaymentId");
             cancellation.Property<byte[]>("Answer").IsRequired();
+            // The place in the client's feed, given when the feed is read: docs/decisions/0007-feeds-are-numbered-when-read.md
+            cancellation.Property<long?>("Position");
+            cancellation.HasIndex("ClientId", "Position").IsUnique().HasFilter("position IS NOT NULL");
+            cancellation
+                .HasIndex("ClientId")
+                .HasDatabaseName("ix_cancellations_unnumbered")
+                .HasFilter("position IS NULL");
+            cancellation.HasIndex(c => c.CancelledAt);
         });
 
         modelBuilder.Entity<HistoryRow>(history =>
@@ -145,11 +143,59 @@ public abstract class CancelDbContext(DbContextOptions options) : DbContext(opti
                 h.Version,
             });
             history.Property(h => h.Actor).HasMaxLength(256);
+            history.Property(h => h.EventId).HasMaxLength(Identifier.MaxLength);
+            history
+                .HasIndex(h => new
+                {
+                    h.ClientId,
+                    h.PaymentId,
+                    h.EventId,
+                })
+                .IsUnique()
+                .HasFilter("event_id IS NOT NULL");
+            history.HasIndex(h => new { h.ClientId, h.Position }).IsUnique().HasFilter("position IS NOT NULL");
+            history
+                .HasIndex(h => h.ClientId)
+                .HasDatabaseName("ix_payment_history_unnumbered")
+                .HasFilter("remedy IS NOT NULL AND position IS NULL");
             history
                 .HasOne<Payment>()
                 .WithMany()
                 .HasForeignKey(h => new { h.ClientId, h.PaymentId })
                 .OnDelete(DeleteBehavior.Restrict);
+        });
+
+        modelBuilder.Entity<PaymentRequestRow>(request =>
+        {
+            request.ToTable(
+                "payment_requests",
+                table =>
+                    table.HasCheckConstraint(
+                        "ck_payment_requests_owner",
+                        "(payment_id IS NULL) <> (refused_at IS NULL)"
+                    )
+            );
+            request.HasKey(r => new { r.ClientId, r.PaymentRequestId });
+            request.HasIndex(r => new { r.ClientId, r.PaymentId }).IsUnique();
+            request.HasIndex(r => new { r.ClientId, r.RefusedAt }).HasFilter("refused_at IS NOT NULL");
+            request
+                .HasOne<Payment>()
+                .WithOne()
+                .HasForeignKey<PaymentRequestRow>(r => new { r.ClientId, r.PaymentId })
+                .OnDelete(DeleteBehavior.Restrict);
+        });
+
+        modelBuilder.Entity<Transfer>(transfer =>
+        {
+            transfer.ToTable(
+                "transfers",
+                table => table.HasCheckConstraint("ck_transfers_kind", $"kind IN ({Names<TransferKind>()})")
+            );
+            transfer.HasKey(t => new { t.ClientId, t.Id });
+            transfer.Property(t => t.Id).HasColumnName("transfer_id").HasMaxLength(Identifier.MaxLength);
+            transfer.Property(t => t.Actor).HasMaxLength(256);
+            transfer.ComplexProperty(t => t.Amount, MoneyColumns);
+            transfer.HasIndex(t => new { t.ClientId, t.TransactionId }).IsUnique();
         });
 
         modelBuilder.Entity<AccountRow>(account =>
@@ -191,12 +237,22 @@ public abstract class CancelDbContext(DbContextOptions options) : DbContext(opti
         {
             outbox.ToTable("outbox");
             outbox.HasKey(o => new { o.ClientId, o.PaymentId });
+            outbox.Property(o => o.LastError).HasMaxLength(512);
+            outbox.HasIndex(o => new { o.ClientId, o.DueAt }).HasFilter("due_at IS NOT NULL");
+            outbox.HasIndex(o => o.ParkedAt).HasFilter("parked_at IS NOT NULL");
+            outbox.HasIndex(o => o.DeliveredAt).HasFilter("delivered_at IS NOT NULL");
             outbox
                 .HasOne<Cancellation>()
                 .WithOne()
                 .HasForeignKey<OutboxRow>(o => new { o.ClientId, o.PaymentId })
                 .OnDelete(DeleteBehavior.Restrict);
         });
+    }
+
+    private static void MoneyColumns(ComplexPropertyBuilder<Money> money)
+    {
+        money.Property(m => m.MinorUnits);
+        money.Property(m => m.Currency);
     }
 
     private static string Names<T>()

@@ -37,6 +37,17 @@ public sealed class Database : IAsyncDisposable
     /// <summary>A context for one unit of work; dispose it.</summary>
     public CancelDbContext CreateContext() => _createContext();
 
+    /// <summary>
+    /// Writes a batch: the number of rows written, or null when a constraint refused it, because another writer got there
+    /// first, and nothing was written.
+    /// </summary>
+    internal async Task<int?> Execute(AtomicBatch batch, CancellationToken cancellationToken)
+    {
+        await using var db = CreateContext();
+        await db.Database.OpenConnectionAsync(cancellationToken);
+        return await batch.Execute(db.Database.GetDbConnection(), cancellationToken);
+    }
+
     /// <summary>Brings the schema up to date.</summary>
     public async Task Migrate(CancellationToken cancellationToken)
     {

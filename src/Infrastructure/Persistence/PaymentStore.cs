@@ -3,6 +3,7 @@ using CancelService.Application;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
 
 namespace CancelService.Infrastructure.Persistence;
 
@@ -10,7 +11,7 @@ namespace CancelService.Infrastructure.Persistence;
 /// The payments in the database: one round trip to find one with all that a decision takes, one to write all that a
 /// change brings.
 /// </summary>
-internal sealed class PaymentStore(Database database) : IPayments
+internal sealed class PaymentStore(Database database, IOptions<UnknownPaymentsOptions> unknown) : IPayments
 {
     public Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken) =>
         Find(p => p.ClientId == clientId && p.Id == id, cancellationToken);
@@ -38,6 +39,90 @@ internal sealed class PaymentStore(Database database) : IPayments
             .FirstOrDefaultAsync(cancellationToken);
     }
 
+    public async Task<RecordedEvent?> FindEvent(
+        ClientId clientId,
+        PaymentId id,
+        string eventId,
+        CancellationToken cancellationToken
+    )
+    {
+        await using var db = database.CreateContext();
+        return await db
+            .History.Where(h => h.ClientId == clientId && h.PaymentId == id && h.EventId == eventId)
+            .Select(h => new RecordedEvent(h.Action, h.MinorUnits, h.Remedy))
+            .SingleOrDefaultAsync(cancellationToken);
+    }
+
+    public async Task<EarlierRegistration?> FindRegistration(
+        ClientId clientId,
+        PaymentId id,
+        PaymentRequestId requestId,
+        DateTimeOffset now,
+        CancellationToken cancellationToken
+    )
+    {
+        await using var db = database.CreateContext();
+        var payment = await db
+            .Payments.AsNoTracking()
+            .Include(p => p.Cancellation)
+            .Where(p => p.ClientId == clientId && (p.Id == id || p.RequestId == requestId))
+            .OrderBy(p => p.Id == id ? 0 : 1)
+            .FirstOrDefaultAsync(cancellationToken);
+        if (payment is not null)
+            return new EarlierRegistration(payment, null);
+
+        var since = now - unknown.Value.RememberFor;
+        var refusedAt = await db
+            .PaymentRequests.Where(r =>
+                r.ClientId == clientId && r.PaymentRequestId == requestId && r.RefusedAt > since
+            )
+            .Select(r => r.RefusedAt)
+            .SingleOrDefaultAsync(cancellationToken);
+        return refusedAt is null ? null : new EarlierRegistration(null, refusedAt);
+    }
+
+    public async Task<bool> RememberUnknown(
+        ClientId clientId,
+        PaymentRequestId requestId,
+        DateTimeOffset now,
+        CancellationToken cancellationToken
+    )
+    {
+        // One statement, which the key arbitrates: a refusal is renewed, a payment is left alone.
+        var remembered = await database.Execute(
+            new AtomicBatch().Add(
+                """
+                INSERT INTO payment_requests (client_id, payment_request_id, refused_at) VALUES ($1, $2, $3)
+                ON CONFLICT (client_id, payment_request_id) DO UPDATE SET refused_at = excluded.refused_at
+                WHERE payment_requests.payment_id IS NULL
+                """,
+                clientId.Value,
+                requestId.Value,
+                now
+            ),
+            cancellationToken
+        );
+        if (remembered is not 1)
+            return false;
+
+        // Bounded in number: the oldest refusals of the client make room.
+        await database.Execute(
+            new AtomicBatch().Add(
+                """
+                DELETE FROM payment_requests
+                WHERE client_id = $1 AND refused_at < (
+                    SELECT refused_at FROM payment_requests
+                    WHERE client_id = $1 AND refused_at IS NOT NULL
+                    ORDER BY refused_at DESC LIMIT 1 OFFSET $2)
+                """,
+                clientId.Value,
+                unknown.Value.MaxPerClient - 1
+            ),
+            cancellationToken
+        );
+        return true;
+    }
+
     public async Task<bool> Commit(PaymentWrite write, CancellationToken cancellationToken)
     {
         var (payment, change) = (write.Payment, write.Change);
@@ -45,11 +130,12 @@ internal sealed class PaymentStore(Database database) : IPayments
         var batch = new AtomicBatch();
 
         if (change.Version == 1)
+        {
             batch.Add(
                 """
                 INSERT INTO payments (client_id, payment_id, payment_request_id, kind, amount_minor_units,
-                    amount_currency, initiated_at, status, captured, refunded, version)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                    amount_currency, initiated_at, payer, status, captured, refunded, version)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
                 """,
                 client,
                 id,
@@ -58,12 +144,31 @@ internal sealed class PaymentStore(Database database) : IPayments
                 payment.Amount.MinorUnits,
                 payment.Amount.Currency.Code,
                 payment.InitiatedAt,
+                payment.Payer,
                 CancelDbContext.Stored(payment.Status),
                 payment.Captured,
                 payment.Refunded,
                 change.Version
             );
+            // A refusal whose time is over makes room; one that still holds stands in the way, and the key decides.
+            batch.Add(
+                """
+                DELETE FROM payment_requests
+                WHERE client_id = $1 AND payment_request_id = $2 AND refused_at <= $3
+                """,
+                client,
+                payment.RequestId.Value,
+                write.DespiteRefusal ? now.AddYears(1) : now - unknown.Value.RememberFor
+            );
+            batch.Add(
+                "INSERT INTO payment_requests (client_id, payment_request_id, payment_id) VALUES ($1, $2, $3)",
+                client,
+                payment.RequestId.Value,
+                id
+            );
+        }
         else
+        {
             batch.Add(
                 """
                 UPDATE payments SET status = $1, captured = $2, refunded = $3, version = $4
@@ -76,14 +181,15 @@ internal sealed class PaymentStore(Database database) : IPayments
                 client,
                 id
             );
+        }
 
         // The arbiter. Where another writer was first, the update above found no row of the version that was read, and
         // the winner's line of the history stands in the way of this one: the key refuses it, and with it the batch.
         batch.Add(
             """
             INSERT INTO payment_history (client_id, payment_id, version, action, actor, at, from_status, to_status,
-                minor_units, remedy)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                minor_units, remedy, event_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             """,
             client,
             id,
@@ -94,7 +200,8 @@ internal sealed class PaymentStore(Database database) : IPayments
             change.From is { } from ? CancelDbContext.Stored(from) : null,
             CancelDbContext.Stored(change.To),
             change.Amount?.MinorUnits,
-            change.Remedy is { } remedy ? CancelDbContext.Stored(remedy) : null
+            change.Remedy is { } remedy ? CancelDbContext.Stored(remedy) : null,
+            write.EventId
         );
 
         if (change.Action is PaymentAction.Cancel)
@@ -108,7 +215,7 @@ internal sealed class PaymentStore(Database database) : IPayments
                 write.Answer
             );
             batch.Add(
-                "INSERT INTO outbox (client_id, payment_id, event_id, created_at) VALUES ($1, $2, $3, $4)",
+                "INSERT INTO outbox (client_id, payment_id, event_id, created_at, due_at) VALUES ($1, $2, $3, $4, $4)",
                 client,
                 id,
                 Guid.CreateVersion7(now),
@@ -118,8 +225,6 @@ internal sealed class PaymentStore(Database database) : IPayments
 
         LedgerStatements.Add(batch, payment.ClientId, Guid.CreateVersion7(now), change.Entries, now, payment.Id);
 
-        await using var db = database.CreateContext();
-        await db.Database.OpenConnectionAsync(cancellationToken);
-        return await batch.Execute(db.Database.GetDbConnection(), cancellationToken);
+        return await database.Execute(batch, cancellationToken) is not null;
     }
 }

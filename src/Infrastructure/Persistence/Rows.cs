@@ -39,6 +39,12 @@ public sealed class HistoryRow
 
     /// <summary>Set when the event came too late: what the core had to do about it.</summary>
     public LateMoney? Remedy { get; init; }
+
+    /// <summary>The core's identifier of the event, unique per payment.</summary>
+    public string? EventId { get; init; }
+
+    /// <summary>With a refused event: its place in the client's feed, once that has been read.</summary>
+    public long? Position { get; init; }
 }
 
 /// <summary>The merchant's account in one currency.</summary>
@@ -82,7 +88,26 @@ public sealed class LedgerRow
     public PaymentId? PaymentId { get; init; }
 }
 
-/// <summary>A cancellation that the core is yet to be told about. What it says stands in the cancellation itself.</summary>
+/// <summary>
+/// Whom a paymentRequestId belongs to: a payment, for ever, or the refusal of a cancel that came before the payment, for
+/// a time. The key decides which of the two was first, also when they race.
+/// </summary>
+public sealed class PaymentRequestRow
+{
+    /// <summary>The client.</summary>
+    public required ClientId ClientId { get; init; }
+
+    /// <summary>The merchant's identifier.</summary>
+    public required PaymentRequestId PaymentRequestId { get; init; }
+
+    /// <summary>The payment; null when a cancel was first.</summary>
+    public PaymentId? PaymentId { get; init; }
+
+    /// <summary>When the cancel was refused (UTC); null when the payment was first.</summary>
+    public DateTimeOffset? RefusedAt { get; init; }
+}
+
+/// <summary>A cancellation that the core is to be told about. What it says stands in the cancellation itself.</summary>
 public sealed class OutboxRow
 {
     /// <summary>The client.</summary>
@@ -94,6 +119,24 @@ public sealed class OutboxRow
     /// <summary>The event's identifier: the same at every attempt to deliver it.</summary>
     public required Guid EventId { get; init; }
 
-    /// <summary>When the cancellation was committed (UTC).</summary>
+    /// <summary>When the cancellation was decided (UTC).</summary>
     public required DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>How often delivery was tried since it was queued.</summary>
+    public int Attempts { get; init; }
+
+    /// <summary>
+    /// When the row is next due (UTC). Who claims it moves this to the end of the claim, so a claim that is never
+    /// settled, because its process died, simply runs out. Null once the event is delivered or parked.
+    /// </summary>
+    public DateTimeOffset? DueAt { get; init; }
+
+    /// <summary>When the receiver confirmed the event (UTC).</summary>
+    public DateTimeOffset? DeliveredAt { get; init; }
+
+    /// <summary>When the attempts were used up (UTC); an operator can queue the event again.</summary>
+    public DateTimeOffset? ParkedAt { get; init; }
+
+    /// <summary>What went wrong at the last attempt.</summary>
+    public string? LastError { get; init; }
 }

@@ -42,6 +42,9 @@ internal sealed class ClientCache(Database database, IOptions<ClientsOptions> op
             ? ValueTask.FromResult(entry.Client)
             : new ValueTask<Client?>(Load(id, cancellationToken));
 
+    /// <summary>Makes this instance see a change at once.</summary>
+    public void Forget(ClientId id) => _cache.Remove(id);
+
     private async Task<Client?> Load(ClientId id, CancellationToken cancellationToken)
     {
         // The time before the query: what changes while it runs is still seen within the cache time.

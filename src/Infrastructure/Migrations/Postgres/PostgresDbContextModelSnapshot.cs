@@ -52,6 +52,10 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                                 .HasColumnType("boolean")
                                 .HasColumnName("contract_may_cancel");
 
+                            b1.Property<bool>("RememberUnknown")
+                                .HasColumnType("boolean")
+                                .HasColumnName("contract_remember_unknown");
+
                             b1.Property<int>("RequestsPerSecond")
                                 .HasColumnType("integer")
                                 .HasColumnName("contract_requests_per_second");
@@ -103,6 +107,66 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     b.ToTable("client_keys", (string)null);
                 });
 
+            modelBuilder.Entity("CancelService.Domain.Ledger.Transfer", b =>
+                {
+                    b.Property<string>("ClientId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("client_id");
+
+                    b.Property<string>("Id")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("transfer_id");
+
+                    b.Property<string>("Actor")
+                        .IsRequired()
+                        .HasMaxLength(256)
+                        .HasColumnType("character varying(256)")
+                        .HasColumnName("actor");
+
+                    b.Property<DateTimeOffset>("At")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("at");
+
+                    b.Property<string>("Kind")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("kind");
+
+                    b.Property<Guid>("TransactionId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("transaction_id");
+
+                    b.ComplexProperty(typeof(Dictionary<string, object>), "Amount", "CancelService.Domain.Ledger.Transfer.Amount#Money", b1 =>
+                        {
+                            b1.IsRequired();
+
+                            b1.Property<string>("Currency")
+                                .IsRequired()
+                                .HasMaxLength(3)
+                                .HasColumnType("character varying(3)")
+                                .HasColumnName("amount_currency");
+
+                            b1.Property<long>("MinorUnits")
+                                .HasColumnType("bigint")
+                                .HasColumnName("amount_minor_units");
+                        });
+
+                    b.HasKey("ClientId", "Id")
+                        .HasName("pk_transfers");
+
+                    b.HasIndex("ClientId", "TransactionId")
+                        .IsUnique()
+                        .HasDatabaseName("ix_transfers_client_id_transaction_id");
+
+                    b.ToTable("transfers", null, t =>
+                        {
+                            t.HasCheckConstraint("ck_transfers_kind", "kind IN ('DEPOSIT', 'PAYOUT')");
+                        });
+                });
+
             modelBuilder.Entity("CancelService.Domain.Payments.Cancellation", b =>
                 {
                     b.Property<string>("ClientId")
@@ -130,8 +194,24 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         .HasColumnType("character varying(16)")
                         .HasColumnName("effect");
 
+                    b.Property<long?>("Position")
+                        .HasColumnType("bigint")
+                        .HasColumnName("position");
+
                     b.HasKey("ClientId", "PaymentId")
                         .HasName("pk_cancellations");
+
+                    b.HasIndex("CancelledAt")
+                        .HasDatabaseName("ix_cancellations_cancelled_at");
+
+                    b.HasIndex("ClientId")
+                        .HasDatabaseName("ix_cancellations_unnumbered")
+                        .HasFilter("position IS NULL");
+
+                    b.HasIndex("ClientId", "Position")
+                        .IsUnique()
+                        .HasDatabaseName("ix_cancellations_client_id_position")
+                        .HasFilter("position IS NOT NULL");
 
                     b.ToTable("cancellations", null, t =>
                         {
@@ -164,6 +244,11 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         .HasMaxLength(16)
                         .HasColumnType("character varying(16)")
                         .HasColumnName("kind");
+
+                    b.Property<string>("Payer")
+                        .HasMaxLength(128)
+                        .HasColumnType("character varying(128)")
+                        .HasColumnName("payer");
 
                     b.Property<long>("Refunded")
                         .HasColumnType("bigint")
@@ -278,6 +363,11 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("at");
 
+                    b.Property<string>("EventId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("event_id");
+
                     b.Property<string>("FromStatus")
                         .HasMaxLength(16)
                         .HasColumnType("character varying(16)")
@@ -286,6 +376,10 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     b.Property<long?>("MinorUnits")
                         .HasColumnType("bigint")
                         .HasColumnName("minor_units");
+
+                    b.Property<long?>("Position")
+                        .HasColumnType("bigint")
+                        .HasColumnName("position");
 
                     b.Property<string>("Remedy")
                         .HasMaxLength(16)
@@ -300,6 +394,20 @@ namespace CancelService.Infrastructure.Migrations.Postgres
 
                     b.HasKey("ClientId", "PaymentId", "Version")
                         .HasName("pk_payment_history");
+
+                    b.HasIndex("ClientId")
+                        .HasDatabaseName("ix_payment_history_unnumbered")
+                        .HasFilter("remedy IS NOT NULL AND position IS NULL");
+
+                    b.HasIndex("ClientId", "Position")
+                        .IsUnique()
+                        .HasDatabaseName("ix_payment_history_client_id_position")
+                        .HasFilter("position IS NOT NULL");
+
+                    b.HasIndex("ClientId", "PaymentId", "EventId")
+                        .IsUnique()
+                        .HasDatabaseName("ix_payment_history_client_id_payment_id_event_id")
+                        .HasFilter("event_id IS NOT NULL");
 
                     b.ToTable("payment_history", (string)null);
                 });
@@ -373,18 +481,89 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         .HasColumnType("character varying(64)")
                         .HasColumnName("payment_id");
 
+                    b.Property<int>("Attempts")
+                        .HasColumnType("integer")
+                        .HasColumnName("attempts");
+
                     b.Property<DateTimeOffset>("CreatedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("created_at");
+
+                    b.Property<DateTimeOffset?>("DeliveredAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("delivered_at");
+
+                    b.Property<DateTimeOffset?>("DueAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("due_at");
 
                     b.Property<Guid>("EventId")
                         .HasColumnType("uuid")
                         .HasColumnName("event_id");
 
+                    b.Property<string>("LastError")
+                        .HasMaxLength(512)
+                        .HasColumnType("character varying(512)")
+                        .HasColumnName("last_error");
+
+                    b.Property<DateTimeOffset?>("ParkedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("parked_at");
+
                     b.HasKey("ClientId", "PaymentId")
                         .HasName("pk_outbox");
 
+                    b.HasIndex("DeliveredAt")
+                        .HasDatabaseName("ix_outbox_delivered_at")
+                        .HasFilter("delivered_at IS NOT NULL");
+
+                    b.HasIndex("ParkedAt")
+                        .HasDatabaseName("ix_outbox_parked_at")
+                        .HasFilter("parked_at IS NOT NULL");
+
+                    b.HasIndex("ClientId", "DueAt")
+                        .HasDatabaseName("ix_outbox_client_id_due_at")
+                        .HasFilter("due_at IS NOT NULL");
+
                     b.ToTable("outbox", (string)null);
+                });
+
+            modelBuilder.Entity("CancelService.Infrastructure.Persistence.PaymentRequestRow", b =>
+                {
+                    b.Property<string>("ClientId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("client_id");
+
+                    b.Property<string>("PaymentRequestId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("payment_request_id");
+
+                    b.Property<string>("PaymentId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("payment_id");
+
+                    b.Property<DateTimeOffset?>("RefusedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("refused_at");
+
+                    b.HasKey("ClientId", "PaymentRequestId")
+                        .HasName("pk_payment_requests");
+
+                    b.HasIndex("ClientId", "PaymentId")
+                        .IsUnique()
+                        .HasDatabaseName("ix_payment_requests_client_id_payment_id");
+
+                    b.HasIndex("ClientId", "RefusedAt")
+                        .HasDatabaseName("ix_payment_requests_client_id_refused_at")
+                        .HasFilter("refused_at IS NOT NULL");
+
+                    b.ToTable("payment_requests", null, t =>
+                        {
+                            t.HasCheckConstraint("ck_payment_requests_owner", "(payment_id IS NULL) <> (refused_at IS NULL)");
+                        });
                 });
 
             modelBuilder.Entity("CancelService.Domain.Clients.ClientKey", b =>
@@ -455,6 +634,15 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         .OnDelete(DeleteBehavior.Restrict)
                         .IsRequired()
                         .HasConstraintName("fk_outbox_cancellations_client_id_payment_id");
+                });
+
+            modelBuilder.Entity("CancelService.Infrastructure.Persistence.PaymentRequestRow", b =>
+                {
+                    b.HasOne("CancelService.Domain.Payments.Payment", null)
+                        .WithOne()
+                        .HasForeignKey("CancelService.Infrastructure.Persistence.PaymentRequestRow", "ClientId", "PaymentId")
+                        .OnDelete(DeleteBehavior.Restrict)
+                        .HasConstraintName("fk_payment_requests_payments_client_id_payment_id");
                 });
 
             modelBuilder.Entity("CancelService.Domain.Clients.Client", b =>

@@ -47,6 +47,10 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                                 .HasColumnType("INTEGER")
                                 .HasColumnName("contract_may_cancel");
 
+                            b1.Property<bool>("RememberUnknown")
+                                .HasColumnType("INTEGER")
+                                .HasColumnName("contract_remember_unknown");
+
                             b1.Property<int>("RequestsPerSecond")
                                 .HasColumnType("INTEGER")
                                 .HasColumnName("contract_requests_per_second");
@@ -98,6 +102,66 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                     b.ToTable("client_keys", (string)null);
                 });
 
+            modelBuilder.Entity("CancelService.Domain.Ledger.Transfer", b =>
+                {
+                    b.Property<string>("ClientId")
+                        .HasMaxLength(64)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("client_id");
+
+                    b.Property<string>("Id")
+                        .HasMaxLength(64)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("transfer_id");
+
+                    b.Property<string>("Actor")
+                        .IsRequired()
+                        .HasMaxLength(256)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("actor");
+
+                    b.Property<long>("At")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("at");
+
+                    b.Property<string>("Kind")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("kind");
+
+                    b.Property<Guid>("TransactionId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("transaction_id");
+
+                    b.ComplexProperty(typeof(Dictionary<string, object>), "Amount", "CancelService.Domain.Ledger.Transfer.Amount#Money", b1 =>
+                        {
+                            b1.IsRequired();
+
+                            b1.Property<string>("Currency")
+                                .IsRequired()
+                                .HasMaxLength(3)
+                                .HasColumnType("TEXT")
+                                .HasColumnName("amount_currency");
+
+                            b1.Property<long>("MinorUnits")
+                                .HasColumnType("INTEGER")
+                                .HasColumnName("amount_minor_units");
+                        });
+
+                    b.HasKey("ClientId", "Id")
+                        .HasName("pk_transfers");
+
+                    b.HasIndex("ClientId", "TransactionId")
+                        .IsUnique()
+                        .HasDatabaseName("ix_transfers_client_id_transaction_id");
+
+                    b.ToTable("transfers", null, t =>
+                        {
+                            t.HasCheckConstraint("ck_transfers_kind", "kind IN ('DEPOSIT', 'PAYOUT')");
+                        });
+                });
+
             modelBuilder.Entity("CancelService.Domain.Payments.Cancellation", b =>
                 {
                     b.Property<string>("ClientId")
@@ -125,8 +189,24 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                         .HasColumnType("TEXT")
                         .HasColumnName("effect");
 
+                    b.Property<long?>("Position")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("position");
+
                     b.HasKey("ClientId", "PaymentId")
                         .HasName("pk_cancellations");
+
+                    b.HasIndex("CancelledAt")
+                        .HasDatabaseName("ix_cancellations_cancelled_at");
+
+                    b.HasIndex("ClientId")
+                        .HasDatabaseName("ix_cancellations_unnumbered")
+                        .HasFilter("position IS NULL");
+
+                    b.HasIndex("ClientId", "Position")
+                        .IsUnique()
+                        .HasDatabaseName("ix_cancellations_client_id_position")
+                        .HasFilter("position IS NOT NULL");
 
                     b.ToTable("cancellations", null, t =>
                         {
@@ -159,6 +239,11 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                         .HasMaxLength(16)
                         .HasColumnType("TEXT")
                         .HasColumnName("kind");
+
+                    b.Property<string>("Payer")
+                        .HasMaxLength(128)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("payer");
 
                     b.Property<long>("Refunded")
                         .HasColumnType("INTEGER")
@@ -273,6 +358,11 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                         .HasColumnType("INTEGER")
                         .HasColumnName("at");
 
+                    b.Property<string>("EventId")
+                        .HasMaxLength(64)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("event_id");
+
                     b.Property<string>("FromStatus")
                         .HasMaxLength(16)
                         .HasColumnType("TEXT")
@@ -281,6 +371,10 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                     b.Property<long?>("MinorUnits")
                         .HasColumnType("INTEGER")
                         .HasColumnName("minor_units");
+
+                    b.Property<long?>("Position")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("position");
 
                     b.Property<string>("Remedy")
                         .HasMaxLength(16)
@@ -295,6 +389,20 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
 
                     b.HasKey("ClientId", "PaymentId", "Version")
                         .HasName("pk_payment_history");
+
+                    b.HasIndex("ClientId")
+                        .HasDatabaseName("ix_payment_history_unnumbered")
+                        .HasFilter("remedy IS NOT NULL AND position IS NULL");
+
+                    b.HasIndex("ClientId", "Position")
+                        .IsUnique()
+                        .HasDatabaseName("ix_payment_history_client_id_position")
+                        .HasFilter("position IS NOT NULL");
+
+                    b.HasIndex("ClientId", "PaymentId", "EventId")
+                        .IsUnique()
+                        .HasDatabaseName("ix_payment_history_client_id_payment_id_event_id")
+                        .HasFilter("event_id IS NOT NULL");
 
                     b.ToTable("payment_history", (string)null);
                 });
@@ -368,18 +476,89 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                         .HasColumnType("TEXT")
                         .HasColumnName("payment_id");
 
+                    b.Property<int>("Attempts")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("attempts");
+
                     b.Property<long>("CreatedAt")
                         .HasColumnType("INTEGER")
                         .HasColumnName("created_at");
+
+                    b.Property<long?>("DeliveredAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("delivered_at");
+
+                    b.Property<long?>("DueAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("due_at");
 
                     b.Property<Guid>("EventId")
                         .HasColumnType("TEXT")
                         .HasColumnName("event_id");
 
+                    b.Property<string>("LastError")
+                        .HasMaxLength(512)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("last_error");
+
+                    b.Property<long?>("ParkedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("parked_at");
+
                     b.HasKey("ClientId", "PaymentId")
                         .HasName("pk_outbox");
 
+                    b.HasIndex("DeliveredAt")
+                        .HasDatabaseName("ix_outbox_delivered_at")
+                        .HasFilter("delivered_at IS NOT NULL");
+
+                    b.HasIndex("ParkedAt")
+                        .HasDatabaseName("ix_outbox_parked_at")
+                        .HasFilter("parked_at IS NOT NULL");
+
+                    b.HasIndex("ClientId", "DueAt")
+                        .HasDatabaseName("ix_outbox_client_id_due_at")
+                        .HasFilter("due_at IS NOT NULL");
+
                     b.ToTable("outbox", (string)null);
+                });
+
+            modelBuilder.Entity("CancelService.Infrastructure.Persistence.PaymentRequestRow", b =>
+                {
+                    b.Property<string>("ClientId")
+                        .HasMaxLength(64)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("client_id");
+
+                    b.Property<string>("PaymentRequestId")
+                        .HasMaxLength(64)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("payment_request_id");
+
+                    b.Property<string>("PaymentId")
+                        .HasMaxLength(64)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("payment_id");
+
+                    b.Property<long?>("RefusedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("refused_at");
+
+                    b.HasKey("ClientId", "PaymentRequestId")
+                        .HasName("pk_payment_requests");
+
+                    b.HasIndex("ClientId", "PaymentId")
+                        .IsUnique()
+                        .HasDatabaseName("ix_payment_requests_client_id_payment_id");
+
+                    b.HasIndex("ClientId", "RefusedAt")
+                        .HasDatabaseName("ix_payment_requests_client_id_refused_at")
+                        .HasFilter("refused_at IS NOT NULL");
+
+                    b.ToTable("payment_requests", null, t =>
+                        {
+                            t.HasCheckConstraint("ck_payment_requests_owner", "(payment_id IS NULL) <> (refused_at IS NULL)");
+                        });
                 });
 
             modelBuilder.Entity("CancelService.Domain.Clients.ClientKey", b =>
@@ -450,6 +629,15 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                         .OnDelete(DeleteBehavior.Restrict)
                         .IsRequired()
                         .HasConstraintName("fk_outbox_cancellations_client_id_payment_id");
+                });
+
+            modelBuilder.Entity("CancelService.Infrastructure.Persistence.PaymentRequestRow", b =>
+                {
+                    b.HasOne("CancelService.Domain.Payments.Payment", null)
+                        .WithOne()
+                        .HasForeignKey("CancelService.Infrastructure.Persistence.PaymentRequestRow", "ClientId", "PaymentId")
+                        .OnDelete(DeleteBehavior.Restrict)
+                        .HasConstraintName("fk_payment_requests_payments_client_id_payment_id");
                 });
 
             modelBuilder.Entity("CancelService.Domain.Clients.Client", b =>

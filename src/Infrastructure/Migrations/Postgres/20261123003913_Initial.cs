@@ -20,6 +20,7 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     enabled = table.Column<bool>(type: "boolean", nullable: false),
                     contract_burst = table.Column<int>(type: "integer", nullable: false),
                     contract_may_cancel = table.Column<bool>(type: "boolean", nullable: false),
+                    contract_remember_unknown = table.Column<bool>(type: "boolean", nullable: false),
                     contract_requests_per_second = table.Column<int>(type: "integer", nullable: false),
                     contract_window = table.Column<string>(
                         type: "character varying(64)",
@@ -30,6 +31,26 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_clients", x => x.client_id);
+                }
+            );
+
+            migrationBuilder.CreateTable(
+                name: "transfers",
+                columns: table => new
+                {
+                    client_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
+                    transfer_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
+                    kind = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
+                    transaction_id = table.Column<Guid>(type: "uuid", nullable: false),
+                    actor = table.Column<string>(type: "character varying(256)", maxLength: 256, nullable: false),
+                    at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
+                    amount_currency = table.Column<string>(type: "character varying(3)", maxLength: 3, nullable: false),
+                    amount_minor_units = table.Column<long>(type: "bigint", nullable: false),
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_transfers", x => new { x.client_id, x.transfer_id });
+                    table.CheckConstraint("ck_transfers_kind", "kind IN ('DEPOSIT', 'PAYOUT')");
                 }
             );
 
@@ -92,6 +113,7 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     ),
                     kind = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
                     initiated_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
+                    payer = table.Column<string>(type: "character varying(128)", maxLength: 128, nullable: true),
                     status = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
                     captured = table.Column<long>(type: "bigint", nullable: false),
                     refunded = table.Column<long>(type: "bigint", nullable: false),
@@ -168,6 +190,7 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     effect = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
                     cancelled_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
                     answer = table.Column<byte[]>(type: "bytea", nullable: false),
+                    position = table.Column<long>(type: "bigint", nullable: true),
                 },
                 constraints: table =>
                 {
@@ -200,6 +223,8 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     to_status = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
                     minor_units = table.Column<long>(type: "bigint", nullable: true),
                     remedy = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: true),
+                    event_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: true),
+                    position = table.Column<long>(type: "bigint", nullable: true),
                 },
                 constraints: table =>
                 {
@@ -223,6 +248,33 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             );
 
             migrationBuilder.CreateTable(
+                name: "payment_requests",
+                columns: table => new
+                {
+                    client_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
+                    payment_request_id = table.Column<string>(
+                        type: "character varying(64)",
+                        maxLength: 64,
+                        nullable: false
+                    ),
+                    payment_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: true),
+                    refused_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_payment_requests", x => new { x.client_id, x.payment_request_id });
+                    table.CheckConstraint("ck_payment_requests_owner", "(payment_id IS NULL) <> (refused_at IS NULL)");
+                    table.ForeignKey(
+                        name: "fk_payment_requests_payments_client_id_payment_id",
+                        columns: x => new { x.client_id, x.payment_id },
+                        principalTable: "payments",
+                        principalColumns: new[] { "client_id", "payment_id" },
+                        onDelete: ReferentialAction.Restrict
+                    );
+                }
+            );
+
+            migrationBuilder.CreateTable(
                 name: "outbox",
                 columns: table => new
                 {
@@ -230,6 +282,11 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     payment_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
                     event_id = table.Column<Guid>(type: "uuid", nullable: false),
                     created_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
+                    attempts = table.Column<int>(type: "integer", nullable: false),
+                    due_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
+                    delivered_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
+                    parked_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
+                    last_error = table.Column<string>(type: "character varying(512)", maxLength: 512, nullable: true),
                 },
                 constraints: table =>
                 {
@@ -245,6 +302,27 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             );
 
             migrationBuilder.CreateIndex(
+                name: "ix_cancellations_cancelled_at",
+                table: "cancellations",
+                column: "cancelled_at"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_cancellations_client_id_position",
+                table: "cancellations",
+                columns: new[] { "client_id", "position" },
+                unique: true,
+                filter: "position IS NOT NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_cancellations_unnumbered",
+                table: "cancellations",
+                column: "client_id",
+                filter: "position IS NULL"
+            );
+
+            migrationBuilder.CreateIndex(
                 name: "ix_ledger_entries_client_id_currency",
                 table: "ledger_entries",
                 columns: new[] { "client_id", "currency" }
@@ -257,9 +335,74 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             );
 
             migrationBuilder.CreateIndex(
+                name: "ix_outbox_client_id_due_at",
+                table: "outbox",
+                columns: new[] { "client_id", "due_at" },
+                filter: "due_at IS NOT NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_outbox_delivered_at",
+                table: "outbox",
+                column: "delivered_at",
+                filter: "delivered_at IS NOT NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_outbox_parked_at",
+                table: "outbox",
+                column: "parked_at",
+                filter: "parked_at IS NOT NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_payment_history_client_id_payment_id_event_id",
+                table: "payment_history",
+                columns: new[] { "client_id", "payment_id", "event_id" },
+                unique: true,
+                filter: "event_id IS NOT NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_payment_history_client_id_position",
+                table: "payment_history",
+                columns: new[] { "client_id", "position" },
+                unique: true,
+                filter: "position IS NOT NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_payment_history_unnumbered",
+                table: "payment_history",
+                column: "client_id",
+                filter: "remedy IS NOT NULL AND position IS NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_payment_requests_client_id_payment_id",
+                table: "payment_requests",
+                columns: new[] { "client_id", "payment_id" },
+                unique: true
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_payment_requests_client_id_refused_at",
+                table: "payment_requests",
+                columns: new[] { "client_id", "refused_at" },
+                filter: "refused_at IS NOT NULL"
+            );
+
+            migrationBuilder.CreateIndex(
                 name: "ix_payments_client_id_request_id",
                 table: "payments",
                 columns: new[] { "client_id", "payment_request_id" },
+                unique: true
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_transfers_client_id_transaction_id",
+                table: "transfers",
+                columns: new[] { "client_id", "transaction_id" },
                 unique: true
             );
         }
@@ -274,6 +417,10 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             migrationBuilder.DropTable(name: "outbox");
 
             migrationBuilder.DropTable(name: "payment_history");
+
+            migrationBuilder.DropTable(name: "payment_requests");
+
+            migrationBuilder.DropTable(name: "transfers");
 
             migrationBuilder.DropTable(name: "accounts");
 
