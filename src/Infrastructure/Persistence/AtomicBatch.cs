@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using Npgsql;
+using SQLitePCL;
 
 namespace CancelService.Infrastructure.Persistence;
 
@@ -40,7 +41,7 @@ internal sealed class AtomicBatch
         {
             return null;
         }
-        catch (SqliteException e) when (e.SqliteErrorCode == SQLitePCL.raw.SQLITE_CONSTRAINT)
+        catch (SqliteException e) when (LostRace(e))
         {
             return null;
         }
@@ -53,6 +54,13 @@ internal sealed class AtomicBatch
                 or PostgresErrorCodes.ForeignKeyViolation
                 or PostgresErrorCodes.SerializationFailure
                 or PostgresErrorCodes.DeadlockDetected;
+
+    private static bool LostRace(SqliteException e) =>
+        e.SqliteExtendedErrorCode
+            is raw.SQLITE_CONSTRAINT_PRIMARYKEY
+                or raw.SQLITE_CONSTRAINT_UNIQUE
+                or raw.SQLITE_CONSTRAINT_CHECK
+                or raw.SQLITE_CONSTRAINT_FOREIGNKEY;
 
     private async Task<int> InOneTrip(DbConnection connection, CancellationToken cancellationToken)
     {

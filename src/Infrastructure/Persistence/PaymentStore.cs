@@ -215,7 +215,7 @@ internal sealed class PaymentStore(Database database, IOptions<UnknownPaymentsOp
                 write.Answer
             );
             batch.Add(
-                "INSERT INTO outbox (client_id, payment_id, event_id, created_at, due_at) VALUES ($1, $2, $3, $4, $4)",
+                "INSERT INTO outbox (client_id, payment_id, event_id, created_at, due_at, attempts) VALUES ($1, $2, $3, $4, $4, 0)",
                 client,
                 id,
                 Guid.CreateVersion7(now),
