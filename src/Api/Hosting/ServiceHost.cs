@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using CancelService.Api.Demo;
+using CancelService.Api.Internal;
 using CancelService.Api.Payments;
 using CancelService.Api.Protocol;
 using CancelService.Application;
@@ -34,6 +35,7 @@ public static class ServiceHost
         var app = builder.Build();
         var exchange = app.Services.GetRequiredService<SignedExchange>;
         app.Use((http, next) => http.Features.Get<InternalPort>() is null ? exchange().Answer(http) : next(http));
+        app.MapInternalApi();
         app.MapHealthChecks("/healthz/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapHealthChecks("/healthz/ready");
         return app;
@@ -56,6 +58,7 @@ public static class ServiceHost
         services
             .AddSingleton<DatabaseStartup>()
             .AddHostedService(provider => provider.GetRequiredService<DatabaseStartup>());
+        services.AddInternalApi();
         services.AddHealthChecks().AddCheck<Readiness>("database");
     }
 
