@@ -413,10 +413,7 @@ public sealed class TestHost : IAsyncDisposable
     public async Task Execute(string sql)
     {
         await using var db = Db();
-        await db.Database.OpenConnectionAsync();
-        await using var command = db.Database.GetDbConnection().CreateCommand();
-        command.CommandText = sql;
-        await command.ExecuteNonQueryAsync();
+        await db.Database.ExecuteSqlRawAsync(sql);
     }
 }
 
