@@ -194,6 +194,7 @@ public sealed class TestHost : IAsyncDisposable
         bool systemClock = false,
         bool waitForReady = true,
         bool ownsDatabase = false,
+        bool withoutKey = false,
         params string[] settings
     )
     {
@@ -209,7 +210,7 @@ public sealed class TestHost : IAsyncDisposable
                 "--Serilog:MinimumLevel:Default=Fatal",
                 "--Serilog:MinimumLevel:Override:Microsoft.Hosting.Lifetime=Fatal",
                 "--Clients:CacheTime=00:00:00",
-                $"--Wallet:SigningKeyPath={walletKey}",
+                .. withoutKey ? Array.Empty<string>() : [$"--Wallet:SigningKeyPath={walletKey}"],
                 .. database.Settings,
                 .. settings, // The last one wins.
             ],
