@@ -1,3 +1,5 @@
+using System.Data.Common;
+using System.Net.Sockets;
 using CancelService.Api.Hosting;
 using CancelService.Api.Protocol;
 using CancelService.Infrastructure.Persistence;
@@ -34,6 +36,12 @@ public static class Program
         {
             foreach (var failure in e.Failures)
                 await Console.Error.WriteLineAsync($"CancelService does not start: {failure}");
+            return 1;
+        }
+        // An address that can't be listened on, or a database that the command can't reach.
+        catch (Exception e) when (e is IOException or SocketException or FormatException or DbException)
+        {
+            await Console.Error.WriteLineAsync($"CancelService fails: {e.Message}");
             return 1;
         }
     }
