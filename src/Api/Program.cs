@@ -1,3 +1,5 @@
+using System.Data.Common;
+using System.Net.Sockets;
 using CancelService.Api.Hosting;
 using CancelService.Api.Protocol;
 using CancelService.Infrastructure.Persistence;
@@ -36,10 +38,10 @@ public static class Program
                 await Console.Error.WriteLineAsync($"CancelService does not start: {failure}");
             return 1;
         }
-        // A value that does not even have the form of its setting; the message names both.
-        catch (InvalidOperationException e) when (e.Source == "Microsoft.Extensions.Configuration.Binder")
+        // An address that can't be listened on, or a database that the command can't reach.
+        catch (Exception e) when (e is IOException or SocketException or FormatException or DbException)
         {
-            await Console.Error.WriteLineAsync($"CancelService does not start: {e.Message} Correct the setting.");
+            await Console.Error.WriteLineAsync($"CancelService fails: {e.Message}");
             return 1;
         }
     }
