@@ -1,11 +1,12 @@
 using CancelService.Application;
+using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Security;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.Infrastructure;
 
-/// <summary>Registers what plugs persistence and keys into the application.</summary>
+/// <summary>Registers what plugs persistence, keys and the outbox relay into the application.</summary>
 public static class InfrastructureServices
 {
     /// <summary>Adds the database and the ports that it serves. The options come from the host.</summary>
@@ -18,5 +19,6 @@ public static class InfrastructureServices
             .AddSingleton<IClients>(provider => provider.GetRequiredService<ClientCache>())
             .AddSingleton<IClientRegistry, ClientRegistry>()
             .AddSingleton<Queries>()
-            .AddSingleton<Feeds>();
+            .AddSingleton<Feeds>()
+            .AddRelay();
 }

@@ -6,6 +6,7 @@ using CancelService.Api.Payments;
 using CancelService.Api.Protocol;
 using CancelService.Application;
 using CancelService.Infrastructure;
+using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Security;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
@@ -86,6 +87,7 @@ public static class ServiceHost
         Add<DatabaseOptions>("Database", options => options.Problem());
         Add<ClientsOptions>("Clients", options => options.Problem());
         Add<UnknownPaymentsOptions>("UnknownPayments", options => options.Problem());
+        Add<NotificationsOptions>("Notifications", options => options.Problem());
         Add<ApiOptions>("Api", options => options.Problem());
         Add<WalletOptions>(
             "Wallet",

@@ -75,6 +75,7 @@ public static class InternalApi
         internalApi.MapPayments();
         internalApi.MapCancellations();
         internalApi.MapClients();
+        internalApi.MapNotifications();
     }
 
     /// <summary>Who calls: the token's subject, for the history.</summary>

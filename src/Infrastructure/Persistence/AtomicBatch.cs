@@ -47,6 +47,36 @@ internal sealed class AtomicBatch
         }
     }
 
+    /// <summary>Executes the batch's one statement, which writes and returns rows (<c>RETURNING</c>).</summary>
+    public async Task<List<T>> Read<T>(
+        DbConnection connection,
+        Func<DbDataReader, T> row,
+        CancellationToken cancellationToken
+    )
+    {
+        var (sql, values) = _statements.Single();
+        var sqlite = connection is SqliteConnection;
+        if (sqlite)
+            await SqliteWriter.WaitAsync(cancellationToken);
+        try
+        {
+            await using var command = connection.CreateCommand();
+            command.CommandText = sql;
+            for (var i = 0; i < values.Length; i++)
+                command.Parameters.Add(sqlite ? SqliteValue(i, values[i]) : PostgresValue(values[i]));
+            var rows = new List<T>();
+            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+            while (await reader.ReadAsync(cancellationToken))
+                rows.Add(row(reader));
+            return rows;
+        }
+        finally
+        {
+            if (sqlite)
+                SqliteWriter.Release();
+        }
+    }
+
     private static bool LostRace(PostgresException e) =>
         e.SqlState
             is PostgresErrorCodes.UniqueViolation
@@ -70,7 +100,7 @@ internal sealed class AtomicBatch
             var command = batch.CreateBatchCommand();
             command.CommandText = sql;
             foreach (var value in values)
-                command.Parameters.Add(new NpgsqlParameter { Value = value ?? DBNull.Value });
+                command.Parameters.Add(PostgresValue(value));
             batch.BatchCommands.Add(command);
         }
         return await batch.ExecuteNonQueryAsync(cancellationToken);
@@ -89,10 +119,7 @@ internal sealed class AtomicBatch
                 command.CommandText = sql;
                 command.Transaction = transaction;
                 for (var i = 0; i < values.Length; i++)
-                {
-                    var value = values[i] is DateTimeOffset time ? SqliteDbContext.Microseconds(time) : values[i];
-                    command.Parameters.Add(new SqliteParameter($"${i + 1}", value ?? DBNull.Value));
-                }
+                    command.Parameters.Add(SqliteValue(i, values[i]));
                 written += await command.ExecuteNonQueryAsync(cancellationToken);
             }
             await transaction.CommitAsync(cancellationToken);
@@ -103,4 +130,12 @@ internal sealed class AtomicBatch
             SqliteWriter.Release();
         }
     }
+
+    private static NpgsqlParameter PostgresValue(object? value) => new() { Value = value ?? DBNull.Value };
+
+    private static SqliteParameter SqliteValue(int index, object? value) =>
+        new(
+            $"${index + 1}",
+            (value is DateTimeOffset time ? SqliteDbContext.Microseconds(time) : value) ?? DBNull.Value
+        );
 }

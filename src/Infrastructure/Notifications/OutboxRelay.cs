@@ -1,0 +1,363 @@
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Security;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Http.Resilience;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Polly;
+using Polly.CircuitBreaker;
+using Polly.Timeout;
+
+namespace CancelService.Infrastructure.Notifications;
+
+/// <summary>The event that a payment has been cancelled, as the core receives it.</summary>
+/// <param name="Id">The event's identifier, the same at every attempt: by it a receiver tells a repeat.</param>
+/// <param name="Type">Always <c>payment.cancelled</c>.</param>
+/// <param name="ClientId">The client whose payment it is.</param>
+/// <param name="PaymentId">The wallet's identifier of the payment.</param>
+/// <param name="PaymentRequestId">The merchant's identifier of the payment.</param>
+/// <param name="Amount">The payment's amount, in full.</param>
+/// <param name="Effect">CLOSED, HOLD_RELEASED or REFUNDED.</param>
+/// <param name="CancelTime">ISO 8601 in the wallet's zone, as in the answer to the merchant.</param>
+public sealed record PaymentCancelledEvent(
+    Guid Id,
+    string Type,
+    string ClientId,
+    string PaymentId,
+    string PaymentRequestId,
+    MoneyView Amount,
+    string Effect,
+    string CancelTime
+);
+
+/// <summary>
+/// Delivers the outbox to the core's webhook, at least once each event. A payment has one event, so their order per
+/// payment is kept. Any number of instances share the work: each claims a batch, client by client, sends it outside any
+/// transaction, and settles each event by what came of it.
+/// </summary>
+public sealed partial class OutboxRelay(
+    Outbox outbox,
+    IHttpClientFactory clients,
+    IOptions<NotificationsOptions> options,
+    IOptions<WalletOptions> wallet,
+    WalletKey key,
+    TimeProvider time,
+    ILogger<OutboxRelay> log
+) : BackgroundService
+{
+    /// <summary>The name of the HTTP client.</summary>
+    internal const string HttpClientName = "notifications";
+
+    private static readonly TimeSpan PruneEvery = TimeSpan.FromMinutes(10);
+
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    private readonly NotificationsOptions _options = options.Value;
+    private readonly TimeZoneInfo _zone = wallet.Value.Zone;
+
+    // While the receiver is known not to work (the circuit breaker is open), nothing is claimed: ticks, UTC.
+    private long _pausedUntil;
+    private DateTimeOffset _nextPrune;
+
+    private bool IsPaused => time.GetUtcNow().UtcTicks < Volatile.Read(ref _pausedUntil);
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (_options.Webhook is not { } webhook)
+        {
+            Off();
+            return;
+        }
+
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            var worked = false;
+            try
+            {
+                worked = await Round(webhook, stoppingToken);
+                await Prune(stoppingToken);
+            }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                RoundFailed(e.Message);
+            }
+            if (!worked)
+                await Task.Delay(_options.PollInterval, time, stoppingToken)
+                    .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    // One visit to every client with due events: whether there was anything to do.
+    private async Task<bool> Round(Uri webhook, CancellationToken stopping)
+    {
+        if (IsPaused)
+            return false;
+        var clientIds = (await outbox.ClientsWithWork(time.GetUtcNow(), stopping)).ToArray();
+        Random.Shared.Shuffle(clientIds); // Instances don't all begin with the same client.
+
+        var (batch, worked) = (new List<ClaimedEvent>(), false);
+        try
+        {
+            foreach (var clientId in clientIds)
+            {
+                if (stopping.IsCancellationRequested || IsPaused)
+                    break;
+                var now = time.GetUtcNow();
+                // Not to be given up halfway: what is claimed has to be known, so that it can be handed back.
+                batch.AddRange(
+                    await outbox.Claim(
+                        clientId,
+                        now,
+                        now + _options.ClaimTime,
+                        _options.BatchSize - batch.Count,
+                        CancellationToken.None
+                    )
+                );
+                worked |= batch.Count > 0;
+                if (batch.Count == _options.BatchSize)
+                {
+                    await DeliverAll(batch, webhook, stopping);
+                    batch.Clear();
+                }
+            }
+        }
+        finally
+        {
+            await DeliverAll(batch, webhook, stopping);
+        }
+        return worked;
+    }
+
+    // Goes through the whole batch also when the process stops meanwhile: what is under way ends within the attempt's
+    // time, and what is not yet sent is handed back.
+    private Task DeliverAll(List<ClaimedEvent> batch, Uri webhook, CancellationToken stopping) =>
+        Parallel.ForEachAsync(
+            batch,
+            new ParallelOptions { MaxDegreeOfParallelism = _options.Concurrency },
+            async (claimed, _) =>
+            {
+                try
+                {
+                    await Deliver(claimed, webhook, stopping);
+                }
+                catch (Exception e)
+                {
+                    // The claim runs out, and the event is delivered again.
+                    NotSettled(claimed.EventId, e.Message);
+                }
+            }
+        );
+
+    private async Task Deliver(ClaimedEvent claimed, Uri webhook, CancellationToken stopping)
+    {
+        // An attempt that could outlive its claim is not begun: another instance might send the event at the same time.
+        var claimIsShort = time.GetUtcNow() + _options.AttemptTimeout > claimed.ClaimedUntil;
+        if (stopping.IsCancellationRequested || IsPaused || claimIsShort)
+        {
+            await outbox.HandBack(claimed, time.GetUtcNow(), CancellationToken.None);
+            return;
+        }
+
+        string? error;
+        try
+        {
+            error = await Send(claimed, webhook);
+        }
+        catch (BrokenCircuitException e)
+        {
+            // Nothing was sent, so this was no attempt: the receiver's outages don't use up the events' attempts.
+            var pausedUntil = time.GetUtcNow() + (e.RetryAfter ?? _options.PollInterval);
+            Volatile.Write(ref _pausedUntil, pausedUntil.UtcTicks);
+            await outbox.HandBack(claimed, time.GetUtcNow(), CancellationToken.None);
+            return;
+        }
+        await Settle(claimed, error);
+    }
+
+    // What went wrong; null when the receiver has confirmed the event.
+    private async Task<string?> Send(ClaimedEvent claimed, Uri webhook)
+    {
+        var clientId = claimed.Payment.ClientId.Value;
+        var body = Body(claimed);
+        var requestTime = Iso8601(time.GetUtcNow(), "yyyy-MM-dd'T'HH:mm:ss.fffzzz");
+        var hash = SignatureScheme.Hash("POST", webhook.PathAndQuery, clientId, requestTime, body);
+
+        using var request = new HttpRequestMessage(HttpMethod.Post, webhook);
+        request.Headers.TryAddWithoutValidation("Client-Id", clientId);
+        request.Headers.TryAddWithoutValidation("Request-Time", requestTime);
+        request.Headers.TryAddWithoutValidation("Signature", key.Sign(hash));
+        request.Content = new ByteArrayContent(body);
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        try
+        {
+            using var client = clients.CreateClient(HttpClientName);
+            using var response = await client.SendAsync(
+                request,
+                HttpCompletionOption.ResponseHeadersRead, // The body is of no interest, however long it is.
+                CancellationToken.None
+            );
+            return response.IsSuccessStatusCode ? null : $"HTTP {(int)response.StatusCode}";
+        }
+        catch (TimeoutRejectedException)
+        {
+            return $"no answer within {_options.AttemptTimeout}";
+        }
+        catch (HttpRequestException e)
+        {
+            return $"{e.HttpRequestError}: {e.Message}";
+        }
+    }
+
+    private async Task Settle(ClaimedEvent claimed, string? error)
+    {
+        var now = time.GetUtcNow();
+        var (clientId, paymentId) = (claimed.Payment.ClientId.Value, claimed.Payment.Id.Value);
+        if (error is null)
+        {
+            if (await outbox.Delivered(claimed, now, CancellationToken.None))
+                Delivered(claimed.EventId, clientId, paymentId, claimed.Attempt);
+            return;
+        }
+
+        error = error.Length > 512 ? error[..512] : error; // The column's size.
+        if (claimed.Attempt >= _options.MaxAttempts)
+        {
+            if (await outbox.Parked(claimed, now, error, CancellationToken.None))
+                Parked(claimed.EventId, clientId, paymentId, claimed.Attempt, error);
+            return;
+        }
+        var dueAt = now + BackOff(claimed.Attempt);
+        if (await outbox.Failed(claimed, dueAt, error, CancellationToken.None))
+            Failed(claimed.EventId, clientId, paymentId, claimed.Attempt, error, dueAt);
+    }
+
+    // Exponential with full jitter: anything from nothing to the bound, so that what failed together does not come back
+    // together.
+    private TimeSpan BackOff(int attempt) =>
+        Random.Shared.NextDouble()
+        * TimeSpan.FromSeconds(
+            Math.Min(_options.BackOffMaximum.TotalSeconds, _options.BackOffBase.TotalSeconds * Math.Pow(2, attempt - 1))
+        );
+
+    private byte[] Body(ClaimedEvent claimed)
+    {
+        var payment = claimed.Payment;
+        return JsonSerializer.SerializeToUtf8Bytes(
+            new PaymentCancelledEvent(
+                claimed.EventId,
+                "payment.cancelled",
+                payment.ClientId.Value,
+                payment.Id.Value,
+                payment.RequestId.Value,
+                MoneyView.Of(payment.Amount),
+                CancelDbContext.Stored(payment.Cancellation!.Effect),
+                Iso8601(payment.Cancellation.CancelledAt, "yyyy-MM-dd'T'HH:mm:sszzz")
+            ),
+            Json
+        );
+    }
+
+    private string Iso8601(DateTimeOffset at, string format) =>
+        TimeZoneInfo.ConvertTime(at, _zone).ToString(format, CultureInfo.InvariantCulture);
+
+    private async Task Prune(CancellationToken stopping)
+    {
+        var now = time.GetUtcNow();
+        if (now < _nextPrune)
+            return;
+        var pruned = await outbox.Prune(now - _options.KeepDelivered, stopping);
+        _nextPrune = now + PruneEvery;
+        if (pruned > 0)
+            Pruned(pruned);
+    }
+
+    [LoggerMessage(LogLevel.Information, "No notifications are sent: Notifications:Url is not set")]
+    private partial void Off();
+
+    [LoggerMessage(LogLevel.Information, "Notified of {ClientId} {PaymentId}, event {EventId}, attempt {Attempt}")]
+    private partial void Delivered(Guid eventId, string clientId, string paymentId, int attempt);
+
+    [LoggerMessage(
+        LogLevel.Warning,
+        "Could not notify of {ClientId} {PaymentId}, event {EventId}, attempt {Attempt}, trying again at {DueAt:O}: {Error}"
+    )]
+    private partial void Failed(
+        Guid eventId,
+        string clientId,
+        string paymentId,
+        int attempt,
+        string error,
+        DateTimeOffset dueAt
+    );
+
+    [LoggerMessage(
+        LogLevel.Warning,
+        "Gave up notifying of {ClientId} {PaymentId}, event {EventId}, after {Attempt} attempts; it is parked until it is queued again: {Error}"
+    )]
+    private partial void Parked(Guid eventId, string clientId, string paymentId, int attempt, string error);
+
+    [LoggerMessage(LogLevel.Warning, "What came of event {EventId} is not recorded, it will be sent again: {Problem}")]
+    private partial void NotSettled(Guid eventId, string problem);
+
+    [LoggerMessage(LogLevel.Warning, "The outbox can't be read, trying again: {Problem}")]
+    private partial void RoundFailed(string problem);
+
+    [LoggerMessage(LogLevel.Information, "Pruned {Count} delivered events")]
+    private partial void Pruned(int count);
+}
+
+/// <summary>Registers the relay.</summary>
+internal static class RelayServices
+{
+    /// <summary>
+    /// Adds the outbox, the relay and its HTTP client. A retry is the outbox's business; the HTTP side bounds an attempt,
+    /// and stops trying for a while when nearly all attempts fail.
+    /// </summary>
+    public static IServiceCollection AddRelay(this IServiceCollection services)
+    {
+        services.AddSingleton<Outbox>().AddHostedService<OutboxRelay>();
+        services
+            .AddHttpClient(OutboxRelay.HttpClientName, client => client.Timeout = Timeout.InfiniteTimeSpan)
+            .RemoveAllLoggers() // The relay logs each event itself, without the URL, which may hold a secret.
+            .SetHandlerLifetime(Timeout.InfiniteTimeSpan) // The connections' lifetime sees to changes of DNS.
+            .ConfigurePrimaryHttpMessageHandler(() =>
+                new SocketsHttpHandler
+                {
+                    AllowAutoRedirect = false,
+                    UseCookies = false,
+                    PooledConnectionLifetime = TimeSpan.FromMinutes(2),
+                    MaxResponseDrainSize = 64 * 1024,
+                    MaxResponseHeadersLength = 64,
+                }
+            )
+            .AddResilienceHandler(
+                "attempt",
+                (pipeline, context) =>
+                {
+                    var options = context.ServiceProvider.GetRequiredService<IOptions<NotificationsOptions>>().Value;
+                    pipeline.TimeProvider = context.ServiceProvider.GetRequiredService<TimeProvider>();
+                    pipeline
+                        .AddCircuitBreaker(
+                            new HttpCircuitBreakerStrategyOptions
+                            {
+                                FailureRatio = 0.9,
+                                MinimumThroughput = 20,
+                                SamplingDuration = TimeSpan.FromSeconds(30),
+                                BreakDuration = TimeSpan.FromSeconds(10),
+                            }
+                        )
+                        .AddTimeout(options.AttemptTimeout);
+                }
+            );
+        return services;
+    }
+}
