@@ -12,6 +12,7 @@ public static class InfrastructureServices
     public static IServiceCollection AddInfrastructure(this IServiceCollection services) =>
         services
             .AddSingleton<Database>()
+            .AddSingleton<LedgerAudit>()
             .AddSingleton<IPayments, PaymentStore>()
             .AddSingleton<IAccounts, AccountStore>()
             .AddSingleton<ClientCache>()
