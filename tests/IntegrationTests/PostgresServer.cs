@@ -1,0 +1,233 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using CancelService.Infrastructure.Persistence;
+using CancelService.IntegrationTests;
+using DotNet.Testcontainers.Images;
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
+using Testcontainers.PostgreSql;
+
+[assembly: AssemblyFixture(typeof(PostgresServer))]
+
+namespace CancelService.IntegrationTests;
+
+/// <summary>
+/// One PostgreSQL for a test run, started when the first test asks for a database. In this order: the server that
+/// CANCELSERVICE_TEST_POSTGRES names, a container, a throw-away cluster of the machine's own PostgreSQL programs.
+/// </summary>
+public sealed class PostgresServer : IAsyncDisposable
+{
+    private const string Template = "cancelservice_template";
+
+    private readonly Lazy<Task<string>> _start;
+    private readonly SemaphoreSlim _creating = new(1, 1);
+    private readonly string _run = Guid.NewGuid().ToString("N")[..12];
+    private readonly List<string> _databases = [];
+    private Func<Task> _stop = () => Task.CompletedTask;
+
+    public PostgresServer() => _start = new(Start);
+
+    /// <summary>A fresh database with the current schema, copied from one that was migrated once.</summary>
+    public Task<string> CreateDatabase() => CreateDatabase(migrated: true);
+
+    /// <summary>A fresh database without any table.</summary>
+    public Task<string> CreateEmptyDatabase() => CreateDatabase(migrated: false);
+
+    private async Task<string> CreateDatabase(bool migrated)
+    {
+        var server = await _start.Value;
+        await _creating.WaitAsync();
+        try
+        {
+            var template = $"{Template}_{_run}";
+            if (migrated && !_databases.Contains(template, StringComparer.Ordinal))
+            {
+                await Create(server, template, from: "template1");
+                await using var db = new PostgresDbContext(
+                    new DbContextOptionsBuilder<PostgresDbContext>()
+                        .UseNpgsql(Named(server, template, pooling: false))
+                        .UseSnakeCaseNamingConvention()
+                        .Options
+                );
+                await db.Database.MigrateAsync();
+            }
+            var name = $"cancelservice_{_run}_{_databases.Count}";
+            await Create(server, name, migrated ? template : "template1");
+            return Named(server, name, pooling: true);
+        }
+        finally
+        {
+            _creating.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_start.IsValueCreated || !_start.Value.IsCompletedSuccessfully)
+            return;
+        var server = await _start.Value;
+        foreach (var name in Enumerable.Reverse(_databases))
+            await Execute(server, $"DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+        await _stop();
+        _creating.Dispose();
+    }
+
+    private async Task Create(string server, string name, string from)
+    {
+        await Execute(server, $"CREATE DATABASE {name} TEMPLATE {from}");
+        _databases.Add(name);
+    }
+
+    private static async Task Execute(string server, string sql)
+    {
+        await using var connection = new NpgsqlConnection(Named(server, "postgres", pooling: false));
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private static string Named(string server, string database, bool pooling) =>
+        new NpgsqlConnectionStringBuilder(server)
+        {
+            Database = database,
+            Pooling = pooling,
+            MaxPoolSize = 40,
+        }.ConnectionString;
+
+    private async Task<string> Start()
+    {
+        if (Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_POSTGRES") is { Length: > 0 } given)
+            return given;
+
+        var reasons = new List<string>();
+        foreach (var way in new[] { StartContainer, StartOwnCluster })
+        {
+            try
+            {
+                return await way();
+            }
+            catch (Exception e) // Whatever keeps one way from working, the next is tried, and all reasons are told.
+            {
+                reasons.Add(e.Message);
+            }
+        }
+        throw new InvalidOperationException(
+            $"""
+            The tests need PostgreSQL. Do one of these:
+            1. Set CANCELSERVICE_TEST_POSTGRES to the connection string of a server on which databases may be created.
+            2. Start a Docker engine that can get the image of CANCELSERVICE_POSTGRES_IMAGE (by default postgres:17).
+               It failed: {reasons[0]}
+            3. Install PostgreSQL's server programs (pg_config --bindir must find initdb, or /usr/lib/postgresql must).
+               It failed: {reasons[1]}
+            """
+        );
+    }
+
+    private async Task<string> StartContainer()
+    {
+        var image = Environment.GetEnvironmentVariable("CANCELSERVICE_POSTGRES_IMAGE") ?? "postgres:17";
+        // Looking for an engine is what Build does; where there is one, it answers at once.
+        var container = await Task.Run(() =>
+                new PostgreSqlBuilder(image)
+                    .WithImagePullPolicy(PullPolicy.Missing)
+                    .WithCommand("-c", "max_connections=300")
+                    .Build()
+            )
+            .WaitAsync(TimeSpan.FromSeconds(10));
+        try
+        {
+            using var timeout = new CancellationTokenSource(TimeSpan.FromMinutes(3));
+            await container.StartAsync(timeout.Token);
+        }
+        catch
+        {
+            await container.DisposeAsync();
+            throw;
+        }
+        _stop = () => container.DisposeAsync().AsTask();
+        return container.GetConnectionString();
+    }
+
+    private async Task<string> StartOwnCluster()
+    {
+        if (OperatingSystem.IsWindows())
+            throw new PlatformNotSupportedException("It is not supported on Windows.");
+        var bin = await FindPrograms();
+        var directory = Path.Combine(Path.GetTempPath(), $"cancelservice-{_run}");
+        // PostgreSQL refuses to run as root.
+        string[] asPostgres =
+            Environment.UserName == "root" ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] : [];
+        _stop = async () =>
+        {
+            await Run([.. asPostgres, $"{bin}/pg_ctl", "stop", "-D", directory, "-m", "immediate"]);
+            Directory.Delete(directory, recursive: true);
+        };
+        try
+        {
+            await Run([.. asPostgres, $"{bin}/initdb", "-D", directory, "-U", "postgres", "-A", "trust", "-N"]);
+            // A Unix socket in the directory that only its owner may enter: no port to collide on, no password needed.
+            await Run([
+                .. asPostgres,
+                $"{bin}/pg_ctl",
+                "start",
+                "-w",
+                "-D",
+                directory,
+                "-l",
+                $"{directory}/log",
+                "-o",
+                $"-c listen_addresses='' -k {directory} -c max_connections=300 -c fsync=off -c full_page_writes=off",
+            ]);
+        }
+        catch
+        {
+            if (Directory.Exists(directory))
+                await _stop().ContinueWith(_ => { }, TaskScheduler.Default); // What did not start can't be stopped.
+            _stop = () => Task.CompletedTask;
+            throw;
+        }
+        return $"Host={directory};Username=postgres";
+    }
+
+    private static async Task<string> FindPrograms()
+    {
+        var candidates = Directory.Exists("/usr/lib/postgresql")
+            ? Directory
+                .GetDirectories("/usr/lib/postgresql")
+                .OrderByDescending(d =>
+                    double.TryParse(Path.GetFileName(d), CultureInfo.InvariantCulture, out var version) ? version : 0
+                )
+                .Select(d => Path.Combine(d, "bin"))
+                .ToList()
+            : [];
+        try
+        {
+            candidates.Insert(0, (await Run(["pg_config", "--bindir"])).Trim());
+        }
+        catch (Exception e) when (e is Win32Exception or InvalidOperationException)
+        {
+            // Not every installation brings pg_config along.
+        }
+        return candidates.Find(bin => File.Exists(Path.Combine(bin, "initdb")))
+            ?? throw new FileNotFoundException("There is no initdb.");
+    }
+
+    private static async Task<string> Run(string[] command)
+    {
+        var start = new ProcessStartInfo(command[0], command[1..])
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = Path.GetTempPath(),
+        };
+        using var process = Process.Start(start)!;
+        var output = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(1));
+        var text = string.Concat(await output);
+        return process.ExitCode == 0
+            ? text
+            : throw new InvalidOperationException($"{string.Join(' ', command)} failed: {text}");
+    }
+}

@@ -1,0 +1,492 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using CancelService.Api.Hosting;
+using CancelService.Application;
+using CancelService.Domain;
+using CancelService.Domain.Clients;
+using CancelService.Domain.Ledger;
+using CancelService.Domain.Payments;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
+
+namespace CancelService.IntegrationTests;
+
+/// <summary>An RSA key pair. RSA objects are not shared between threads, so every signature makes its own.</summary>
+public sealed class KeyPair
+{
+    /// <summary>The key of ordinary test clients.</summary>
+    public static readonly KeyPair Merchant = Generate();
+
+    /// <summary>A second key, of nobody or of another version.</summary>
+    public static readonly KeyPair Other = Generate();
+
+    /// <summary>The wallet's key.</summary>
+    public static readonly KeyPair Wallet = Generate();
+
+    private readonly RSAParameters _parameters;
+
+    private KeyPair(RSA rsa)
+    {
+        _parameters = rsa.ExportParameters(includePrivateParameters: true);
+        PrivatePem = rsa.ExportPkcs8PrivateKeyPem();
+        PublicKey = PublicKey.Parse(rsa.ExportSubjectPublicKeyInfoPem());
+    }
+
+    public string PrivatePem { get; }
+
+    public PublicKey PublicKey { get; }
+
+    public static KeyPair Generate()
+    {
+        using var rsa = RSA.Create(2048);
+        return new KeyPair(rsa);
+    }
+
+    public static KeyPair Read(string pem)
+    {
+        using var rsa = RSA.Create();
+        rsa.ImportFromPem(pem);
+        return new KeyPair(rsa);
+    }
+
+    public byte[] Sign(byte[] data)
+    {
+        using var rsa = RSA.Create(_parameters);
+        return rsa.SignData(data, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+    }
+}
+
+/// <summary>An empty or migrated database of a test, kept over restarts of the host.</summary>
+public sealed class TestDatabase : IDisposable
+{
+    private static readonly Lazy<Task<byte[]>> MigratedSqlite = new(MigrateSqlite);
+
+    private TestDatabase(DatabaseProvider provider, string connectionString, string directory) =>
+        (Provider, ConnectionString, Directory) = (provider, connectionString, directory);
+
+    public DatabaseProvider Provider { get; }
+
+    public string ConnectionString { get; }
+
+    /// <summary>A directory of the test's own, removed at the end.</summary>
+    public string Directory { get; }
+
+    public string[] Settings => [$"--Database:Provider={Provider}", $"--Database:ConnectionString={ConnectionString}"];
+
+    public static async Task<TestDatabase> Create(
+        DatabaseProvider provider,
+        PostgresServer postgres,
+        bool empty = false
+    )
+    {
+        var directory = System.IO.Directory.CreateTempSubdirectory("cancelservice-").FullName;
+        var file = Path.Combine(directory, "test.db");
+        if (provider is DatabaseProvider.Sqlite && !empty)
+            await File.WriteAllBytesAsync(file, await MigratedSqlite.Value);
+        var connectionString = provider switch
+        {
+            DatabaseProvider.Sqlite => $"Data Source={file}",
+            DatabaseProvider.Postgres when empty => await postgres.CreateEmptyDatabase(),
+            DatabaseProvider.Postgres => await postgres.CreateDatabase(),
+        };
+        return new TestDatabase(provider, connectionString, directory);
+    }
+
+    public void Dispose() => System.IO.Directory.Delete(Directory, recursive: true);
+
+    private static async Task<byte[]> MigrateSqlite()
+    {
+        var directory = System.IO.Directory.CreateTempSubdirectory("cancelservice-").FullName;
+        var file = Path.Combine(directory, "template.db");
+        await using (
+            var db = new SqliteDbContext(
+                new DbContextOptionsBuilder<SqliteDbContext>()
+                    .UseSqlite($"Data Source={file};Pooling=False")
+                    .UseSnakeCaseNamingConvention()
+                    .Options
+            )
+        )
+            await db.Database.MigrateAsync();
+        var bytes = await File.ReadAllBytesAsync(file);
+        System.IO.Directory.Delete(directory, recursive: true);
+        return bytes;
+    }
+}
+
+/// <summary>What a client of a test signs with.</summary>
+public sealed record TestClient(ClientId Id, KeyPair Key);
+
+/// <summary>What the database says about one payment.</summary>
+public sealed record PaymentRows(
+    PaymentStatus Status,
+    CancelEffect? Effect,
+    int Cancellations,
+    int Outbox,
+    IReadOnlyList<PaymentAction> History,
+    IReadOnlyList<(LedgerAccount Account, long MinorUnits)> Ledger
+);
+
+/// <summary>The real service on real sockets, with a clock that the test holds.</summary>
+public sealed class TestHost : IAsyncDisposable
+{
+    /// <summary>Noon at UTC, so that the usual window is far from its end.</summary>
+    public static readonly DateTimeOffset Noon = new(2026, 11, 23, 12, 0, 0, TimeSpan.Zero);
+
+    private static int _lastClient;
+
+    private readonly WebApplication _app;
+    private readonly TestDatabase _database;
+    private readonly bool _ownsDatabase;
+
+    private TestHost(WebApplication app, TestDatabase database, bool ownsDatabase, FakeTimeProvider? clock)
+    {
+        (_app, _database, _ownsDatabase) = (app, database, ownsDatabase);
+        Time = clock ?? TimeProvider.System;
+        // Kestrel binds the endpoints in the order of their names.
+        var ports = app
+            .Services.GetRequiredService<IServer>()
+            .Features.Get<IServerAddressesFeature>()!
+            .Addresses.Select(address => new Uri(address).Port)
+            .ToList();
+        (InternalPort, PublicPort) = (ports[0], ports[1]);
+        Internal = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{InternalPort}") };
+    }
+
+    /// <summary>The host's clock; fake unless the host was started with the system's.</summary>
+    public TimeProvider Time { get; }
+
+    public FakeTimeProvider Clock => (FakeTimeProvider)Time;
+
+    public DateTimeOffset Now => Time.GetUtcNow();
+
+    public int PublicPort { get; }
+
+    public int InternalPort { get; }
+
+    /// <summary>The internal port.</summary>
+    public HttpClient Internal { get; }
+
+    public IPayments Payments => _app.Services.GetRequiredService<IPayments>();
+
+    public IAccounts Accounts => _app.Services.GetRequiredService<IAccounts>();
+
+    public CancelDbContext Db() => _app.Services.GetRequiredService<Database>().CreateContext();
+
+    /// <summary>A ready host on a database of its own.</summary>
+    public static async Task<TestHost> Start(
+        DatabaseProvider provider,
+        PostgresServer postgres,
+        params string[] settings
+    ) => await Start(await TestDatabase.Create(provider, postgres), ownsDatabase: true, settings: settings);
+
+    /// <summary>A host on a given database, by default with a clock at <see cref="Noon"/>.</summary>
+    public static async Task<TestHost> Start(
+        TestDatabase database,
+        FakeTimeProvider? clock = null,
+        bool systemClock = false,
+        bool waitForReady = true,
+        bool ownsDatabase = false,
+        bool withoutKey = false,
+        params string[] settings
+    )
+    {
+        if (!systemClock)
+            clock ??= new FakeTimeProvider(Noon);
+        var walletKey = Path.Combine(database.Directory, "wallet.pem");
+        await File.WriteAllTextAsync(walletKey, KeyPair.Wallet.PrivatePem);
+        var app = ServiceHost.Build(
+            [
+                "--environment=Production",
+                "--Kestrel:Endpoints:Public:Url=http://127.0.0.1:0",
+                "--Kestrel:Endpoints:Internal:Url=http://127.0.0.1:0",
+                "--Serilog:MinimumLevel:Default=Fatal",
+                "--Serilog:MinimumLevel:Override:Microsoft.Hosting.Lifetime=Fatal",
+                "--Clients:CacheTime=00:00:00",
+                .. withoutKey ? Array.Empty<string>() : [$"--Wallet:SigningKeyPath={walletKey}"],
+                .. database.Settings,
+                .. settings, // The last one wins.
+            ],
+            services =>
+            {
+                if (clock is not null)
+                    services.AddSingleton<TimeProvider>(clock);
+            }
+        );
+        await app.StartAsync();
+        var host = new TestHost(app, database, ownsDatabase, clock);
+        if (waitForReady)
+            await host.Ready();
+        return host;
+    }
+
+    /// <summary>Waits until the host says that it is ready.</summary>
+    public Task Ready() =>
+        Until(async () => (await Internal.GetAsync(new Uri("/healthz/ready", UriKind.Relative))).StatusCode)
+            .Becomes(HttpStatusCode.OK);
+
+    /// <summary>Asks again and again, for 30 seconds at most.</summary>
+    public static Polled<T> Until<T>(Func<Task<T>> ask) => new(ask);
+
+    public async ValueTask DisposeAsync()
+    {
+        Internal.Dispose();
+        await _app.DisposeAsync();
+        if (_ownsDatabase)
+            _database.Dispose();
+    }
+
+    /// <summary>Adds a client with one key and the usual contract, unless told otherwise.</summary>
+    public async Task<TestClient> AddClient(
+        Contract? contract = null,
+        bool enabled = true,
+        IReadOnlyList<ClientKey>? keys = null,
+        string? id = null
+    )
+    {
+        var client = new Client
+        {
+            Id = new ClientId(id ?? $"CLIENT_{Interlocked.Increment(ref _lastClient)}"),
+            Name = "A test's client",
+            Enabled = enabled,
+            Contract = contract ?? new Contract { RequestsPerSecond = 10_000, Burst = 10_000 },
+            Keys = keys ?? [new ClientKey { Version = 1, PublicKey = KeyPair.Merchant.PublicKey }],
+        };
+        await using var db = Db();
+        db.Clients.Add(client);
+        await db.SaveChangesAsync();
+        return new TestClient(client.Id, KeyPair.Merchant);
+    }
+
+    /// <summary>Puts a payment of 1000 USD cents into a state; its paymentRequestId is <c>req-</c> and its id.</summary>
+    public async Task<Payment> AddPayment(
+        TestClient client,
+        State state,
+        string id = "p1",
+        DateTimeOffset? initiatedAt = null,
+        string currency = "USD"
+    )
+    {
+        ArgumentNullException.ThrowIfNull(client);
+        var now = Now;
+        var money = new Currency(currency);
+        var (payment, change) = Payment.Register(
+            client.Id,
+            new PaymentId(id),
+            new PaymentRequestId($"req-{id}"),
+            state.IsAuthorization ? PaymentKind.Authorization : PaymentKind.Payment,
+            new Money(State.Amount, money),
+            initiatedAt ?? now,
+            now
+        );
+        (await Commit(payment, change)).ShouldBeTrue();
+        foreach (var step in state.Steps)
+        {
+            var decision = step(payment, now, money).ShouldBeOfType<TransitionDecision.Applied>();
+            (await Commit(payment, decision.Change)).ShouldBeTrue();
+        }
+        return payment;
+    }
+
+    /// <summary>Commits a change as the wallet's core would.</summary>
+    public Task<bool> Commit(Payment payment, PaymentChange change, string? answer = null) =>
+        Payments.Commit(
+            new PaymentWrite(payment, change, "core")
+            {
+                Answer = answer is null ? null : Encoding.UTF8.GetBytes(answer),
+            },
+            CancellationToken.None
+        );
+
+    public Task<FoundPayment?> Find(TestClient client, string id = "p1")
+    {
+        ArgumentNullException.ThrowIfNull(client);
+        return Payments.Find(client.Id, new PaymentId(id), CancellationToken.None);
+    }
+
+    /// <summary>Pays money into (positive) or out of (negative) the merchant's account.</summary>
+    public Task<bool> Post(TestClient client, long minorUnits, string currency = "USD")
+    {
+        ArgumentNullException.ThrowIfNull(client);
+        var money = new Money(Math.Abs(minorUnits), new Currency(currency));
+        var entries =
+            minorUnits > 0
+                ? LedgerEntry.Move(money, LedgerAccount.Settlement, LedgerAccount.Merchant)
+                : LedgerEntry.Move(money, LedgerAccount.Merchant, LedgerAccount.Settlement);
+        return Accounts.Post(client.Id, Guid.NewGuid(), entries, Now, CancellationToken.None);
+    }
+
+    public async Task<long> Balance(TestClient client, string currency = "USD")
+    {
+        ArgumentNullException.ThrowIfNull(client);
+        await using var db = Db();
+        return await db
+            .Accounts.Where(a => a.ClientId == client.Id && a.Currency == new Currency(currency))
+            .Select(a => a.Balance)
+            .SingleOrDefaultAsync();
+    }
+
+    /// <summary>The rows of a payment. Fails when the books of its client do not balance.</summary>
+    public async Task<PaymentRows> Rows(TestClient client, string id = "p1")
+    {
+        ArgumentNullException.ThrowIfNull(client);
+        var paymentId = new PaymentId(id);
+        await using var db = Db();
+        var ledger = await db.Ledger.AsNoTracking().Where(e => e.ClientId == client.Id).ToListAsync();
+        foreach (var transaction in ledger.GroupBy(e => (e.TransactionId, e.Currency)))
+            transaction.Sum(e => e.MinorUnits).ShouldBe(0);
+        foreach (var account in await db.Accounts.AsNoTracking().Where(a => a.ClientId == client.Id).ToListAsync())
+        {
+            ledger
+                .Where(e => e.Account is LedgerAccount.Merchant && e.Currency == account.Currency)
+                .Sum(e => e.MinorUnits)
+                .ShouldBe(account.Balance);
+        }
+
+        var payment = await db
+            .Payments.AsNoTracking()
+            .Include(p => p.Cancellation)
+            .SingleAsync(p => p.ClientId == client.Id && p.Id == paymentId);
+        var history = await db
+            .History.AsNoTracking()
+            .Where(h => h.ClientId == client.Id && h.PaymentId == paymentId)
+            .OrderBy(h => h.Version)
+            .ToListAsync();
+        history.Select(h => h.Version).ShouldBe(Enumerable.Range(1, payment.Version));
+        history[^1].ToStatus.ShouldBe(payment.Status);
+        return new PaymentRows(
+            payment.Status,
+            payment.Cancellation?.Effect,
+            await db.Set<Cancellation>()
+                .CountAsync(c =>
+                    EF.Property<ClientId>(c, "ClientId") == client.Id
+                    && EF.Property<PaymentId>(c, "PaymentId") == paymentId
+                ),
+            await db.Outbox.CountAsync(o => o.ClientId == client.Id && o.PaymentId == paymentId),
+            [.. history.Select(h => h.Action)],
+            [
+                .. ledger
+                    .Where(e => e.PaymentId == paymentId)
+                    .OrderBy(e => e.At)
+                    .ThenBy(e => e.TransactionId)
+                    .ThenBy(e => e.Line)
+                    .Select(e => (e.Account, e.MinorUnits)),
+            ]
+        );
+    }
+
+    /// <summary>Every row of every table, as text, of one client.</summary>
+    public async Task<string> Dump(TestClient client)
+    {
+        ArgumentNullException.ThrowIfNull(client);
+        await using var db = Db();
+        await db.Database.OpenConnectionAsync();
+        var dump = new StringBuilder();
+        foreach (
+            var table in db.Model.GetEntityTypes().Select(e => e.GetTableName()!).ToHashSet(StringComparer.Ordinal)
+        )
+        {
+            await using var command = db.Database.GetDbConnection().CreateCommand();
+            command.CommandText = $"SELECT * FROM {table} WHERE client_id = '{client.Id.Value}'";
+            var rows = new List<string>();
+            await using var reader = await command.ExecuteReaderAsync();
+            while (await reader.ReadAsync())
+                rows.Add(
+                    string.Join('|', Enumerable.Range(0, reader.FieldCount).Select(i => Text(reader.GetValue(i))))
+                );
+            rows.Sort(StringComparer.Ordinal);
+            dump.Append(CultureInfo.InvariantCulture, $"{table}:\n{string.Join('\n', rows)}\n");
+        }
+        return dump.ToString();
+
+        static string? Text(object value) =>
+            value is byte[] bytes ? Convert.ToHexString(bytes) : Convert.ToString(value, CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>Executes hand-written SQL.</summary>
+    public async Task Execute(string sql)
+    {
+        await using var db = Db();
+        await db.Database.ExecuteSqlRawAsync(sql);
+    }
+}
+
+/// <summary>A question that is asked until its answer is the awaited one.</summary>
+public sealed class Polled<T>(Func<Task<T>> ask)
+{
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
+
+    public async Task Becomes(T expected)
+    {
+        var start = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            var answer = await ask();
+            if (Equals(answer, expected))
+                return;
+            if (TimeProvider.System.GetElapsedTime(start) > Deadline)
+                answer.ShouldBe(expected);
+            await Task.Delay(10);
+        }
+    }
+}
+
+/// <summary>A state of a payment, with the events that lead there.</summary>
+public sealed record State(
+    bool IsAuthorization,
+    params Func<Payment, DateTimeOffset, Currency, TransitionDecision>[] Steps
+)
+{
+    /// <summary>The amount of every test payment, in minor units.</summary>
+    public const long Amount = 1000;
+
+    public static readonly State Processing = new(false);
+    public static readonly State ProcessingAuthorization = new(true);
+    public static readonly State Authorized = new(true, (p, now, _) => p.Authorize(now));
+    public static readonly State Success = new(false, (p, now, _) => p.Succeed(now));
+    public static readonly State Failed = new(false, (p, now, _) => p.Fail(now));
+    public static readonly State HoldLapsed = new(true, (p, now, _) => p.Authorize(now), (p, now, _) => p.Fail(now));
+    public static readonly State PartlyCaptured = Capture(1);
+    public static readonly State Captured = Capture(Amount);
+    public static readonly State PartlyRefunded = new(false, (p, now, _) => p.Succeed(now), Refund(1));
+    public static readonly State Refunded = new(false, (p, now, _) => p.Succeed(now), Refund(Amount));
+    public static readonly State CapturedThenRefunded = Captured with { Steps = [.. Captured.Steps, Refund(Amount)] };
+
+    private static State Capture(long minorUnits) =>
+        new(true, (p, now, _) => p.Authorize(now), (p, now, c) => p.Capture(new Money(minorUnits, c), now));
+
+    private static Func<Payment, DateTimeOffset, Currency, TransitionDecision> Refund(long minorUnits) =>
+        (p, now, c) => p.Refund(new Money(minorUnits, c), minorUnits, now);
+}
+
+/// <summary>A host for each database, shared by the tests of a class; every test brings a client of its own.</summary>
+public sealed class SharedHosts(PostgresServer postgres) : IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<DatabaseProvider, Lazy<Task<TestHost>>> _hosts = new();
+
+    public Task<TestHost> On(DatabaseProvider provider) =>
+        _hosts.GetOrAdd(provider, p => new(() => TestHost.Start(p, postgres))).Value;
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var host in _hosts.Values)
+            await (await host.Value).DisposeAsync();
+    }
+}
+
+/// <summary>The databases that every behaviour is tested on.</summary>
+public static class Both
+{
+    public static readonly DatabaseProvider[] Providers = [DatabaseProvider.Sqlite, DatabaseProvider.Postgres];
+
+    public static TheoryData<DatabaseProvider> Databases => [.. Providers];
+
+    public static MatrixTheoryData<string, DatabaseProvider> Times(IEnumerable<string> rows) => new(rows, Providers);
+}
