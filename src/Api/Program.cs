@@ -1,3 +1,5 @@
+using System.Data.Common;
+using System.Net.Sockets;
 using CancelService.Api.Hosting;
 using CancelService.Api.Protocol;
 using CancelService.Infrastructure.Persistence;
@@ -67,6 +69,12 @@ public static class Program
         {
             await Console.Error.WriteLineAsync($"verify-ledger could not run: {e.Message}");
             return 2;
+        }
+        // An address that can't be listened on, or a database that the command can't reach.
+        catch (Exception e) when (e is IOException or SocketException or FormatException or DbException)
+        {
+            await Console.Error.WriteLineAsync($"CancelService fails: {e.Message}");
+            return 1;
         }
     }
 }

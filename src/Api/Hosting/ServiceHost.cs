@@ -96,8 +96,24 @@ public static class ServiceHost
         void Add<T>(string section, Func<T, string?> problem)
             where T : class
         {
-            builder.Services.AddOptions<T>().BindConfiguration(section).ValidateOnStart();
+            builder
+                .Services.AddOptions<T>()
+                .Configure<IConfiguration>((options, settings) => Bind(settings.GetSection(section), options))
+                .ValidateOnStart();
             builder.Services.AddSingleton<IValidateOptions<T>>(new Check<T>(problem));
+        }
+    }
+
+    private static void Bind<T>(IConfigurationSection section, T options)
+        where T : class
+    {
+        try
+        {
+            section.Bind(options);
+        }
+        catch (InvalidOperationException e) // Names the key and the value that is none.
+        {
+            throw new OptionsValidationException(section.Key, typeof(T), [e.Message]);
         }
     }
 
