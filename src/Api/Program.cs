@@ -55,6 +55,12 @@ public static class Program
             await Console.Error.WriteLineAsync($"CancelService does not start: {e.Message} Correct the setting.");
             return failed;
         }
+        // An address that can't be listened on, or a database that the command can't reach.
+        catch (Exception e) when (e is IOException or SocketException or FormatException or DbException)
+        {
+            await Console.Error.WriteLineAsync($"CancelService fails: {e.Message}");
+            return failed;
+        }
     }
 
     private static async Task<int> VerifyLedger(LedgerAudit audit)
@@ -69,12 +75,6 @@ public static class Program
         {
             await Console.Error.WriteLineAsync($"verify-ledger could not run: {e.Message}");
             return 2;
-        }
-        // An address that can't be listened on, or a database that the command can't reach.
-        catch (Exception e) when (e is IOException or SocketException or FormatException or DbException)
-        {
-            await Console.Error.WriteLineAsync($"CancelService fails: {e.Message}");
-            return 1;
         }
     }
 }
