@@ -315,12 +315,17 @@ public sealed class TestHost : IAsyncDisposable
     public Task<bool> Post(TestClient client, long minorUnits, string currency = "USD")
     {
         ArgumentNullException.ThrowIfNull(client);
-        var money = new Money(Math.Abs(minorUnits), new Currency(currency));
-        var entries =
-            minorUnits > 0
-                ? LedgerEntry.Move(money, LedgerAccount.Settlement, LedgerAccount.Merchant)
-                : LedgerEntry.Move(money, LedgerAccount.Merchant, LedgerAccount.Settlement);
-        return Accounts.Post(client.Id, Guid.NewGuid(), entries, Now, CancellationToken.None);
+        var transfer = new Transfer
+        {
+            ClientId = client.Id,
+            Id = Guid.NewGuid().ToString(),
+            Kind = minorUnits > 0 ? TransferKind.Deposit : TransferKind.Payout,
+            Amount = new Money(Math.Abs(minorUnits), new Currency(currency)),
+            TransactionId = Guid.NewGuid(),
+            Actor = "operator",
+            At = Now,
+        };
+        return Accounts.Post(transfer, CancellationToken.None);
     }
 
     public async Task<long> Balance(TestClient client, string currency = "USD")

@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Text;
 using System.Text.Json;
 using AutoMapper;
@@ -6,7 +5,6 @@ using CancelService.Api.Payments;
 using CancelService.Application;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
-using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
@@ -388,80 +386,5 @@ public sealed class CancelPaymentTests
             Encoding.UTF8.GetBytes(
                 $"{receipt.PaymentId} {receipt.PaymentRequestId} {receipt.CancelTime:o} {receipt.ExtendInfo}"
             );
-    }
-
-    /// <summary>
-    /// Payments that keep the promises of their port: what is found is a copy, and a write is committed when it
-    /// follows the version that is stored and the balance pays for it, or else leaves everything as it is.
-    /// </summary>
-    private sealed class InMemoryPayments : IPayments
-    {
-        private static readonly MethodInfo Clone = typeof(object).GetMethod(
-            "MemberwiseClone",
-            BindingFlags.Instance | BindingFlags.NonPublic
-        )!;
-
-        private readonly List<(Payment Payment, byte[]? Answer)> _stored = [];
-
-        public long Balance { get; set; }
-
-        public int Reads { get; private set; }
-
-        public List<PaymentWrite> Writes { get; } = [];
-
-        public Action? BeforeFind { get; set; }
-
-        public Func<Task>? BeforeCommit { get; set; }
-
-        public void Add(Payment payment, byte[]? answer = null) => _stored.Add((payment, answer));
-
-        public PaymentStatus Status(string id) => _stored[IndexOf(new PaymentId(id))].Payment.Status;
-
-        public void Change(string id, Func<Payment, TransitionDecision> change) =>
-            change(_stored[IndexOf(new PaymentId(id))].Payment).ShouldBeOfType<TransitionDecision.Applied>();
-
-        public Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken) =>
-            Find(payment => payment.ClientId == clientId && payment.Id == id);
-
-        public Task<FoundPayment?> Find(
-            ClientId clientId,
-            PaymentRequestId requestId,
-            CancellationToken cancellationToken
-        ) => Find(payment => payment.ClientId == clientId && payment.RequestId == requestId);
-
-        public async Task<bool> Commit(PaymentWrite write, CancellationToken cancellationToken)
-        {
-            if (BeforeCommit is not null)
-                await BeforeCommit();
-
-            var index = IndexOf(write.Payment.Id);
-            var moved = write
-                .Change.Entries.Where(entry => entry.Account is LedgerAccount.Merchant)
-                .Sum(entry => entry.MinorUnits);
-            if (_stored[index].Payment.Version != write.Change.Version - 1 || Balance + moved < 0)
-                return false;
-            _stored[index] = (write.Payment, write.Answer);
-            Balance += moved;
-            Writes.Add(write);
-            return true;
-        }
-
-        private Task<FoundPayment?> Find(Predicate<Payment> which)
-        {
-            BeforeFind?.Invoke();
-            Reads++;
-            var index = _stored.FindIndex(entry => which(entry.Payment));
-            return Task.FromResult(
-                index < 0
-                    ? null
-                    : new FoundPayment(
-                        (Payment)Clone.Invoke(_stored[index].Payment, null)!,
-                        Balance,
-                        _stored[index].Answer
-                    )
-            );
-        }
-
-        private int IndexOf(PaymentId id) => _stored.FindIndex(entry => entry.Payment.Id == id);
     }
 }
