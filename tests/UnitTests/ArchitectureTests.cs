@@ -38,6 +38,7 @@ public sealed class ArchitectureTests
             "Npgsql*",
             "EFCore.NamingConventions",
             "Microsoft.Extensions.*",
+            "Polly.*",
         ],
     };
 

@@ -127,7 +127,7 @@ public sealed class CancelWindowTests
     [InlineData("P367D")]
     [InlineData("P366DT0.0000001S")]
     public void A_window_out_of_bounds_is_refused(string text) =>
-        Should.Throw<ArgumentException>(() => CancelWindow.Parse(text));
+        Should.Throw<FormatException>(() => CancelWindow.Parse(text));
 
     [Fact]
     public void A_cut_off_out_of_bounds_is_refused()

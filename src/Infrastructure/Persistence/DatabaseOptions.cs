@@ -48,7 +48,7 @@ public sealed class DatabaseOptions
             };
             return null;
         }
-        catch (ArgumentException)
+        catch (Exception e) when (e is ArgumentException or FormatException)
         {
             return $"Database:ConnectionString is not a connection string for Database:Provider={Provider}. Correct one of the two.";
         }
