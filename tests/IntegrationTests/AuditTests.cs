@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Data;
 using System.Data.Common;
 using System.Globalization;
 using CancelService.Domain.Payments;
@@ -94,6 +93,10 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
         ["money that moved there and back on a closed payment"] = (
             "payments moved the money that their history says",
             "UPDATE ledger_entries SET payment_id = 'cancelled-processing' WHERE payment_id = 'cancelled-paid'"
+        ),
+        ["a payment moved another currency"] = (
+            "payments moved the money that their history says",
+            "UPDATE ledger_entries SET currency = 'EUR' WHERE payment_id = 'paid'"
         ),
         ["a payment is paid from a deposit"] = (
             "payments moved the money that their history says",
@@ -376,35 +379,23 @@ public sealed class HealthyDatabases(PostgresServer postgres) : IDisposable
     public async Task<TestDatabase> Copy(DatabaseProvider provider)
     {
         var original = await _originals.GetOrAdd(provider, p => new(() => Fill(p))).Value;
-        var copy = await TestDatabase.Create(provider, postgres, empty: true);
-        if (provider is DatabaseProvider.Sqlite)
-        {
-            var file = new SqliteConnectionStringBuilder(copy.ConnectionString).DataSource;
-            await Execute(original, $"VACUUM INTO '{file}'");
-        }
-        else
-        {
-            var name = new NpgsqlConnectionStringBuilder(copy.ConnectionString).Database;
-            var from = new NpgsqlConnectionStringBuilder(original.ConnectionString);
-            var template = from.Database;
-            (from.Database, from.Pooling) = ("postgres", false);
-            await using var server = new NpgsqlConnection(from.ConnectionString);
-            await Execute(server, $"DROP DATABASE {name}");
-            await Execute(server, $"CREATE DATABASE {name} TEMPLATE {template}");
-        }
-        return copy;
+        return await original.Copy(postgres);
     }
 
     /// <summary>Executes what no code of ours would, with the foreign keys and checks out of the way.</summary>
-    public static Task Plant(TestDatabase database, string sql)
+    public static async Task Plant(TestDatabase database, string sql)
     {
         ArgumentNullException.ThrowIfNull(database);
-        return Execute(
-            database,
-            database.Provider switch
-            {
-                DatabaseProvider.Sqlite => "PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON; ",
-                DatabaseProvider.Postgres => """
+        var connectionString = $"{database.ConnectionString};Pooling=False";
+        var (connection, unlock) = database.Provider switch
+        {
+            DatabaseProvider.Sqlite => (
+                (DbConnection)new SqliteConnection(connectionString),
+                "PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON; "
+            ),
+            DatabaseProvider.Postgres => (
+                new NpgsqlConnection(connectionString),
+                """
                 DO $$
                 DECLARE found record;
                 BEGIN
@@ -414,34 +405,20 @@ public sealed class HealthyDatabases(PostgresServer postgres) : IDisposable
                         EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', found.of, found.conname);
                     END LOOP;
                 END $$;
-                """,
-            } + sql
-        );
+                """
+            ),
+        };
+        await using var _ = connection;
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = unlock + sql;
+        await command.ExecuteNonQueryAsync();
     }
 
     public void Dispose()
     {
         foreach (var original in _originals.Values)
             original.Value.GetAwaiter().GetResult().Dispose();
-    }
-
-    private static async Task Execute(TestDatabase database, string sql)
-    {
-        await using DbConnection connection = database.Provider switch
-        {
-            DatabaseProvider.Sqlite => new SqliteConnection($"{database.ConnectionString};Pooling=False"),
-            DatabaseProvider.Postgres => new NpgsqlConnection($"{database.ConnectionString};Pooling=False"),
-        };
-        await Execute(connection, sql);
-    }
-
-    private static async Task Execute(DbConnection connection, string sql)
-    {
-        if (connection.State is not ConnectionState.Open)
-            await connection.OpenAsync();
-        await using var command = connection.CreateCommand();
-        command.CommandText = sql;
-        await command.ExecuteNonQueryAsync();
     }
 
     private async Task<TestDatabase> Fill(DatabaseProvider provider)

@@ -34,6 +34,23 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>A fresh database without any table.</summary>
     public Task<string> CreateEmptyDatabase() => CreateDatabase(migrated: false);
 
+    /// <summary>A copy of a database to which nobody is connected.</summary>
+    public async Task<string> CopyDatabase(string connectionString)
+    {
+        var server = await _start.Value;
+        await _creating.WaitAsync();
+        try
+        {
+            var name = $"cancelservice_{_run}_{_databases.Count}";
+            await Create(server, name, from: new NpgsqlConnectionStringBuilder(connectionString).Database!);
+            return Named(server, name, pooling: true);
+        }
+        finally
+        {
+            _creating.Release();
+        }
+    }
+
     private async Task<string> CreateDatabase(bool migrated)
     {
         var server = await _start.Value;

@@ -13,6 +13,7 @@ using CancelService.Infrastructure.Persistence;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
@@ -98,6 +99,23 @@ public sealed class TestDatabase : IDisposable
             DatabaseProvider.Postgres => await postgres.CreateDatabase(),
         };
         return new TestDatabase(provider, connectionString, directory);
+    }
+
+    /// <summary>A copy of its own; no host may be running on this one.</summary>
+    public async Task<TestDatabase> Copy(PostgresServer postgres)
+    {
+        ArgumentNullException.ThrowIfNull(postgres);
+        var directory = System.IO.Directory.CreateTempSubdirectory("cancelservice-").FullName;
+        if (Provider is DatabaseProvider.Postgres)
+            return new TestDatabase(Provider, await postgres.CopyDatabase(ConnectionString), directory);
+
+        var file = Path.Combine(directory, "test.db");
+        await using var connection = new SqliteConnection($"{ConnectionString};Pooling=False");
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = $"VACUUM INTO '{file}'";
+        await command.ExecuteNonQueryAsync();
+        return new TestDatabase(Provider, $"Data Source={file}", directory);
     }
 
     public void Dispose() => System.IO.Directory.Delete(Directory, recursive: true);
