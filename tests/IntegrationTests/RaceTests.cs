@@ -198,16 +198,18 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
     {
         await using var host = await TestHost.Start(provider, postgres, Patient);
         var client = await host.AddClient();
-        var id = Guid.NewGuid();
-        var entries = LedgerEntry.Move(
-            new Money(5, new Currency("USD")),
-            LedgerAccount.Settlement,
-            LedgerAccount.Merchant
-        );
+        var transfer = new Transfer
+        {
+            ClientId = client.Id,
+            Id = "t1",
+            Kind = TransferKind.Deposit,
+            Amount = new Money(5, new Currency("USD")),
+            TransactionId = Guid.NewGuid(),
+            Actor = "test",
+            At = host.Now,
+        };
         var posted = await Task.WhenAll(
-            Enumerable
-                .Range(0, 16)
-                .Select(_ => host.Accounts.Post(client.Id, id, entries, host.Now, CancellationToken.None))
+            Enumerable.Range(0, 16).Select(_ => host.Accounts.Post(transfer, CancellationToken.None))
         );
         posted.Count(done => done).ShouldBe(1);
         (await host.Balance(client)).ShouldBe(5);

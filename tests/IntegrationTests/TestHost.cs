@@ -178,6 +178,8 @@ public sealed class TestHost : IAsyncDisposable
 
     public IAccounts Accounts => _app.Services.GetRequiredService<IAccounts>();
 
+    public IServiceProvider Services => _app.Services;
+
     public CancelDbContext Db() => _app.Services.GetRequiredService<Database>().CreateContext();
 
     /// <summary>A ready host on a database of its own.</summary>
@@ -234,6 +236,9 @@ public sealed class TestHost : IAsyncDisposable
 
     /// <summary>Asks again and again, for 30 seconds at most.</summary>
     public static Polled<T> Until<T>(Func<Task<T>> ask) => new(ask);
+
+    /// <summary>Stops the host as SIGTERM does.</summary>
+    public Task Stop() => _app.StopAsync();
 
     public async ValueTask DisposeAsync()
     {
@@ -316,11 +321,19 @@ public sealed class TestHost : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(client);
         var money = new Money(Math.Abs(minorUnits), new Currency(currency));
-        var entries =
-            minorUnits > 0
-                ? LedgerEntry.Move(money, LedgerAccount.Settlement, LedgerAccount.Merchant)
-                : LedgerEntry.Move(money, LedgerAccount.Merchant, LedgerAccount.Settlement);
-        return Accounts.Post(client.Id, Guid.NewGuid(), entries, Now, CancellationToken.None);
+        return Accounts.Post(
+            new Transfer
+            {
+                ClientId = client.Id,
+                Id = Guid.NewGuid().ToString(),
+                Kind = minorUnits > 0 ? TransferKind.Deposit : TransferKind.Payout,
+                Amount = money,
+                TransactionId = Guid.NewGuid(),
+                Actor = "test",
+                At = Now,
+            },
+            CancellationToken.None
+        );
     }
 
     public async Task<long> Balance(TestClient client, string currency = "USD")
