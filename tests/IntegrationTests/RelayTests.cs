@@ -207,9 +207,17 @@ public sealed class RelayTests(PostgresServer postgres)
         foreach (var argument in process)
             start.ArgumentList.Add(argument);
         using (killed = Process.Start(start).ShouldNotBeNull())
-            await killed
-                .WaitForExitAsync(TestContext.Current.CancellationToken)
-                .WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        {
+            try
+            {
+                using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+                await killed.WaitForExitAsync(deadline.Token);
+            }
+            finally
+            {
+                killed.Kill();
+            }
+        }
         receiver.Received.Count.ShouldBe(1);
 
         await using var host = await Start(database, receiver, TimeProvider.System.GetUtcNow() + ClaimTime);
