@@ -1,3 +1,5 @@
+using System.Data.Common;
+using System.Net.Sockets;
 using CancelService.Api.Hosting;
 using CancelService.Api.Protocol;
 using CancelService.Infrastructure.Persistence;
@@ -8,10 +10,17 @@ namespace CancelService.Api;
 /// <summary>The process: serves, or carries out one command and exits.</summary>
 public static class Program
 {
-    /// <summary>Serves without arguments; <c>migrate</c> brings the schema up to date and exits.</summary>
-    /// <returns>0, or 1 when a setting is wrong or the command fails; standard error says why.</returns>
+    /// <summary>
+    /// Serves without arguments; <c>migrate</c> brings the schema up to date and exits; <c>verify-ledger</c> checks every
+    /// invariant over the whole database and exits.
+    /// </summary>
+    /// <returns>
+    /// 0, or 1 when a setting is wrong or the command fails; standard error says why. For <c>verify-ledger</c>, 1 is a
+    /// violation, and 2 is that there is no verdict, for whatever reason.
+    /// </returns>
     public static async Task<int> Main(string[] args)
     {
+        var failed = args is ["verify-ledger", ..] ? 2 : 1;
         try
         {
             await using var app = ServiceHost.Build(args);
@@ -21,8 +30,12 @@ public static class Program
                     await app.Services.GetRequiredService<Database>().Migrate(CancellationToken.None);
                     Console.WriteLine("The schema is up to date.");
                     return 0;
+                case ["verify-ledger", ..]:
+                    return await VerifyLedger(app.Services.GetRequiredService<LedgerAudit>());
                 case [{ } command, ..] when !command.StartsWith('-'):
-                    await Console.Error.WriteLineAsync($"'{command}' is no command. There is: migrate.");
+                    await Console.Error.WriteLineAsync(
+                        $"'{command}' is no command. There are: migrate, verify-ledger."
+                    );
                     return 1;
                 default:
                     _ = app.Services.GetRequiredService<SignedExchange>(); // What can't sign must not start.
@@ -34,13 +47,28 @@ public static class Program
         {
             foreach (var failure in e.Failures)
                 await Console.Error.WriteLineAsync($"CancelService does not start: {failure}");
-            return 1;
+            return failed;
         }
-        // A value that does not even have the form of its setting; the message names both.
-        catch (InvalidOperationException e) when (e.Source == "Microsoft.Extensions.Configuration.Binder")
+        // An address that can't be listened on, or a database that the command can't reach.
+        catch (Exception e) when (e is IOException or SocketException or FormatException or DbException)
         {
-            await Console.Error.WriteLineAsync($"CancelService does not start: {e.Message} Correct the setting.");
-            return 1;
+            await Console.Error.WriteLineAsync($"CancelService fails: {e.Message}");
+            return failed;
+        }
+    }
+
+    private static async Task<int> VerifyLedger(LedgerAudit audit)
+    {
+        try
+        {
+            var results = await audit.Run(Console.Out, CancellationToken.None);
+            return results.Any(result => result.Violations > 0) ? 1 : 0;
+        }
+        // Whatever it was: an audit that did not get to its end must not look like one that found something, or nothing.
+        catch (Exception e)
+        {
+            await Console.Error.WriteLineAsync($"verify-ledger could not run: {e.Message}");
+            return 2;
         }
     }
 }

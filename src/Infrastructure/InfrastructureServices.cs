@@ -13,6 +13,7 @@ public static class InfrastructureServices
     public static IServiceCollection AddInfrastructure(this IServiceCollection services) =>
         services
             .AddSingleton<Database>()
+            .AddSingleton<LedgerAudit>()
             .AddSingleton<IPayments, PaymentStore>()
             .AddSingleton<IAccounts, AccountStore>()
             .AddSingleton<ClientCache>()

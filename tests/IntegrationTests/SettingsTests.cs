@@ -50,7 +50,8 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
     [MemberData(nameof(Wrong))]
     public async Task A_wrong_setting_keeps_the_process_from_starting_and_is_named(string arguments)
     {
-        var directory = Directory.CreateTempSubdirectory("cancelservice-").FullName;
+        using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres, empty: true);
+        var directory = database.Directory;
         using var shortKey = RSA.Create(1024);
         using var curve = ECDsa.Create();
         foreach (
@@ -77,7 +78,6 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
         error.ShouldContain(WrongSettings[arguments]);
         error.ShouldNotContain("   at "); // No stack trace.
         error.ShouldNotContain("PRIVATE KEY", Case.Sensitive);
-        Directory.Delete(directory, recursive: true);
     }
 
     [Fact]

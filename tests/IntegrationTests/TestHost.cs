@@ -320,20 +320,17 @@ public sealed class TestHost : IAsyncDisposable
     public Task<bool> Post(TestClient client, long minorUnits, string currency = "USD")
     {
         ArgumentNullException.ThrowIfNull(client);
-        var money = new Money(Math.Abs(minorUnits), new Currency(currency));
-        return Accounts.Post(
-            new Transfer
-            {
-                ClientId = client.Id,
-                Id = Guid.NewGuid().ToString(),
-                Kind = minorUnits > 0 ? TransferKind.Deposit : TransferKind.Payout,
-                Amount = money,
-                TransactionId = Guid.NewGuid(),
-                Actor = "test",
-                At = Now,
-            },
-            CancellationToken.None
-        );
+        var transfer = new Transfer
+        {
+            ClientId = client.Id,
+            Id = Guid.NewGuid().ToString(),
+            Kind = minorUnits > 0 ? TransferKind.Deposit : TransferKind.Payout,
+            Amount = new Money(Math.Abs(minorUnits), new Currency(currency)),
+            TransactionId = Guid.NewGuid(),
+            Actor = "operator",
+            At = Now,
+        };
+        return Accounts.Post(transfer, CancellationToken.None);
     }
 
     public async Task<long> Balance(TestClient client, string currency = "USD")

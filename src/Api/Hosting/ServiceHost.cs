@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using CancelService.Api.Demo;
+using CancelService.Api.Internal;
 using CancelService.Api.Payments;
 using CancelService.Api.Protocol;
 using CancelService.Application;
@@ -35,6 +36,7 @@ public static class ServiceHost
         var app = builder.Build();
         var exchange = app.Services.GetRequiredService<SignedExchange>;
         app.Use((http, next) => http.Features.Get<InternalPort>() is null ? exchange().Answer(http) : next(http));
+        app.MapInternalApi();
         app.MapHealthChecks("/healthz/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapHealthChecks("/healthz/ready");
         return app;
@@ -57,6 +59,7 @@ public static class ServiceHost
         services
             .AddSingleton<DatabaseStartup>()
             .AddHostedService(provider => provider.GetRequiredService<DatabaseStartup>());
+        services.AddInternalApi();
         services.AddHealthChecks().AddCheck<Readiness>("database");
     }
 
@@ -98,8 +101,24 @@ public static class ServiceHost
         void Add<T>(string section, Func<T, string?> problem)
             where T : class
         {
-            builder.Services.AddOptions<T>().BindConfiguration(section).ValidateOnStart();
+            builder
+                .Services.AddOptions<T>()
+                .Configure<IConfiguration>((options, settings) => Bind(settings.GetSection(section), options))
+                .ValidateOnStart();
             builder.Services.AddSingleton<IValidateOptions<T>>(new Check<T>(problem));
+        }
+    }
+
+    private static void Bind<T>(IConfigurationSection section, T options)
+        where T : class
+    {
+        try
+        {
+            section.Bind(options);
+        }
+        catch (InvalidOperationException e) // Names the key and the value that is none.
+        {
+            throw new OptionsValidationException(section.Key, typeof(T), [e.Message]);
         }
     }
 

@@ -1,10 +1,17 @@
+using CancelService.Domain.Payments;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CancelService.Api.Internal;
 
-/// <summary>A stand-in until the internal API is merged.</summary>
+/// <summary>
+/// The refusals of the internal API (RFC 9457). Their types are stable: callers may decide by them. Each says what was
+/// wrong and what to do.
+/// </summary>
 public static class Problems
 {
+    /// <summary>What every type begins with.</summary>
+    public const string TypePrefix = "urn:cancelservice:";
+
     /// <summary>400: the request is malformed; the detail names the field.</summary>
     public static ProblemHttpResult Invalid(string? detail) =>
         Of(StatusCodes.Status400BadRequest, "invalid-request", "The request is malformed", detail);
@@ -13,27 +20,130 @@ public static class Problems
     public static ProblemHttpResult NotFound(string what) =>
         Of(StatusCodes.Status404NotFound, "not-found", $"There is no such {what}", $"Check the {what} in the path.");
 
-    /// <summary>A problem.</summary>
-    public static ProblemHttpResult Of(int status, string type, string title, string? detail) =>
-        TypedResults.Problem(detail, statusCode: status, title: title, type: $"urn:cancelservice:{type}");
-}
+    /// <summary>409: the payment is known with other content.</summary>
+    public static ProblemHttpResult PaymentDiffers() =>
+        Of(
+            StatusCodes.Status409Conflict,
+            "payment-differs",
+            "The payment is known with other content",
+            "What was registered first stays. Read the payment and compare."
+        );
 
-/// <summary>A stand-in until the internal API is merged.</summary>
-public static class Scopes
-{
-    /// <summary>Read payments, feeds and notifications.</summary>
-    public const string PaymentsRead = "payments:read";
+    /// <summary>409: one of the identifiers belongs to another payment.</summary>
+    public static ProblemHttpResult MappingConflict() =>
+        Of(
+            StatusCodes.Status409Conflict,
+            "mapping-conflict",
+            "One of the identifiers belongs to another payment",
+            "paymentId and paymentRequestId correspond one-to-one, for ever. Nothing was changed."
+        );
 
-    /// <summary>Register payments, report events, queue notifications again.</summary>
-    public const string PaymentsWrite = "payments:write";
-}
+    /// <summary>409: the merchant cancelled before the payment arrived.</summary>
+    public static ProblemHttpResult CancelledBeforeArrival(DateTimeOffset refusedAt) =>
+        Of(
+            StatusCodes.Status409Conflict,
+            "cancelled-before-arrival",
+            "The payment was cancelled before it arrived",
+            "The merchant has been told that it does not exist. Fail it towards the payer, and return what was taken.",
+            ("cancelTime", refusedAt)
+        );
 
-internal static class Paging
-{
-    public static int? Size(int? limit) =>
-        limit is null ? 100
-        : limit is > 0 and <= 500 ? limit
-        : null;
+    /// <summary>409: the event is impossible in the payment's state.</summary>
+    public static ProblemHttpResult TransitionRefused(Payment payment) =>
+        Of(
+            StatusCodes.Status409Conflict,
+            "transition-refused",
+            "The payment's state does not allow the event",
+            "Nothing was changed. Check the kind, status and amounts of the payment.",
+            ("paymentStatus", payment.Status)
+        );
 
-    public static ProblemHttpResult BadLimit() => Problems.Invalid("limit must be 1 to 500.");
+    /// <summary>409: late money; the payment is cancelled.</summary>
+    public static ProblemHttpResult PaymentCancelled(Payment payment, LateMoney remedy) =>
+        Of(
+            StatusCodes.Status409Conflict,
+            "payment-cancelled",
+            "The payment is cancelled",
+            remedy switch
+            {
+                LateMoney.None => "The cancellation has returned the money already. There is nothing to do.",
+                LateMoney.ReleaseHold => "Release the hold on the payer's money. The event is on record.",
+                LateMoney.RefundPayer => "Refund the payer, once. The event is on record.",
+            },
+            ("paymentStatus", payment.Status),
+            ("cancelTime", payment.Cancellation!.CancelledAt),
+            (
+                "action",
+                remedy switch
+                {
+                    LateMoney.None => "none",
+                    LateMoney.ReleaseHold => "release-hold",
+                    LateMoney.RefundPayer => "refund-payer",
+                }
+            )
+        );
+
+    /// <summary>409: the eventId is known with other content.</summary>
+    public static ProblemHttpResult EventDiffers() =>
+        Of(
+            StatusCodes.Status409Conflict,
+            "event-differs",
+            "The event is known with other content",
+            "An eventId names one event for ever. Give another event another eventId."
+        );
+
+    /// <summary>409: the merchant's balance is not enough.</summary>
+    public static ProblemHttpResult BalanceNotEnough() =>
+        Of(
+            StatusCodes.Status409Conflict,
+            "balance-not-enough",
+            "The merchant's balance is not enough",
+            "Nothing was changed. Deposit first, or ask for less."
+        );
+
+    /// <summary>409: the identifier of the transfer is known with other content.</summary>
+    public static ProblemHttpResult TransferDiffers() =>
+        Of(
+            StatusCodes.Status409Conflict,
+            "transfer-differs",
+            "The transfer is known with other content",
+            "An id names one deposit or payout for ever. Give another transfer another id."
+        );
+
+    /// <summary>409: the key version is taken.</summary>
+    public static ProblemHttpResult KeyDiffers() =>
+        Of(
+            StatusCodes.Status409Conflict,
+            "key-differs",
+            "The key version is taken",
+            "It names another key, or one that is revoked. A version is never used again: take the next one."
+        );
+
+    /// <summary>422: the key is of a kind that is not accepted.</summary>
+    public static ProblemHttpResult KeyNotAccepted(string? why) =>
+        Of(StatusCodes.Status422UnprocessableEntity, "key-not-accepted", "The key is not accepted", why);
+
+    /// <summary>503: it is not known whether the request took effect.</summary>
+    public static ProblemHttpResult OutcomeUnknown() =>
+        Of(
+            StatusCodes.Status503ServiceUnavailable,
+            "outcome-unknown",
+            "It is not known whether the request took effect",
+            "Repeat the same request: it takes effect once."
+        );
+
+    private static ProblemHttpResult Of(
+        int status,
+        string type,
+        string title,
+        string? detail,
+        params (string Name, object Value)[] extensions
+    ) =>
+        TypedResults.Problem(
+            detail,
+            statusCode: status,
+            title: title,
+            type: TypePrefix + type,
+            extensions: extensions.Select(extension => KeyValuePair.Create(extension.Name, (object?)extension.Value))
+        );
 }

@@ -25,35 +25,33 @@ public abstract record CancelWindow
     public bool IsOpen(DateTimeOffset initiatedAt, DateTimeOffset now) => now < ClosesAt(initiatedAt);
 
     /// <summary>Reads the text that <see cref="object.ToString"/> writes: <c>T+1 00:15 +08:00</c> or <c>PT24H</c>.</summary>
-    /// <exception cref="FormatException">The text is of neither kind.</exception>
-    public static CancelWindow Parse(string text)
-    {
-        ArgumentNullException.ThrowIfNull(text);
-        return text.Split(' ') switch
-        {
-            [['T', '+', .. var days], var time, var zone] => new CutOff(
-                int.Parse(days, NumberStyles.None, CultureInfo.InvariantCulture),
-                TimeOnly.ParseExact(time, ["HH:mm", "HH:mm:ss"], CultureInfo.InvariantCulture),
-                zone
-            ),
-            [var duration] => new Lasting(XmlConvert.ToTimeSpan(duration)),
-            _ => throw new FormatException($"'{text}' is not a cancel window."),
-        };
-    }
+    /// <exception cref="FormatException">The text is no window, or one that is out of bounds.</exception>
+    public static CancelWindow Parse(string text) =>
+        TryParse(text, out var window) ? window : throw new FormatException($"'{text}' is not a cancel window.");
 
     /// <summary>Reads the same text, and tells whether it is a window.</summary>
     public static bool TryParse(string text, [NotNullWhen(true)] out CancelWindow? window)
     {
+        ArgumentNullException.ThrowIfNull(text);
+        window = null;
         try
         {
-            window = Parse(text);
-            return true;
+            window = text.Split(' ') switch
+            {
+                [['T', '+', .. var days], var time, var zone] => new CutOff(
+                    int.Parse(days, NumberStyles.None, CultureInfo.InvariantCulture),
+                    TimeOnly.ParseExact(time, ["HH:mm", "HH:mm:ss"], CultureInfo.InvariantCulture),
+                    zone
+                ),
+                [var duration] => new Lasting(XmlConvert.ToTimeSpan(duration)),
+                _ => null,
+            };
         }
         catch (Exception e) when (e is FormatException or ArgumentException or OverflowException)
         {
-            window = null;
-            return false;
+            // No window: what the parts are made of says so by exceptions.
         }
+        return window is not null;
     }
 
     /// <summary>
@@ -68,6 +66,8 @@ public abstract record CancelWindow
         {
             ArgumentOutOfRangeException.ThrowIfNegative(days);
             ArgumentOutOfRangeException.ThrowIfGreaterThan(days, MaxDays);
+            if (time.Ticks % TimeSpan.TicksPerSecond != 0)
+                throw new ArgumentException("A cut-off is a whole second.", nameof(time));
             Days = days;
             Time = time;
             Zone =

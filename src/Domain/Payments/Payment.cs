@@ -72,7 +72,18 @@ public sealed class Payment
             Status = PaymentStatus.Processing,
             Version = 1,
         };
-        return (payment, new PaymentChange(1, PaymentAction.Register, null, PaymentStatus.Processing, now, amount, []));
+        return (
+            payment,
+            new PaymentChange(
+                1,
+                PaymentAction.Register,
+                null,
+                PaymentStatus.Processing,
+                now.ToUniversalTime(),
+                amount,
+                []
+            )
+        );
     }
 
     /// <summary>

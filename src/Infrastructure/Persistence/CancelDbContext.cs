@@ -307,9 +307,9 @@ public sealed class SqliteDbContext(DbContextOptions<SqliteDbContext> options) :
     internal static long Microseconds(DateTimeOffset time) =>
         (time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks) / TimeSpan.TicksPerMicrosecond;
 
+    internal static DateTimeOffset Time(long microseconds) =>
+        DateTimeOffset.UnixEpoch.AddTicks(microseconds * TimeSpan.TicksPerMicrosecond);
+
     private sealed class MicrosecondsConverter()
-        : ValueConverter<DateTimeOffset, long>(
-            time => Microseconds(time),
-            stored => DateTimeOffset.UnixEpoch.AddTicks(stored * TimeSpan.TicksPerMicrosecond)
-        );
+        : ValueConverter<DateTimeOffset, long>(time => Microseconds(time), stored => Time(stored));
 }

@@ -32,6 +32,8 @@ public sealed class DatabaseOptions
     /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
     public string? Problem()
     {
+        if (!Enum.IsDefined(Provider))
+            return $"Database:Provider is {Provider}. Set it to Sqlite or Postgres.";
         if (Timeout < TimeSpan.FromMilliseconds(100) || Timeout > TimeSpan.FromSeconds(60))
             return $"Database:Timeout is {Timeout}. Set it between 00:00:00.100 and 00:01:00.";
         if (Provider is DatabaseProvider.Postgres && string.IsNullOrWhiteSpace(ConnectionString))
@@ -46,7 +48,7 @@ public sealed class DatabaseOptions
             };
             return null;
         }
-        catch (ArgumentException)
+        catch (Exception e) when (e is ArgumentException or FormatException)
         {
             return $"Database:ConnectionString is not a connection string for Database:Provider={Provider}. Correct one of the two.";
         }

@@ -120,30 +120,50 @@ public sealed class Feeds(Database database)
     }
 
     /// <summary>
-    /// The cancellations of all clients in a span of time, by time. A report, not a feed: what commits late into a span
-    /// that was read already is not in it.
+    /// The cancellations of all clients in a span of time, by time; null when <paramref name="after"/> is no cursor. A
+    /// report, not a feed: what commits late into a span that was read already is not in it.
     /// </summary>
-    public async Task<IReadOnlyList<CancellationItem>> Report(
+    public async Task<Page<CancellationItem>?> Report(
         DateTimeOffset from,
         DateTimeOffset to,
-        int offset,
+        string? after,
         int limit,
         CancellationToken cancellationToken
     )
     {
-        await using var db = database.CreateContext();
         var (fromUtc, toUtc) = (from.ToUniversalTime(), to.ToUniversalTime());
-        var rows = await db
+        var skip = 0;
+        if (after is not null)
+        {
+            // The cursor: the time of the last row, and how many rows of that very time have been read.
+            if (
+                after.Split('-') is not [var microseconds, var read]
+                || !long.TryParse(microseconds, NumberStyles.None, CultureInfo.InvariantCulture, out var time)
+                || time > SqliteDbContext.Microseconds(toUtc)
+                || !int.TryParse(read, NumberStyles.None, CultureInfo.InvariantCulture, out skip)
+            )
+                return null;
+            fromUtc = SqliteDbContext.Time(time);
+        }
+
+        await using var db = database.CreateContext();
+        var payments = await db
             .Payments.AsNoTracking()
             .Include(p => p.Cancellation)
             .Where(p => p.Cancellation!.CancelledAt >= fromUtc && p.Cancellation.CancelledAt < toUtc)
             .OrderBy(p => p.Cancellation!.CancelledAt)
             .ThenBy(p => p.ClientId)
             .ThenBy(p => p.Id)
-            .Skip(offset)
-            .Take(limit)
+            .Skip(skip)
+            .Take(limit + 1)
             .ToListAsync(cancellationToken);
-        return rows.ConvertAll(payment => Item(payment, payment.Cancellation!));
+
+        var items = payments.Take(limit).Select(payment => Item(payment, payment.Cancellation!)).ToList();
+        if (payments.Count <= limit)
+            return new(items, null);
+        var last = items[^1].CancelTime;
+        var same = items.Count(item => item.CancelTime == last) + (last == fromUtc ? skip : 0);
+        return new(items, $"{SqliteDbContext.Microseconds(last)}-{same}");
     }
 
     private const string CancellationPlaces = """

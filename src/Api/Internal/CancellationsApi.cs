@@ -1,0 +1,69 @@
+using CancelService.Domain;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace CancelService.Api.Internal;
+
+/// <summary>What reconciliation reads.</summary>
+public static class CancellationsApi
+{
+    /// <summary>Maps the endpoints under <c>/internal/v1</c>.</summary>
+    public static void MapCancellations(this RouteGroupBuilder internalApi)
+    {
+        var reads = internalApi.MapGroup("").WithTags("Reconciliation").RequireAuthorization(Scopes.PaymentsRead);
+        reads.MapGet("/clients/{clientId}/cancellations", Feed);
+        reads.MapGet("/clients/{clientId}/refused-events", RefusedEvents);
+        reads.MapGet("/cancellations", Report);
+    }
+
+    /// <summary>A client's cancellations, in an order that is stable and skips none; next is the cursor to go on from.</summary>
+    public static async Task<Results<Ok<Page<CancellationItem>>, ProblemHttpResult>> Feed(
+        string clientId,
+        long? after,
+        int? limit,
+        Feeds feeds,
+        CancellationToken cancellationToken
+    )
+    {
+        if (Paging.Size(limit) is not { } size)
+            return Paging.BadLimit();
+        return Identifier.IsWellFormed(clientId)
+            ? TypedResults.Ok(await feeds.Cancellations(new ClientId(clientId), after ?? 0, size, cancellationToken))
+            : Problems.NotFound("client");
+    }
+
+    /// <summary>A client's events that were refused as late money, in such an order as well.</summary>
+    public static async Task<Results<Ok<Page<RefusedEventItem>>, ProblemHttpResult>> RefusedEvents(
+        string clientId,
+        long? after,
+        int? limit,
+        Feeds feeds,
+        CancellationToken cancellationToken
+    )
+    {
+        if (Paging.Size(limit) is not { } size)
+            return Paging.BadLimit();
+        return Identifier.IsWellFormed(clientId)
+            ? TypedResults.Ok(await feeds.RefusedEvents(new ClientId(clientId), after ?? 0, size, cancellationToken))
+            : Problems.NotFound("client");
+    }
+
+    /// <summary>The cancellations of all clients from a time (inclusive) to a time (exclusive), by time.</summary>
+    public static async Task<Results<Ok<Page<CancellationItem>>, ProblemHttpResult>> Report(
+        DateTimeOffset? from,
+        DateTimeOffset? to,
+        string? after,
+        int? limit,
+        Feeds feeds,
+        CancellationToken cancellationToken
+    )
+    {
+        if (Paging.Size(limit) is not { } size)
+            return Paging.BadLimit();
+        if (from is null || to is null || from >= to)
+            return Problems.Invalid("from and to must be times with an offset, from before to.");
+        return await feeds.Report(from.Value, to.Value, after, size, cancellationToken) is { } page
+            ? TypedResults.Ok(page)
+            : Problems.Invalid("after must be the next of an earlier page.");
+    }
+}

@@ -1,0 +1,249 @@
+using System.Security.Claims;
+using CancelService.Application;
+using CancelService.Domain;
+using CancelService.Domain.Ledger;
+using CancelService.Infrastructure.Persistence;
+using MediatR;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace CancelService.Api.Internal;
+
+/// <summary>A client; a contract, or a term of it, that is left out takes its default.</summary>
+public sealed record ClientBody(string? Name, bool? Enabled, ContractBody? Contract);
+
+/// <summary>
+/// A contract. The window is a cut-off (day, time, zone: <c>T+1 00:15 +08:00</c>) or a duration (<c>PT24H</c>, <c>P7D</c>).
+/// </summary>
+public sealed record ContractBody(
+    bool? MayCancel,
+    string? Window,
+    int? RequestsPerSecond,
+    int? Burst,
+    bool? RememberUnknown
+);
+
+/// <summary>A public key in PEM, and when it is valid.</summary>
+public sealed record KeyBody(string? PublicKey, DateTimeOffset? NotBefore, DateTimeOffset? NotAfter);
+
+/// <summary>A deposit or a payout; the id makes it idempotent.</summary>
+public sealed record TransferBody(string? Id, long? MinorUnits);
+
+/// <summary>A deposit or a payout as posted. Times are UTC.</summary>
+public sealed record TransferView(
+    string Id,
+    TransferKind Kind,
+    MoneyView Amount,
+    Guid TransactionId,
+    DateTimeOffset At
+);
+
+/// <summary>The operators' side: clients with their contracts, keys and accounts.</summary>
+public static class ClientsApi
+{
+    /// <summary>Maps the endpoints under <c>/internal/v1</c>.</summary>
+    public static void MapClients(this RouteGroupBuilder internalApi)
+    {
+        var clients = internalApi.MapGroup("/clients").WithTags("Clients");
+        clients.MapGet("/", List).RequireAuthorization(Scopes.ClientsRead);
+        clients.MapGet("/{clientId}", Get).RequireAuthorization(Scopes.ClientsRead);
+        clients.MapPut("/{clientId}", Put).RequireAuthorization(Scopes.ClientsWrite);
+        clients.MapGet("/{clientId}/keys", ListKeys).RequireAuthorization(Scopes.ClientsRead);
+        clients.MapGet("/{clientId}/keys/{version:int}", GetKey).RequireAuthorization(Scopes.ClientsRead);
+        clients.MapPut("/{clientId}/keys/{version:int}", PutKey).RequireAuthorization(Scopes.ClientsWrite);
+        clients.MapDelete("/{clientId}/keys/{version:int}", RevokeKey).RequireAuthorization(Scopes.ClientsWrite);
+
+        var account = internalApi.MapGroup("/clients/{clientId}/accounts/{currency}").WithTags("Accounts");
+        account.MapGet("/", GetAccount).RequireAuthorization(Scopes.ClientsRead);
+        account.MapPost("/deposits", Deposit).RequireAuthorization(Scopes.AccountsWrite);
+        account.MapPost("/payouts", PayOut).RequireAuthorization(Scopes.AccountsWrite);
+    }
+
+    /// <summary>The clients, in the order of their ids, paged by cursor.</summary>
+    public static async Task<Results<Ok<Page<ClientView>>, ProblemHttpResult>> List(
+        string? after,
+        int? limit,
+        Queries queries,
+        CancellationToken cancellationToken
+    ) =>
+        Paging.Size(limit) is { } size
+            ? TypedResults.Ok(await queries.Clients(after, size, cancellationToken))
+            : Paging.BadLimit();
+
+    /// <summary>A client with its contract.</summary>
+    public static async Task<Results<Ok<ClientView>, ProblemHttpResult>> Get(
+        string clientId,
+        Queries queries,
+        CancellationToken cancellationToken
+    ) =>
+        Identifier.IsWellFormed(clientId)
+        && await queries.Client(new ClientId(clientId), cancellationToken) is { } client
+            ? TypedResults.Ok(client)
+            : Problems.NotFound("client");
+
+    /// <summary>Creates a client, or replaces its name, state and contract. Other instances see it within the cache time.</summary>
+    public static async Task<Results<Ok<ClientView>, ProblemHttpResult>> Put(
+        string clientId,
+        ClientBody body,
+        IMediator mediator,
+        Queries queries,
+        CancellationToken cancellationToken
+    )
+    {
+        var contract = body.Contract;
+        var result = await mediator.Send(
+            new PutClientCommand(
+                clientId,
+                body.Name,
+                body.Enabled,
+                contract?.MayCancel,
+                contract?.Window,
+                contract?.RequestsPerSecond,
+                contract?.Burst,
+                contract?.RememberUnknown
+            ),
+            cancellationToken
+        );
+        return Refusal(result) is { } refusal ? refusal : await Get(clientId, queries, cancellationToken);
+    }
+
+    /// <summary>The keys of a client, in the order of their versions, paged by cursor.</summary>
+    public static async Task<Results<Ok<Page<ClientKeyView>>, ProblemHttpResult>> ListKeys(
+        string clientId,
+        int? after,
+        int? limit,
+        Queries queries,
+        CancellationToken cancellationToken
+    )
+    {
+        if (Paging.Size(limit) is not { } size)
+            return Paging.BadLimit();
+        return
+            Identifier.IsWellFormed(clientId)
+            && await queries.Client(new ClientId(clientId), cancellationToken) is not null
+            ? TypedResults.Ok(await queries.Keys(new ClientId(clientId), after ?? 0, size, cancellationToken))
+            : Problems.NotFound("client");
+    }
+
+    /// <summary>A key of a client.</summary>
+    public static async Task<Results<Ok<ClientKeyView>, ProblemHttpResult>> GetKey(
+        string clientId,
+        int version,
+        Queries queries,
+        CancellationToken cancellationToken
+    )
+    {
+        if (!Identifier.IsWellFormed(clientId))
+            return Problems.NotFound("client");
+        var keys = await queries.Keys(new ClientId(clientId), version - 1, 1, cancellationToken);
+        return keys.Items is [var key] && key.Version == version ? TypedResults.Ok(key) : Problems.NotFound("key");
+    }
+
+    /// <summary>Registers a key under a version, or changes the validity of the same key.</summary>
+    public static async Task<Results<Ok<ClientKeyView>, ProblemHttpResult>> PutKey(
+        string clientId,
+        int version,
+        KeyBody body,
+        IMediator mediator,
+        Queries queries,
+        CancellationToken cancellationToken
+    )
+    {
+        var result = await mediator.Send(
+            new PutClientKeyCommand(clientId, version, body.PublicKey, body.NotBefore, body.NotAfter),
+            cancellationToken
+        );
+        return Refusal(result) is { } refusal ? refusal : await GetKey(clientId, version, queries, cancellationToken);
+    }
+
+    /// <summary>Revokes a key for good: within the cache time no instance accepts it any more.</summary>
+    public static async Task<Results<NoContent, ProblemHttpResult>> RevokeKey(
+        string clientId,
+        int version,
+        IMediator mediator,
+        CancellationToken cancellationToken
+    )
+    {
+        var result = await mediator.Send(new RevokeClientKeyCommand(clientId, version), cancellationToken);
+        return Refusal(result) is { } refusal ? refusal : TypedResults.NoContent();
+    }
+
+    /// <summary>The merchant's balance in a currency, and its entries, oldest first, paged by cursor.</summary>
+    public static async Task<Results<Ok<AccountView>, ProblemHttpResult>> GetAccount(
+        string clientId,
+        string currency,
+        Guid? after,
+        int? limit,
+        Queries queries,
+        CancellationToken cancellationToken
+    )
+    {
+        if (Paging.Size(limit) is not { } size)
+            return Paging.BadLimit();
+        return
+            Identifier.IsWellFormed(clientId)
+            && Currency.IsWellFormed(currency)
+            && await queries.Account(new ClientId(clientId), new Currency(currency), after, size, cancellationToken)
+                is { } account
+            ? TypedResults.Ok(account)
+            : Problems.NotFound("account");
+    }
+
+    /// <summary>Credits the merchant's account. Idempotent: 201 the first time, 200 afterwards.</summary>
+    public static Task<Results<Created<TransferView>, Ok<TransferView>, ProblemHttpResult>> Deposit(
+        string clientId,
+        string currency,
+        TransferBody body,
+        ClaimsPrincipal caller,
+        IMediator mediator,
+        CancellationToken cancellationToken
+    ) => Post(clientId, currency, TransferKind.Deposit, body, caller, mediator, cancellationToken);
+
+    /// <summary>Debits the merchant's account, as far as its balance goes. Idempotent: 201 the first time, 200 afterwards.</summary>
+    public static Task<Results<Created<TransferView>, Ok<TransferView>, ProblemHttpResult>> PayOut(
+        string clientId,
+        string currency,
+        TransferBody body,
+        ClaimsPrincipal caller,
+        IMediator mediator,
+        CancellationToken cancellationToken
+    ) => Post(clientId, currency, TransferKind.Payout, body, caller, mediator, cancellationToken);
+
+    private static async Task<Results<Created<TransferView>, Ok<TransferView>, ProblemHttpResult>> Post(
+        string clientId,
+        string currency,
+        TransferKind kind,
+        TransferBody body,
+        ClaimsPrincipal caller,
+        IMediator mediator,
+        CancellationToken cancellationToken
+    )
+    {
+        var result = await mediator.Send(
+            new PostTransferCommand(clientId, currency, kind, body.Id, body.MinorUnits, caller.Actor()),
+            cancellationToken
+        );
+        return result.Outcome switch
+        {
+            TransferOutcome.Invalid => Problems.Invalid(result.Message),
+            TransferOutcome.ClientNotFound => Problems.NotFound("client"),
+            TransferOutcome.TransferDiffers => Problems.TransferDiffers(),
+            TransferOutcome.BalanceNotEnough => Problems.BalanceNotEnough(),
+            TransferOutcome.Posted => TypedResults.Created((string?)null, View(result.Transfer!)),
+            TransferOutcome.Known => TypedResults.Ok(View(result.Transfer!)),
+            TransferOutcome.Unknown => Problems.OutcomeUnknown(),
+        };
+    }
+
+    private static TransferView View(Transfer transfer) =>
+        new(transfer.Id, transfer.Kind, MoneyView.Of(transfer.Amount), transfer.TransactionId, transfer.At);
+
+    private static ProblemHttpResult? Refusal(ClientResult result) =>
+        result.Outcome switch
+        {
+            ClientOutcome.Invalid => Problems.Invalid(result.Message),
+            ClientOutcome.NotFound => Problems.NotFound("client or key"),
+            ClientOutcome.KeyNotAccepted => Problems.KeyNotAccepted(result.Message),
+            ClientOutcome.KeyDiffers => Problems.KeyDiffers(),
+            ClientOutcome.Done => null,
+        };
+}

@@ -1,0 +1,124 @@
+using System.Globalization;
+using System.Security.Claims;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.Extensions.Options;
+
+namespace CancelService.Api.Internal;
+
+/// <summary>The scopes of the internal API; each is the name of the policy that demands it.</summary>
+public static class Scopes
+{
+    /// <summary>Register payments, report events, queue notifications again.</summary>
+    public const string PaymentsWrite = "payments:write";
+
+    /// <summary>Read payments, feeds and notifications.</summary>
+    public const string PaymentsRead = "payments:read";
+
+    /// <summary>Change clients, contracts and keys.</summary>
+    public const string ClientsWrite = "clients:write";
+
+    /// <summary>Read clients, contracts, keys and accounts.</summary>
+    public const string ClientsRead = "clients:read";
+
+    /// <summary>Post deposits and payouts.</summary>
+    public const string AccountsWrite = "accounts:write";
+
+    /// <summary>All of them.</summary>
+    public static readonly IReadOnlyList<string> All =
+    [
+        PaymentsWrite,
+        PaymentsRead,
+        ClientsWrite,
+        ClientsRead,
+        AccountsWrite,
+    ];
+}
+
+/// <summary>The internal API: <c>/internal/v1</c> on the internal port, for bearers of a JWT with the right scope.</summary>
+public static class InternalApi
+{
+    /// <summary>Adds authentication, the scopes' policies, JSON and problem details.</summary>
+    public static IServiceCollection AddInternalApi(this IServiceCollection services)
+    {
+        // Authority and audience, or a static signing key: the framework's own section Authentication:Schemes:Bearer.
+        services
+            .AddAuthentication(JwtBearerDefaults.AuthenticationScheme)
+            .AddJwtBearer(bearer => bearer.MapInboundClaims = false);
+        var authorization = services.AddAuthorizationBuilder();
+        foreach (var scope in Scopes.All)
+            authorization.AddPolicy(scope, policy => policy.RequireAssertion(context => context.User.HasScope(scope)));
+
+        services.ConfigureHttpJsonOptions(json =>
+        {
+            json.SerializerOptions.Converters.Add(
+                new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseUpper, allowIntegerValues: false)
+            );
+            json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+        });
+        return services.AddProblemDetails();
+    }
+
+    /// <summary>Maps every endpoint of the internal API.</summary>
+    public static void MapInternalApi(this WebApplication app)
+    {
+        app.UseExceptionHandler(errors => errors.Run(Unknown));
+        app.UseStatusCodePages();
+        app.UseAuthentication();
+        app.UseAuthorization();
+
+        var internalApi = app.MapGroup("/internal/v1").AddEndpointFilter(Bounded);
+        internalApi.MapPayments();
+        internalApi.MapCancellations();
+        internalApi.MapClients();
+        internalApi.MapNotifications();
+    }
+
+    /// <summary>Who calls: the token's subject, for the history.</summary>
+    public static string Actor(this ClaimsPrincipal caller) =>
+        caller.FindFirstValue("sub") is { Length: > 0 and <= 256 } subject ? subject : "unnamed";
+
+    // RFC 8693 writes scopes in one claim, separated by spaces; some issuers repeat the claim.
+    private static bool HasScope(this ClaimsPrincipal caller, string scope) =>
+        caller.FindAll("scope").Any(claim => claim.Value.Split(' ').Contains(scope, StringComparer.Ordinal));
+
+    // As on the public port: who waits for the database is answered in time, and repeats the request.
+    private static async ValueTask<object?> Bounded(
+        EndpointFilterInvocationContext context,
+        EndpointFilterDelegate next
+    )
+    {
+        var timeout = context.HttpContext.RequestServices.GetRequiredService<IOptions<DatabaseOptions>>().Value.Timeout;
+        try
+        {
+            return await next(context).AsTask().WaitAsync(timeout);
+        }
+        catch (TimeoutException)
+        {
+            return Problems.OutcomeUnknown();
+        }
+    }
+
+    private static Task Unknown(HttpContext http) =>
+        http.Features.Get<IExceptionHandlerFeature>()?.Error is BadHttpRequestException bad
+            ? Problems.Invalid(bad.Message).ExecuteAsync(http)
+            : Problems.OutcomeUnknown().ExecuteAsync(http);
+}
+
+/// <summary>What lists have in common.</summary>
+internal static class Paging
+{
+    private const int MaxSize = 500;
+
+    public static int? Size(int? limit) =>
+        limit is null ? 100
+        : limit is > 0 and <= MaxSize ? limit
+        : null;
+
+    public static ProblemHttpResult BadLimit() =>
+        Problems.Invalid(string.Create(CultureInfo.InvariantCulture, $"limit must be 1 to {MaxSize}."));
+}

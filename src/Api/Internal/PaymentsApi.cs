@@ -1,0 +1,166 @@
+using System.Security.Claims;
+using CancelService.Application;
+using CancelService.Domain;
+using CancelService.Domain.Payments;
+using CancelService.Infrastructure.Persistence;
+using MediatR;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace CancelService.Api.Internal;
+
+/// <summary>An amount: minor units (cents) of an ISO 4217 currency.</summary>
+public sealed record AmountBody(long? MinorUnits, string? Currency);
+
+/// <summary>What the core says of a payment when it makes it known.</summary>
+public sealed record RegisterBody(
+    string? PaymentRequestId,
+    AmountBody? Amount,
+    PaymentKind? Kind,
+    DateTimeOffset? InitiatedAt,
+    string? Payer
+);
+
+/// <summary>An event of the core; captures and refunds have an amount.</summary>
+public sealed record EventBody(string? EventId, AmountBody? Amount);
+
+/// <summary>The core's side: payments are made known, and what happens to them is reported.</summary>
+public static class PaymentsApi
+{
+    /// <summary>Maps the endpoints under <c>/internal/v1</c>.</summary>
+    public static void MapPayments(this RouteGroupBuilder internalApi)
+    {
+        var payments = internalApi.MapGroup("/clients/{clientId}/payments").WithTags("Payments");
+        payments.MapPut("/{paymentId}", Register).RequireAuthorization(Scopes.PaymentsWrite);
+        payments.MapGet("/{paymentId}", Get).RequireAuthorization(Scopes.PaymentsRead);
+        payments.MapGet("/", GetByRequestId).RequireAuthorization(Scopes.PaymentsRead);
+
+        var events = payments.MapGroup("/{paymentId}").RequireAuthorization(Scopes.PaymentsWrite);
+        MapEvent(events, "authorize", PaymentAction.Authorize, "The payer's money is on hold");
+        MapEvent(events, "succeed", PaymentAction.Succeed, "The payer has paid, in full");
+        MapEvent(events, "capture", PaymentAction.Capture, "Some or all of the held money is taken");
+        MapEvent(events, "refund", PaymentAction.Refund, "Money went back to the payer");
+        MapEvent(events, "fail", PaymentAction.Fail, "The payment did not come about, or its hold has lapsed");
+    }
+
+    /// <summary>Makes a payment known. Idempotent: 201 the first time, 200 afterwards.</summary>
+    public static async Task<Results<Created<PaymentView>, Ok<PaymentView>, ProblemHttpResult>> Register(
+        string clientId,
+        string paymentId,
+        RegisterBody body,
+        ClaimsPrincipal caller,
+        IMediator mediator,
+        CancellationToken cancellationToken
+    )
+    {
+        var result = await mediator.Send(
+            new RegisterPaymentCommand(
+                clientId,
+                paymentId,
+                body.PaymentRequestId,
+                body.Kind,
+                body.Amount?.MinorUnits,
+                body.Amount?.Currency,
+                body.InitiatedAt,
+                body.Payer,
+                caller.Actor()
+            ),
+            cancellationToken
+        );
+        return result.Outcome switch
+        {
+            RegisterOutcome.Invalid => Problems.Invalid(result.Message),
+            RegisterOutcome.ClientNotFound => Problems.NotFound("client"),
+            RegisterOutcome.PaymentDiffers => Problems.PaymentDiffers(),
+            RegisterOutcome.MappingConflict => Problems.MappingConflict(),
+            RegisterOutcome.CancelledBeforeArrival => Problems.CancelledBeforeArrival(result.RefusedAt!.Value),
+            RegisterOutcome.Registered => TypedResults.Created((string?)null, PaymentView.Of(result.Payment!)),
+            RegisterOutcome.Known => TypedResults.Ok(PaymentView.Of(result.Payment!)),
+            RegisterOutcome.Unknown => Problems.OutcomeUnknown(),
+        };
+    }
+
+    /// <summary>The payment with its history and its ledger entries.</summary>
+    public static async Task<Results<Ok<PaymentDetailView>, ProblemHttpResult>> Get(
+        string clientId,
+        string paymentId,
+        Queries queries,
+        CancellationToken cancellationToken
+    ) =>
+        Identifier.IsWellFormed(clientId)
+        && Identifier.IsWellFormed(paymentId)
+        && await queries.Payment(new ClientId(clientId), new PaymentId(paymentId), cancellationToken) is { } payment
+            ? TypedResults.Ok(payment)
+            : Problems.NotFound("payment");
+
+    /// <summary>The same, by the merchant's identifier.</summary>
+    public static async Task<Results<Ok<PaymentDetailView>, ProblemHttpResult>> GetByRequestId(
+        string clientId,
+        string? paymentRequestId,
+        Queries queries,
+        CancellationToken cancellationToken
+    )
+    {
+        if (!Identifier.IsWellFormed(paymentRequestId))
+            return Problems.Invalid($"paymentRequestId {Identifier.Rule}.");
+        return
+            Identifier.IsWellFormed(clientId)
+            && await queries.PaymentIdOf(
+                new ClientId(clientId),
+                new PaymentRequestId(paymentRequestId!),
+                cancellationToken
+            )
+                is { } paymentId
+            ? await Get(clientId, paymentId.Value, queries, cancellationToken)
+            : Problems.NotFound("payment");
+    }
+
+    private static void MapEvent(RouteGroupBuilder events, string path, PaymentAction action, string summary) =>
+        events
+            .MapPost(
+                path,
+                (
+                    string clientId,
+                    string paymentId,
+                    EventBody body,
+                    ClaimsPrincipal caller,
+                    IMediator mediator,
+                    CancellationToken cancellationToken
+                ) => Report(clientId, paymentId, action, body, caller, mediator, cancellationToken)
+            )
+            .WithSummary(summary);
+
+    private static async Task<Results<Ok<PaymentView>, ProblemHttpResult>> Report(
+        string clientId,
+        string paymentId,
+        PaymentAction action,
+        EventBody body,
+        ClaimsPrincipal caller,
+        IMediator mediator,
+        CancellationToken cancellationToken
+    )
+    {
+        var result = await mediator.Send(
+            new ReportPaymentCommand(
+                clientId,
+                paymentId,
+                action,
+                body.EventId,
+                body.Amount?.MinorUnits,
+                body.Amount?.Currency,
+                caller.Actor()
+            ),
+            cancellationToken
+        );
+        return result.Outcome switch
+        {
+            ReportOutcome.Invalid => Problems.Invalid(result.Message),
+            ReportOutcome.PaymentNotFound => Problems.NotFound("payment"),
+            ReportOutcome.EventDiffers => Problems.EventDiffers(),
+            ReportOutcome.Refused => Problems.TransitionRefused(result.Payment!),
+            ReportOutcome.BalanceNotEnough => Problems.BalanceNotEnough(),
+            ReportOutcome.PaymentCancelled => Problems.PaymentCancelled(result.Payment!, result.Remedy!.Value),
+            ReportOutcome.Applied => TypedResults.Ok(PaymentView.Of(result.Payment!)),
+            ReportOutcome.Unknown => Problems.OutcomeUnknown(),
+        };
+    }
+}

@@ -1,0 +1,390 @@
+using System.Text;
+using System.Text.Json;
+using AutoMapper;
+using CancelService.Api.Payments;
+using CancelService.Application;
+using CancelService.Domain;
+using CancelService.Domain.Clients;
+using CancelService.Domain.Payments;
+using MediatR;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+
+namespace CancelService.UnitTests;
+
+public sealed class CancelPaymentTests
+{
+    private readonly InMemoryPayments _payments = new() { Balance = Given.FullAmount };
+    private readonly FakeTimeProvider _time = new(Given.Noon.AddHours(1));
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("Processing", CancelOutcome.Cancelled)]
+    [InlineData("Authorized", CancelOutcome.Cancelled)]
+    [InlineData("Success", CancelOutcome.Cancelled)]
+    [InlineData("Failed", CancelOutcome.Cancelled)]
+    [InlineData("Captured", CancelOutcome.MoneyMoved)]
+    [InlineData("Refunded", CancelOutcome.MoneyMoved)]
+    public async Task The_outcome_is_what_the_aggregate_decides(string state, CancelOutcome expected)
+    {
+        _payments.Add(Given.PaymentThatIs(state));
+
+        var result = await Cancel("pay-1");
+
+        result.Outcome.ShouldBe(expected);
+        _payments.Writes.Count.ShouldBe(expected is CancelOutcome.Cancelled ? 1 : 0);
+    }
+
+    [Fact]
+    public async Task A_cancel_commits_the_change_with_the_answer_that_it_gives()
+    {
+        _payments.Add(Given.PaymentThatIs("Success"));
+
+        var result = await Cancel("pay-1", extendInfo: "memo");
+
+        var write = _payments.Writes.Single();
+        write.Actor.ShouldBe("merchant");
+        (write.Change.Action, write.Change.Version).ShouldBe((PaymentAction.Cancel, 3));
+        write.Answer.ShouldBeSameAs(result.Answer);
+        Text(result).ShouldBe("pay-1 req-pay-1 2026-03-10T13:00:00.0000000+00:00 memo");
+        _payments.Balance.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task A_contract_without_cancelling_denies_access_before_it_tells_whether_a_payment_exists()
+    {
+        _payments.Add(Given.PaymentThatIs("CancelledClosed"), Encoding.UTF8.GetBytes("stored"));
+        var client = Given.Client(new Contract { MayCancel = false });
+
+        (await Cancel("pay-1", client: client)).Outcome.ShouldBe(CancelOutcome.AccessDenied);
+        (await Cancel("unknown", client: client)).Outcome.ShouldBe(CancelOutcome.AccessDenied);
+        _payments.Reads.ShouldBe(0);
+    }
+
+    [Theory]
+    [InlineData("pay-1", null, CancelOutcome.Cancelled)]
+    [InlineData(null, "req-pay-1", CancelOutcome.Cancelled)]
+    [InlineData("pay-1", "req-pay-1", CancelOutcome.Cancelled)]
+    [InlineData("pay-1", "unknown", CancelOutcome.Cancelled)]
+    [InlineData("unknown", "req-pay-1", CancelOutcome.NotFound)]
+    [InlineData("unknown", null, CancelOutcome.NotFound)]
+    [InlineData(null, "unknown", CancelOutcome.NotFound)]
+    [InlineData("req-pay-1", null, CancelOutcome.NotFound)]
+    [InlineData(null, "pay-1", CancelOutcome.NotFound)]
+    public async Task With_both_identifiers_the_paymentId_decides(string? id, string? requestId, CancelOutcome outcome)
+    {
+        _payments.Add(Given.PaymentThatIs("Processing"));
+
+        (await Cancel(id, requestId)).Outcome.ShouldBe(outcome);
+    }
+
+    [Fact]
+    public async Task The_answer_holds_the_stored_pair_whatever_was_asked_by()
+    {
+        _payments.Add(Given.PaymentThatIs("Processing"));
+
+        Text(await Cancel("pay-1", "something-else")).ShouldStartWith("pay-1 req-pay-1 ");
+    }
+
+    [Fact]
+    public async Task Another_clients_payment_does_not_exist()
+    {
+        _payments.Add(Given.PaymentThatIs("Processing"));
+        var other = new Client
+        {
+            Id = new ClientId("MERCHANT_2"),
+            Name = "Another",
+            Enabled = true,
+            Contract = new Contract { Window = Given.OneDay },
+        };
+
+        (await Cancel("pay-1", client: other)).Outcome.ShouldBe(CancelOutcome.NotFound);
+    }
+
+    [Fact]
+    public async Task The_window_is_the_one_of_the_contract()
+    {
+        _payments.Add(Given.PaymentThatIs("Processing"));
+        var oneHour = new Contract { Window = new CancelWindow.Lasting(TimeSpan.FromHours(1)) };
+
+        (await Cancel("pay-1", client: Given.Client(oneHour))).Outcome.ShouldBe(CancelOutcome.WindowClosed);
+        (await Cancel("pay-1")).Outcome.ShouldBe(CancelOutcome.Cancelled);
+    }
+
+    [Fact]
+    public async Task A_repeated_cancel_answers_with_the_stored_bytes_for_ever()
+    {
+        _payments.Add(Given.PaymentThatIs("Success"));
+        var first = await Cancel("pay-1", extendInfo: "first");
+        _time.Advance(TimeSpan.FromDays(1000));
+
+        var second = await Cancel(null, "req-pay-1", extendInfo: "second");
+
+        second.Outcome.ShouldBe(CancelOutcome.Cancelled);
+        second.Answer.ShouldBe(first.Answer);
+        _payments.Writes.Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task A_cancel_that_loses_to_another_cancel_answers_with_the_winners_bytes()
+    {
+        _payments.Add(Given.PaymentThatIs("Success"));
+        byte[]? winner = null;
+        _payments.BeforeCommit = async () =>
+        {
+            _payments.BeforeCommit = null;
+            winner = (await Cancel("pay-1", extendInfo: "winner")).Answer;
+        };
+
+        var result = await Cancel("pay-1", extendInfo: "loser");
+
+        result.Outcome.ShouldBe(CancelOutcome.Cancelled);
+        winner.ShouldNotBeNull();
+        result.Answer.ShouldBe(winner);
+        _payments.Writes.Count.ShouldBe(1);
+        _payments.Balance.ShouldBe(0);
+    }
+
+    [Theory]
+    [InlineData("Authorized", "capture", CancelOutcome.MoneyMoved, CancelEffect.Closed)]
+    [InlineData("Success", "refund", CancelOutcome.MoneyMoved, CancelEffect.Closed)]
+    [InlineData("Processing", "success", CancelOutcome.Cancelled, CancelEffect.Refunded)]
+    [InlineData("Processing", "failure", CancelOutcome.Cancelled, CancelEffect.Closed)]
+    [InlineData("Authorized", "failure", CancelOutcome.Cancelled, CancelEffect.Closed)]
+    public async Task A_cancel_that_loses_to_an_event_is_decided_again_on_what_it_left(
+        string state,
+        string reported,
+        CancelOutcome outcome,
+        CancelEffect effect
+    )
+    {
+        _payments.Add(Given.PaymentThatIs(state));
+        _payments.BeforeCommit = () =>
+        {
+            _payments.BeforeCommit = null;
+            _payments.Change(
+                "pay-1",
+                payment =>
+                    reported switch
+                    {
+                        "capture" => payment.Capture(Given.Usd.Of(1), Given.Noon),
+                        "refund" => payment.Refund(Given.Usd.Of(1), Given.FullAmount, Given.Noon),
+                        "success" => payment.Succeed(Given.Noon),
+                        _ => payment.Fail(Given.Noon),
+                    }
+            );
+            return Task.CompletedTask;
+        };
+
+        var result = await Cancel("pay-1");
+
+        result.Outcome.ShouldBe(outcome);
+        _payments.Reads.ShouldBe(2);
+        if (outcome is CancelOutcome.Cancelled)
+            _payments.Writes.Single().Payment.Cancellation!.Effect.ShouldBe(effect);
+        else
+            _payments.Writes.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_balance_that_vanishes_before_the_commit_is_not_enough()
+    {
+        _payments.Add(Given.PaymentThatIs("Success"));
+        _payments.BeforeCommit = () =>
+        {
+            _payments.Balance = Given.FullAmount - 1;
+            return Task.CompletedTask;
+        };
+
+        var result = await Cancel("pay-1");
+
+        result.Outcome.ShouldBe(CancelOutcome.BalanceNotEnough);
+        _payments.Writes.ShouldBeEmpty();
+        _payments.Status("pay-1").ShouldBe(PaymentStatus.Success);
+        _payments.Balance.ShouldBe(Given.FullAmount - 1);
+    }
+
+    [Theory]
+    [InlineData(CancelPaymentHandler.MaxAttempts - 1, CancelOutcome.Cancelled, CancelPaymentHandler.MaxAttempts)]
+    [InlineData(CancelPaymentHandler.MaxAttempts, CancelOutcome.Unknown, CancelPaymentHandler.MaxAttempts)]
+    public async Task A_cancel_that_keeps_losing_is_given_up_as_unknown(int losses, CancelOutcome outcome, int reads)
+    {
+        _payments.Add(Given.PaymentThatIs("Success"));
+        var lost = 0;
+        // Somebody takes the money out before each commit, and puts it back before the next look.
+        _payments.BeforeFind = () => _payments.Balance = Given.FullAmount;
+        _payments.BeforeCommit = () =>
+        {
+            if (lost++ < losses)
+                _payments.Balance = 0;
+            return Task.CompletedTask;
+        };
+
+        var result = await Cancel("pay-1");
+
+        result.Outcome.ShouldBe(outcome);
+        _payments.Reads.ShouldBe(reads);
+        _payments.Writes.Count.ShouldBe(outcome is CancelOutcome.Cancelled ? 1 : 0);
+        (result.Answer is null).ShouldBe(outcome is CancelOutcome.Unknown);
+    }
+
+    [Fact]
+    public async Task A_commit_that_fails_is_not_taken_for_an_outcome()
+    {
+        _payments.Add(Given.PaymentThatIs("Processing"));
+        _payments.BeforeCommit = () => throw new TimeoutException("The database went away.");
+
+        await Should.ThrowAsync<TimeoutException>(() => Cancel("pay-1"));
+
+        _payments.BeforeCommit = null;
+        (await Cancel("pay-1")).Outcome.ShouldBe(CancelOutcome.Cancelled);
+    }
+
+    private const string Sixty4 = "1234567890123456789012345678901234567890123456789012345678901234";
+
+    [Theory]
+    [InlineData("p", null, 0, null)]
+    [InlineData(null, "r", 0, null)]
+    [InlineData("p", "r", 4096, null)]
+    [InlineData(Sixty4, Sixty4, 0, null)]
+    [InlineData(null, null, 0, "paymentId or paymentRequestId is required.")]
+    [InlineData("", null, 0, "paymentId must be 1 to 64 letters, digits, '_', '-' or '.'.")]
+    [InlineData("", "r", 0, "paymentId must be 1 to 64 letters, digits, '_', '-' or '.'.")]
+    [InlineData("p/", "r", 0, "paymentId must be 1 to 64 letters, digits, '_', '-' or '.'.")]
+    [InlineData(Sixty4 + "5", "r", 0, "paymentId must be 1 to 64 letters, digits, '_', '-' or '.'.")]
+    [InlineData(null, "", 0, "paymentRequestId must be 1 to 64 letters, digits, '_', '-' or '.'.")]
+    [InlineData("p", "", 0, "paymentRequestId must be 1 to 64 letters, digits, '_', '-' or '.'.")]
+    [InlineData("p", "r r", 0, "paymentRequestId must be 1 to 64 letters, digits, '_', '-' or '.'.")]
+    [InlineData("p", Sixty4 + "5", 0, "paymentRequestId must be 1 to 64 letters, digits, '_', '-' or '.'.")]
+    [InlineData("p", "r", 4097, "extendInfo must be at most 4096 characters.")]
+    [InlineData("", "", 4097, "paymentId must be 1 to 64 letters, digits, '_', '-' or '.'.")]
+    public void A_command_is_well_formed_or_refused_with_the_field(string? id, string? requestId, int size, string? why)
+    {
+        var extendInfo = size == 0 ? null : new string('x', size);
+        var command = new CancelPaymentCommand(Given.Client(), id, requestId, extendInfo);
+
+        var result = new CancelPaymentValidator().Validate(command);
+
+        result.Errors.Select(error => error.ErrorMessage).ShouldBe(why is null ? [] : [why]);
+    }
+
+    [Fact]
+    public async Task A_malformed_command_does_not_reach_its_handler()
+    {
+        await using var services = Services();
+        var command = new CancelPaymentCommand(Given.Client(), "no good", null, null);
+
+        var result = await services.GetRequiredService<IMediator>().Send(command, Token);
+
+        result.Outcome.ShouldBe(CancelOutcome.Invalid);
+        result.Message.ShouldNotBeNull().ShouldStartWith("paymentId ");
+        result.Answer.ShouldBeNull();
+        _payments.Reads.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task A_well_formed_command_reaches_its_handler()
+    {
+        _payments.Add(Given.PaymentThatIs("Processing"));
+        await using var services = Services();
+        var command = new CancelPaymentCommand(Given.Client(), "pay-1", null, null);
+
+        var result = await services.GetRequiredService<IMediator>().Send(command, Token);
+
+        result.Outcome.ShouldBe(CancelOutcome.Cancelled);
+    }
+
+    [Fact]
+    public void The_mappings_are_complete() => Mapping("+08:00").AssertConfigurationIsValid();
+
+    [Fact]
+    public void A_request_becomes_a_command_of_the_same_members()
+    {
+        var client = Given.Client();
+
+        var command = Mapping("+08:00")
+            .CreateMapper()
+            .Map<CancelPaymentCommand>(new CancelRequest(client, "p", "r", "{}"));
+
+        command.ShouldBe(new CancelPaymentCommand(client, "p", "r", "{}"));
+        command.Client.ShouldBeSameAs(client);
+    }
+
+    private const string Result =
+        """{"result":{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"Success"},"paymentId":"p","paymentRequestId":"r","cancelTime":""";
+
+    [Theory]
+    [InlineData("+08:00", "2021-06-08T04:12:12Z", null, "\"2021-06-08T12:12:12+08:00\"}")]
+    [InlineData("+08:00", "2021-06-08T04:12:12Z", "", "\"2021-06-08T12:12:12+08:00\"}")]
+    [InlineData("+08:00", "2021-06-08T04:12:12.9999999Z", null, "\"2021-06-08T12:12:12+08:00\"}")]
+    [InlineData("+08:00", "2021-06-08T20:00:00Z", null, "\"2021-06-09T04:00:00+08:00\"}")]
+    [InlineData("UTC", "2021-06-08T04:12:12Z", null, "\"2021-06-08T04:12:12+00:00\"}")]
+    [InlineData("-03:30", "2021-06-08T04:12:12Z", null, "\"2021-06-08T00:42:12-03:30\"}")]
+    [InlineData("Europe/Berlin", "2021-06-08T04:12:12Z", null, "\"2021-06-08T06:12:12+02:00\"}")]
+    [InlineData("Europe/Berlin", "2021-12-08T04:12:12Z", null, "\"2021-12-08T05:12:12+01:00\"}")]
+    [InlineData("+08:00", "2021-06-08T04:12:12Z", " ", "\"2021-06-08T12:12:12+08:00\",\"extendInfo\":\" \"}")]
+    [InlineData(
+        "+08:00",
+        "2021-06-08T04:12:12Z",
+        "{\"memo\":\"é<&'+>\"}",
+        "\"2021-06-08T12:12:12+08:00\",\"extendInfo\":\"{\\\"memo\\\":\\\"é<&'+>\\\"}\"}"
+    )]
+    public void A_receipt_is_written_in_the_wallets_zone(string zone, string time, string? extendInfo, string rest)
+    {
+        var format = new ReceiptFormat(Mapping(zone).CreateMapper());
+
+        var bytes = format.Write(
+            new CancellationReceipt(new PaymentId("p"), new PaymentRequestId("r"), Given.Time(time), extendInfo)
+        );
+
+        Encoding.UTF8.GetString(bytes).ShouldBe(Result + rest);
+    }
+
+    [Fact]
+    public void ExtendInfo_is_repeated_character_by_character()
+    {
+        var format = new ReceiptFormat(Mapping("+08:00").CreateMapper());
+        var extendInfo = string.Concat(Enumerable.Range(0, 0x3000).Select(i => (char)i)) + "😀";
+
+        var bytes = format.Write(
+            new CancellationReceipt(new PaymentId("p"), new PaymentRequestId("r"), Given.Noon, extendInfo)
+        );
+
+        using var json = JsonDocument.Parse(bytes);
+        json.RootElement.GetProperty("extendInfo").GetString().ShouldBe(extendInfo);
+    }
+
+    private Task<CancelPaymentResult> Cancel(
+        string? paymentId,
+        string? paymentRequestId = null,
+        string? extendInfo = null,
+        Client? client = null
+    ) =>
+        new CancelPaymentHandler(_payments, new PlainReceipts(), _time).Handle(
+            new CancelPaymentCommand(client ?? Given.Client(), paymentId, paymentRequestId, extendInfo),
+            Token
+        );
+
+    private ServiceProvider Services() =>
+        new ServiceCollection()
+            .AddApplication()
+            .AddSingleton<IPayments>(_payments)
+            .AddSingleton<IReceiptFormat, PlainReceipts>()
+            .AddSingleton<TimeProvider>(_time)
+            .BuildServiceProvider();
+
+    private static MapperConfiguration Mapping(string zone) =>
+        new(mapper => mapper.AddProfile(new WireProfile(TimeZones.Find(zone)!)), NullLoggerFactory.Instance);
+
+    private static string Text(CancelPaymentResult result) => Encoding.UTF8.GetString(result.Answer.ShouldNotBeNull());
+
+    private sealed class PlainReceipts : IReceiptFormat
+    {
+        public byte[] Write(CancellationReceipt receipt) =>
+            Encoding.UTF8.GetBytes(
+                $"{receipt.PaymentId} {receipt.PaymentRequestId} {receipt.CancelTime:o} {receipt.ExtendInfo}"
+            );
+    }
+}

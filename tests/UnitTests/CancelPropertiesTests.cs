@@ -1,0 +1,271 @@
+using CancelService.Domain.Ledger;
+using CancelService.Domain.Payments;
+using CsCheck;
+
+namespace CancelService.UnitTests;
+
+/// <summary>
+/// Promises that hold for every history, not only for those that someone thought of. A failure prints its seed;
+/// setting CsCheck_Seed to it repeats the case.
+/// </summary>
+public sealed class CancelPropertiesTests
+{
+    private const long Amount = 100;
+
+    // Zones changed over the date line and back in the past: what counts is that windows of our time are sound.
+    private static readonly DateTimeOffset From = Given.Time("2016-01-01");
+    private static readonly long Ticks = (Given.Time("2040-01-01") - From).Ticks;
+
+    private static readonly Gen<Step> Steps = Gen.Select(
+        Gen.Enum<PaymentAction>(),
+        Gen.Frequency((1, Gen.Const(Amount)), (3, Gen.Long[1, Amount + 10])),
+        Gen.Frequency((1, Gen.Const(0L)), (3, Gen.Long[0, 2 * Amount])),
+        Gen.Int[0, 8],
+        (action, amount, deposit, hours) => new Step(action, amount, deposit, hours)
+    );
+
+    private static readonly Gen<(PaymentKind Kind, Step[] Steps)> Histories = Gen.Select(
+        Gen.Enum<PaymentKind>(),
+        Steps.Array[1, 20]
+    );
+
+    private static readonly TimeZoneInfo[] SystemZones = [.. TimeZoneInfo.GetSystemTimeZones()];
+
+    private static readonly Gen<TimeZoneInfo> Zones = Gen.Int[0, SystemZones.Length - 1].Select(i => SystemZones[i]);
+
+    private static readonly Gen<CancelWindow> CutOffs = Gen.Select(
+        Gen.Int[0, 8],
+        Gen.Int[0, (24 * 60) - 1],
+        Zones,
+        CancelWindow (days, minute, zone) =>
+            new CancelWindow.CutOff(days, new TimeOnly(minute / 60, minute % 60), zone.Id)
+    );
+
+    private static readonly Gen<CancelWindow> Windows = Gen.OneOf(
+        CutOffs,
+        Gen.Long[1, TimeSpan.FromDays(CancelWindow.MaxDays).Ticks]
+            .Select(CancelWindow (ticks) => new CancelWindow.Lasting(new TimeSpan(ticks)))
+    );
+
+    private static readonly Gen<DateTimeOffset> Times = Gen.Long[0, Ticks].Select(ticks => From.AddTicks(ticks));
+
+    [Fact]
+    public void A_cancelled_payment_stays_cancelled_by_the_same_cancellation() =>
+        ForEveryStep(step =>
+        {
+            if (step.Before.Status is not PaymentStatus.Cancelled)
+                return;
+            step.After.Status.ShouldBe(PaymentStatus.Cancelled);
+            step.After.Cancellation.ShouldBeSameAs(step.Before.Cancellation);
+            (step.After.Captured, step.After.Refunded).ShouldBe((step.Before.Captured, step.Before.Refunded));
+            step.Outcome.ShouldNotBeOfType<TransitionDecision.Applied>();
+            step.Change?.Entries.ShouldBeEmpty();
+        });
+
+    [Fact]
+    public void A_cancel_is_idempotent_whenever_it_is_repeated() =>
+        ForEveryStep(step =>
+        {
+            if (step.Action is not PaymentAction.Cancel || step.Before.Cancellation is not { } first)
+                return;
+            step.Outcome.ShouldBeOfType<CancelDecision.Repeated>().Cancellation.ShouldBeSameAs(first);
+            step.After.ShouldBe(step.Before);
+        });
+
+    [Fact]
+    public void A_payment_has_a_cancellation_exactly_when_it_is_cancelled() =>
+        ForEveryStep(step =>
+            (step.After.Cancellation is not null).ShouldBe(step.After.Status is PaymentStatus.Cancelled)
+        );
+
+    [Fact]
+    public void A_refusal_changes_nothing() =>
+        ForEveryStep(step =>
+        {
+            if (step.Outcome is CancelDecision.Refused or TransitionDecision.Refused)
+                step.After.ShouldBe(step.Before);
+        });
+
+    [Fact]
+    public void Every_change_is_the_next_version_from_the_status_before_to_the_status_after() =>
+        ForEveryStep(step =>
+        {
+            if (step.Change is not { } change)
+                return;
+            (change.From, change.To).ShouldBe((step.Before.Status, step.After.Status));
+            change.Version.ShouldBe(step.Before.Version + 1);
+            step.After.Version.ShouldBe(change.Version);
+        });
+
+    [Fact]
+    public void The_entries_of_every_change_sum_to_zero_in_each_currency() =>
+        ForEveryStep(step =>
+        {
+            foreach (var entries in (step.Change?.Entries ?? []).GroupBy(entry => entry.Currency))
+                entries.Sum(entry => entry.MinorUnits).ShouldBe(0);
+        });
+
+    [Fact]
+    public void What_is_captured_and_refunded_stays_within_the_amount() =>
+        ForEveryStep(step =>
+        {
+            step.After.Captured.ShouldBeInRange(step.Before.Captured, Amount);
+            step.After.Refunded.ShouldBeInRange(step.Before.Refunded, Amount);
+        });
+
+    [Fact]
+    public void A_payment_brings_its_merchant_at_most_its_amount_and_nothing_once_it_is_cancelled() =>
+        ForEveryStep(step =>
+        {
+            step.Earned.ShouldBeInRange(0, Amount);
+            step.Balance.ShouldBeGreaterThanOrEqualTo(0);
+            if (step.After.Status is PaymentStatus.Cancelled)
+                step.Earned.ShouldBe(0);
+        });
+
+    [Fact]
+    public void A_payment_that_was_initiated_later_can_be_cancelled_at_least_as_long() =>
+        Gen.Select(Windows, Times, Gen.OneOf(Gen.Long[0, TimeSpan.TicksPerHour * 4], Gen.Long[0, Ticks]))
+            .Sample(
+                (window, initiatedAt, later) =>
+                    window.ClosesAt(initiatedAt.AddTicks(later)) >= window.ClosesAt(initiatedAt),
+                iter: 100_000
+            );
+
+    [Fact]
+    public void A_window_that_has_closed_stays_closed() =>
+        Gen.Select(Windows, Times, Gen.Long[0, Ticks], Gen.Long[0, Ticks])
+            .Sample(
+                (window, initiatedAt, wait, more) =>
+                {
+                    var now = initiatedAt.AddTicks(wait / 1000);
+                    return window.IsOpen(initiatedAt, now) || !window.IsOpen(initiatedAt, now.AddTicks(more));
+                },
+                iter: 100_000
+            );
+
+    [Fact]
+    public void A_window_does_not_depend_on_the_offset_in_which_a_time_is_written() =>
+        Gen.Select(Windows, Times, Gen.Int[-14 * 60, 14 * 60])
+            .Sample(
+                (window, initiatedAt, offset) =>
+                    window.ClosesAt(initiatedAt) == window.ClosesAt(initiatedAt.ToOffset(TimeSpan.FromMinutes(offset))),
+                iter: 10_000
+            );
+
+    [Fact]
+    public void A_cut_off_is_the_last_reading_of_the_clocks_on_its_day_or_the_end_of_the_gap_that_skips_it() =>
+        Gen.Select(CutOffs, Times)
+            .Sample(
+                (window, initiatedAt) =>
+                {
+                    var cutOff = (CancelWindow.CutOff)window;
+                    var day = DateOnly.FromDateTime(TimeZoneInfo.ConvertTime(initiatedAt, cutOff.Zone).DateTime);
+                    var wanted = day.AddDays(cutOff.Days).ToDateTime(cutOff.Time);
+                    var closesAt = TimeZoneInfo.ConvertTime(window.ClosesAt(initiatedAt), cutOff.Zone);
+
+                    // Every offset of the days around, and those under which the clocks really show what is wanted.
+                    var readings = Enumerable
+                        .Range(-48, 97)
+                        .Select(hours => cutOff.Zone.GetUtcOffset(Utc(wanted).AddHours(hours)))
+                        .Distinct()
+                        .Select(offset => new DateTimeOffset(wanted, offset))
+                        .Where(time => cutOff.Zone.GetUtcOffset(time) == time.Offset)
+                        .ToList();
+                    return readings.Count == 0 ? closesAt.DateTime > wanted : closesAt == readings.Max();
+                },
+                iter: 20_000
+            );
+
+    [Fact]
+    public void A_window_is_read_back_as_it_was_written() =>
+        Windows.Sample(window => CancelWindow.Parse(window.ToString()!) == window, iter: 5_000);
+
+    private static DateTimeOffset Utc(DateTime time) => new(time, TimeSpan.Zero);
+
+    private static void ForEveryStep(Action<Taken> check) =>
+        Histories.Sample(
+            history =>
+            {
+                foreach (var taken in Walk(history.Kind, history.Steps))
+                    check(taken);
+            },
+            iter: 10_000
+        );
+
+    // The merchant's balance is what its deposits and this payment's entries make of it, so a refusal for its sake
+    // is as likely as one for the payment's.
+    private static IEnumerable<Taken> Walk(PaymentKind kind, Step[] steps)
+    {
+        var (payment, _) = Payment.Register(
+            new("C"),
+            new("P"),
+            new("R"),
+            kind,
+            Given.Usd.Of(Amount),
+            Given.Noon,
+            Given.Noon
+        );
+        var (now, earned, balance) = (Given.Noon, 0L, 0L);
+        foreach (var step in steps)
+        {
+            now = now.AddHours(step.Hours);
+            balance += step.Deposit;
+            var before = State.Of(payment);
+            var amount = Given.Usd.Of(step.Amount);
+            object outcome = step.Action switch
+            {
+                PaymentAction.Register or PaymentAction.Cancel => payment.Cancel(Given.OneDay, balance, now),
+                PaymentAction.Authorize => payment.Authorize(now),
+                PaymentAction.Succeed => payment.Succeed(now),
+                PaymentAction.Capture => payment.Capture(amount, now),
+                PaymentAction.Refund => payment.Refund(amount, balance, now),
+                PaymentAction.Fail => payment.Fail(now),
+            };
+            var change = outcome switch
+            {
+                CancelDecision.Cancelled cancelled => cancelled.Change,
+                TransitionDecision.Applied applied => applied.Change,
+                TransitionDecision.TooLate late => late.Change,
+                _ => null,
+            };
+            var moved =
+                change?.Entries.Where(entry => entry.Account is LedgerAccount.Merchant).Sum(entry => entry.MinorUnits)
+                ?? 0;
+            (earned, balance) = (earned + moved, balance + moved);
+            yield return new Taken(
+                step.Action is PaymentAction.Register ? PaymentAction.Cancel : step.Action,
+                before,
+                outcome,
+                change,
+                State.Of(payment),
+                earned,
+                balance
+            );
+        }
+    }
+
+    private sealed record Step(PaymentAction Action, long Amount, long Deposit, int Hours);
+
+    private sealed record State(
+        PaymentStatus Status,
+        long Captured,
+        long Refunded,
+        int Version,
+        Cancellation? Cancellation
+    )
+    {
+        public static State Of(Payment payment) =>
+            new(payment.Status, payment.Captured, payment.Refunded, payment.Version, payment.Cancellation);
+    }
+
+    private sealed record Taken(
+        PaymentAction Action,
+        State Before,
+        object Outcome,
+        PaymentChange? Change,
+        State After,
+        long Earned,
+        long Balance
+    );
+}

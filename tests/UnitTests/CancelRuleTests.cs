@@ -1,0 +1,365 @@
+using System.Globalization;
+using CancelService.Domain;
+using CancelService.Domain.Payments;
+
+namespace CancelService.UnitTests;
+
+public sealed class CancelRuleTests
+{
+    // The balance is of 1 less than the amount, of exactly the amount, or of 1 more.
+    public static readonly TheoryData<string[]> Rule = Table.Cases(
+        """
+        payment            window  balance  decision
+        Processing         open    below    Cancelled Closed
+        Processing         open    equal    Cancelled Closed
+        Processing         open    above    Cancelled Closed
+        Processing         closed  above    Refused WindowClosed
+        Authorized         open    below    Cancelled HoldReleased
+        Authorized         open    equal    Cancelled HoldReleased
+        Authorized         open    above    Cancelled HoldReleased
+        Authorized         closed  above    Refused WindowClosed
+        Success            open    below    Refused BalanceNotEnough
+        Success            open    equal    Cancelled Refunded
+        Success            open    above    Cancelled Refunded
+        Success            closed  below    Refused WindowClosed
+        Success            closed  above    Refused WindowClosed
+        Failed             open    below    Cancelled Closed
+        Failed             open    equal    Cancelled Closed
+        Failed             open    above    Cancelled Closed
+        Failed             closed  above    Refused WindowClosed
+        PartlyCaptured     open    below    Refused MoneyMoved
+        PartlyCaptured     open    above    Refused MoneyMoved
+        PartlyCaptured     closed  above    Refused WindowClosed
+        Captured           open    below    Refused MoneyMoved
+        Captured           open    above    Refused MoneyMoved
+        Captured           closed  above    Refused WindowClosed
+        PartlyRefunded     open    below    Refused MoneyMoved
+        PartlyRefunded     open    above    Refused MoneyMoved
+        PartlyRefunded     closed  above    Refused WindowClosed
+        Refunded           open    below    Refused MoneyMoved
+        Refunded           open    above    Refused MoneyMoved
+        Refunded           closed  above    Refused WindowClosed
+        CancelledClosed    open    below    Repeated Closed
+        CancelledClosed    closed  below    Repeated Closed
+        CancelledHeld      open    below    Repeated HoldReleased
+        CancelledHeld      closed  below    Repeated HoldReleased
+        CancelledRefunded  open    below    Repeated Refunded
+        CancelledRefunded  open    above    Repeated Refunded
+        CancelledRefunded  closed  below    Repeated Refunded
+        """
+    );
+
+    // An event of an amount names it; the balance is 1000 unless it is named.
+    public static readonly TheoryData<string[]> Events = Table.Cases(
+        """
+        payment                     event                decision
+        Processing                  Succeed              Success, credits 1000
+        Processing                  Authorize            Impossible
+        Processing                  Capture 1000         Impossible
+        Processing                  Refund 1             Impossible
+        Processing                  Fail                 Failed
+        ProcessingAuthorization     Authorize            Authorized
+        ProcessingAuthorization     Succeed              Impossible
+        ProcessingAuthorization     Capture 1000         Impossible
+        ProcessingAuthorization     Refund 1             Impossible
+        ProcessingAuthorization     Fail                 Failed
+        Authorized                  Authorize            Impossible
+        Authorized                  Succeed              Impossible
+        Authorized                  Capture 1            Captured, credits 1
+        Authorized                  Capture 1000         Captured, credits 1000
+        Authorized                  Capture 1001         Impossible
+        Authorized                  Capture 1000 EUR     Impossible
+        Authorized                  Refund 1             Impossible
+        Authorized                  Fail                 Failed
+        Success                     Authorize            Impossible
+        Success                     Succeed              Impossible
+        Success                     Capture 1            Impossible
+        Success                     Refund 1             Refunded, debits 1
+        Success                     Refund 1000          Refunded, debits 1000
+        Success                     Refund 1001          Impossible
+        Success                     Refund 1000 EUR      Impossible
+        Success                     Refund 1000 of 1000  Refunded, debits 1000
+        Success                     Refund 1000 of 999   BalanceNotEnough
+        Success                     Refund 1001 of 999   Impossible
+        Success                     Fail                 Impossible
+        PartlyCaptured              Authorize            Impossible
+        PartlyCaptured              Succeed              Impossible
+        PartlyCaptured              Capture 600          Captured, credits 600
+        PartlyCaptured              Capture 601          Impossible
+        PartlyCaptured              Refund 400           Refunded, debits 400
+        PartlyCaptured              Refund 401           Impossible
+        PartlyCaptured              Refund 400 of 399    BalanceNotEnough
+        PartlyCaptured              Fail                 Impossible
+        Captured                    Capture 1            Impossible
+        Captured                    Authorize            Impossible
+        Captured                    Succeed              Impossible
+        Captured                    Refund 1000          Refunded, debits 1000
+        Captured                    Fail                 Impossible
+        PartlyRefunded              Authorize            Impossible
+        PartlyRefunded              Succeed              Impossible
+        PartlyRefunded              Capture 1            Impossible
+        PartlyRefunded              Refund 600           Refunded, debits 600
+        PartlyRefunded              Refund 601           Impossible
+        PartlyRefunded              Fail                 Impossible
+        PartlyRefundedCapture       Capture 600          Refunded, credits 600
+        PartlyRefundedCapture       Capture 601          Impossible
+        PartlyRefundedCapture       Refund 300           Refunded, debits 300
+        PartlyRefundedCapture       Refund 301           Impossible
+        Refunded                    Authorize            Impossible
+        Refunded                    Succeed              Impossible
+        Refunded                    Capture 1            Impossible
+        Refunded                    Refund 1             Impossible
+        Refunded                    Fail                 Impossible
+        Failed                      Authorize            Impossible
+        Failed                      Succeed              Impossible
+        Failed                      Capture 1            Impossible
+        Failed                      Refund 1             Impossible
+        Failed                      Fail                 Impossible
+        CancelledClosed             Authorize            too late, ReleaseHold
+        CancelledClosed             Succeed              too late, RefundPayer
+        CancelledClosed             Capture 1000         too late, RefundPayer
+        CancelledClosed             Refund 1             Impossible
+        CancelledClosed             Fail                 Impossible
+        CancelledHeld               Authorize            too late, ReleaseHold
+        CancelledHeld               Succeed              too late, RefundPayer
+        CancelledHeld               Capture 1            too late, RefundPayer
+        CancelledHeld               Capture 1001         too late, RefundPayer
+        CancelledHeld               Refund 1             Impossible
+        CancelledHeld               Fail                 Impossible
+        CancelledRefunded           Authorize            too late, ReleaseHold
+        CancelledRefunded           Succeed              too late, None
+        CancelledRefunded           Capture 1            too late, RefundPayer
+        CancelledRefunded           Refund 1             Impossible
+        CancelledRefunded           Fail                 Impossible
+        """
+    );
+
+    [Theory]
+    [MemberData(nameof(Rule))]
+    public void The_rule_for_cancelling(string[] columns)
+    {
+        var (payment, window, balance) = (Given.PaymentThatIs(columns[0]), columns[1], columns[2]);
+        var now = window == "open" ? Given.Noon.AddDays(1).AddTicks(-1) : Given.Noon.AddDays(1);
+        var available =
+            Given.FullAmount
+            + (
+                balance == "below" ? -1
+                : balance == "above" ? 1
+                : 0
+            );
+
+        var decision = payment.Cancel(Given.OneDay, available, now) switch
+        {
+            CancelDecision.Repeated repeated => $"Repeated {repeated.Cancellation.Effect}",
+            CancelDecision.Refused refused => $"Refused {refused.Reason}",
+            CancelDecision.Cancelled cancelled => $"Cancelled {cancelled.Cancellation.Effect}",
+            _ => "nothing",
+        };
+
+        decision.ShouldBe(columns[3]);
+    }
+
+    [Fact]
+    public void The_tables_hold_every_status()
+    {
+        foreach (var table in new[] { Rule, Events })
+        {
+            var statuses = table.Select(row => StateOf(row.Data[0]).Status).Distinct();
+            statuses.ShouldBe(Enum.GetValues<PaymentStatus>(), ignoreOrder: true);
+        }
+    }
+
+    [Theory]
+    [InlineData("Processing", CancelEffect.Closed, "")]
+    [InlineData("Failed", CancelEffect.Closed, "")]
+    [InlineData("Authorized", CancelEffect.HoldReleased, "")]
+    [InlineData("Success", CancelEffect.Refunded, "Merchant -1000 USD, Payers 1000 USD")]
+    public void A_cancel_moves_money_back_only_where_money_was_taken(string state, CancelEffect effect, string entries)
+    {
+        var payment = Given.PaymentThatIs(state);
+        var (status, version) = (payment.Status, payment.Version);
+        var now = Given.Noon.AddHours(3);
+
+        var cancelled = payment.Cancel(Given.OneDay, Given.FullAmount, now).ShouldBeOfType<CancelDecision.Cancelled>();
+
+        payment.Status.ShouldBe(PaymentStatus.Cancelled);
+        payment.Cancellation.ShouldBe(new Cancellation(effect, now));
+        payment.Cancellation.ShouldBeSameAs(cancelled.Cancellation);
+        var change = cancelled.Change;
+        (change.Action, change.From, change.To).ShouldBe((PaymentAction.Cancel, status, PaymentStatus.Cancelled));
+        (change.Version, change.At, change.Amount).ShouldBe((version + 1, now, Given.Amount));
+        change.Entries.Select(e => $"{e.Account} {e.MinorUnits} {e.Currency}").ShouldBe(Split(entries));
+    }
+
+    [Fact]
+    public void A_cancelled_payment_answers_before_the_window_and_with_the_first_cancellation()
+    {
+        var payment = Given.PaymentThatIs("CancelledRefunded");
+        var first = payment.Cancellation;
+
+        var decision = payment.Cancel(Given.OneDay, 0, Given.Noon.AddYears(10));
+
+        decision.ShouldBeOfType<CancelDecision.Repeated>().Cancellation.ShouldBeSameAs(first);
+        payment.Version.ShouldBe(3);
+    }
+
+    [Theory]
+    [MemberData(nameof(Events))]
+    public void What_the_core_reports_is_applied_refused_or_too_late(string[] columns)
+    {
+        var payment = StateOf(columns[0]);
+        var (status, version) = (payment.Status, payment.Version);
+
+        var decision = Report(payment, columns[1]);
+
+        Describe(decision).ShouldBe(columns[2]);
+        if (decision is TransitionDecision.Refused)
+            (payment.Status, payment.Version).ShouldBe((status, version));
+        else
+            payment.Version.ShouldBe(version + 1);
+    }
+
+    [Fact]
+    public void A_late_event_is_recorded_with_its_remedy_and_moves_no_money()
+    {
+        var payment = Given.PaymentThatIs("CancelledClosed");
+        var first = payment.Cancellation;
+
+        var late = payment.Succeed(Given.Noon.AddHours(1)).ShouldBeOfType<TransitionDecision.TooLate>();
+
+        late.Cancellation.ShouldBeSameAs(first);
+        late.Change.Remedy.ShouldBe(LateMoney.RefundPayer);
+        late.Change.Entries.ShouldBeEmpty();
+        (late.Change.Action, late.Change.From, late.Change.To).ShouldBe(
+            (PaymentAction.Succeed, PaymentStatus.Cancelled, PaymentStatus.Cancelled)
+        );
+        payment.Cancellation.ShouldBeSameAs(first);
+    }
+
+    [Fact]
+    public void Captures_and_refunds_add_up_in_part_until_nothing_is_left()
+    {
+        var payment = Given.PaymentThatIs("Authorized");
+
+        Describe(Report(payment, "Capture 300")).ShouldBe("Captured, credits 300");
+        Describe(Report(payment, "Capture 700")).ShouldBe("Captured, credits 700");
+        Describe(Report(payment, "Capture 1")).ShouldBe("Impossible");
+        Describe(Report(payment, "Refund 999")).ShouldBe("Refunded, debits 999");
+        Describe(Report(payment, "Refund 2")).ShouldBe("Impossible");
+        Describe(Report(payment, "Refund 1")).ShouldBe("Refunded, debits 1");
+        (payment.Captured, payment.Refunded, payment.Version).ShouldBe((1000L, 1000L, 6));
+    }
+
+    [Fact]
+    public void A_registered_payment_is_the_first_line_of_its_history()
+    {
+        var initiated = Given.Time("2026-03-10T20:00:00+08:00");
+
+        var (payment, change) = Payment.Register(
+            new ClientId("C"),
+            new PaymentId("P"),
+            new PaymentRequestId("R"),
+            PaymentKind.Authorization,
+            Given.Amount,
+            initiated,
+            initiated.AddSeconds(1)
+        );
+
+        (payment.ClientId.Value, payment.Id.Value, payment.RequestId.Value).ShouldBe(("C", "P", "R"));
+        (payment.Kind, payment.Amount).ShouldBe((PaymentKind.Authorization, Given.Amount));
+        (payment.Status, payment.Version).ShouldBe((PaymentStatus.Processing, 1));
+        payment.Cancellation.ShouldBeNull();
+        (change.Action, change.From, change.To).ShouldBe((PaymentAction.Register, null, PaymentStatus.Processing));
+        (change.Version, change.Amount).ShouldBe((1, Given.Amount));
+        change.Entries.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void Every_time_is_kept_in_UTC()
+    {
+        var atEight = Given.Time("2026-03-10T20:00:00+08:00");
+        var (payment, registered) = Payment.Register(
+            new ClientId("C"),
+            new PaymentId("P"),
+            new PaymentRequestId("R"),
+            PaymentKind.Payment,
+            Given.Amount,
+            atEight,
+            atEight
+        );
+        var succeeded = payment.Succeed(atEight).ShouldBeOfType<TransitionDecision.Applied>().Change;
+        var cancelled = payment
+            .Cancel(Given.OneDay, Given.FullAmount, atEight)
+            .ShouldBeOfType<CancelDecision.Cancelled>();
+
+        DateTimeOffset[] times =
+        [
+            payment.InitiatedAt,
+            registered.At,
+            succeeded.At,
+            cancelled.Change.At,
+            cancelled.Cancellation.CancelledAt,
+        ];
+
+        times.ShouldAllBe(time => time.Offset == TimeSpan.Zero && time == atEight);
+    }
+
+    [Fact]
+    public void A_cancel_needs_a_window() =>
+        Should.Throw<ArgumentNullException>(() => Given.PaymentThatIs("Processing").Cancel(null!, 0, Given.Noon));
+
+    private static Payment StateOf(string state)
+    {
+        if (state == "ProcessingAuthorization")
+            return Given.Registered(PaymentKind.Authorization);
+        if (state != "PartlyRefundedCapture")
+            return Given.PaymentThatIs(state);
+        var payment = Given.PaymentThatIs("PartlyCaptured");
+        payment.Refund(Given.Usd.Of(100), Given.FullAmount, Given.Noon);
+        return payment;
+    }
+
+    // "Refund 1000 EUR of 999": the event, its amount, its currency and the balance.
+    private static TransitionDecision Report(Payment payment, string reported)
+    {
+        var words = reported.Split(' ');
+        var currency = words is [_, _, "EUR", ..] ? new Currency("EUR") : Given.Usd;
+        var available = words is [.., "of", var balance] ? Number(balance) : Given.FullAmount;
+        return words[0] switch
+        {
+            "Authorize" => payment.Authorize(Given.Noon),
+            "Succeed" => payment.Succeed(Given.Noon),
+            "Capture" => payment.Capture(currency.Of(Number(words[1])), Given.Noon),
+            "Refund" => payment.Refund(currency.Of(Number(words[1])), available, Given.Noon),
+            "Fail" => payment.Fail(Given.Noon),
+            _ => throw new ArgumentOutOfRangeException(nameof(reported), reported, "There is no such event."),
+        };
+    }
+
+    private static string Describe(TransitionDecision decision)
+    {
+        switch (decision)
+        {
+            case TransitionDecision.Refused refused:
+                return refused.Reason.ToString();
+            case TransitionDecision.TooLate late:
+                late.Change.To.ShouldBe(PaymentStatus.Cancelled);
+                return $"too late, {late.Remedy}";
+            case TransitionDecision.Applied { Change: var change }:
+                var merchant = change.Entries.Where(e => e.Account == Domain.Ledger.LedgerAccount.Merchant).ToList();
+                return merchant switch
+                {
+                    [] => $"{change.To}",
+                    [{ MinorUnits: > 0 and var credit }] => $"{change.To}, credits {credit}",
+                    [{ MinorUnits: var debit }] => $"{change.To}, debits {-debit}",
+                    _ => "too many entries",
+                };
+            default:
+                return "nothing";
+        }
+    }
+
+    private static string[] Split(string list) => list.Split(", ", StringSplitOptions.RemoveEmptyEntries);
+
+    private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
+}

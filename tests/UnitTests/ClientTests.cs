@@ -1,0 +1,290 @@
+using System.Formats.Asn1;
+using System.Globalization;
+using System.Security.Cryptography;
+using CancelService.Domain;
+using CancelService.Domain.Clients;
+using CancelService.Domain.Ledger;
+
+namespace CancelService.UnitTests;
+
+public sealed class ClientTests
+{
+    // The client's keys are valid from one hour before noon to one hour after, unless their line says otherwise.
+    public static readonly TheoryData<string[]> KeyChoices = Table.Cases(
+        """
+        keys                            asked  found  because
+        1                               -      1      the only one
+        1, 2, 3                         -      3      the newest is the default
+        3, 1, 2                         -      3      in whatever order they come
+        1, 2, 3                         1      1      an older one is still active
+        1, 2, 3                         4      none   there is no such version
+        1, 2                            0      none   there is no such version
+        1, 2                            -1     none   there is no such version
+        none                            -      none   the client has no key
+        1, 2 revoked                    -      1      the newest active one is the default
+        1, 2 revoked                    2      none   a revoked one is not found
+        1, 2 revoked in future          2      none   revoked is revoked
+        1 revoked                       -      none   nothing is active
+        1, 2 from next tick             -      1      not valid yet
+        1, 2 from next tick             2      none   not valid yet, by a tick
+        1, 2 from this tick             2      2      valid from this very tick
+        1, 2 until this tick            2      none   no longer valid at this very tick
+        1, 2 until this tick            -      1      no longer valid at this very tick
+        1, 2 until next tick            2      2      valid for a last tick
+        1, 2 for ever                   2      2      no bounds at all
+        """
+    );
+
+    [Theory]
+    [MemberData(nameof(KeyChoices))]
+    public void The_key_of_a_version_is_found_while_it_is_active(string[] columns)
+    {
+        var keys = columns[0] == "none" ? [] : columns[0].Split(", ").Select(Key).ToArray();
+        int? asked = columns[1] == "-" ? null : Number(columns[1]);
+
+        var found = Given.Client(null, keys).FindKey(asked, Given.Noon);
+
+        (found?.Version.ToString(CultureInfo.InvariantCulture) ?? "none").ShouldBe(columns[2], columns[3]);
+    }
+
+    [Fact]
+    public void The_default_contract_allows_cancelling_in_the_usual_window()
+    {
+        var contract = new Contract();
+
+        contract.MayCancel.ShouldBeTrue();
+        contract.Window.ShouldBe(Domain.Payments.CancelWindow.Usual);
+    }
+
+    [Theory]
+    [InlineData(2048)]
+    [InlineData(3072)]
+    public void An_RSA_key_of_2048_bits_or_more_is_accepted_and_verifies_its_signatures(int bits)
+    {
+        using var rsa = RSA.Create(bits);
+        PublicKey.TryParse(rsa.ExportSubjectPublicKeyInfoPem(), out var key, out var problem).ShouldBeTrue(problem);
+        var hash = SHA256.HashData("text"u8);
+        var signature = rsa.SignHash(hash, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+
+        key.Pem.ShouldBe(rsa.ExportSubjectPublicKeyInfoPem());
+        key.Verifies(hash, signature).ShouldBeTrue();
+        key.Verifies(hash, signature).ShouldBeTrue("a key is used many times");
+        key.Verifies(SHA256.HashData("test"u8), signature).ShouldBeFalse();
+        key.Verifies(hash, signature.AsSpan(1)).ShouldBeFalse();
+        key.Verifies(hash, []).ShouldBeFalse();
+        key.Verifies(hash, rsa.SignHash(hash, HashAlgorithmName.SHA256, RSASignaturePadding.Pss)).ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task A_key_verifies_for_many_at_once()
+    {
+        var key = Given.PublicKey;
+        var signed = Enumerable.Range(0, 16).Select(i => SHA256.HashData([(byte)i])).ToList();
+        var signatures = signed.ConvertAll(Sign);
+
+        var verified = await Task.WhenAll(
+            Enumerable
+                .Range(0, 256)
+                .Select(i => Task.Run(() => key.Verifies(signed[i % 16], signatures[(i + (i / 128)) % 16])))
+        );
+
+        verified.Take(128).ShouldAllBe(yes => yes);
+        verified.Skip(128).ShouldAllBe(yes => !yes);
+
+        static byte[] Sign(byte[] hash) =>
+            Given.KeyPair.SignHash(hash, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+    }
+
+    public static readonly TheoryData<string, string, string> BadKeys = new()
+    {
+        { "empty", "", "not an RSA public key" },
+        { "junk", "junk", "not an RSA public key" },
+        { "junk inside PEM", Pem("PUBLIC KEY", [1, 2, 3]), "not an RSA public key" },
+        {
+            "no base64 inside PEM",
+            "-----BEGIN PUBLIC KEY-----\n???\n-----END PUBLIC KEY-----",
+            "not an RSA public key"
+        },
+        { "bare base64", Convert.ToBase64String(Given.KeyPair.ExportSubjectPublicKeyInfo()), "not an RSA public key" },
+        { "private key", Given.KeyPair.ExportPkcs8PrivateKeyPem(), "PUBLIC KEY" },
+        { "private key, PKCS#1", Given.KeyPair.ExportRSAPrivateKeyPem(), "PUBLIC KEY" },
+        { "private key as public", Pem("PUBLIC KEY", Given.KeyPair.ExportPkcs8PrivateKey()), "not an RSA public key" },
+        { "public key, PKCS#1", Given.KeyPair.ExportRSAPublicKeyPem(), "PUBLIC KEY" },
+        { "elliptic curve", EllipticCurve(), "not an RSA public key" },
+        { "two keys", $"{Good}\n{Good}", "not an RSA public key" },
+        { "1024 bits", Rsa(1024), "1024 bits; at least 2048" },
+        { "2047 bits", Spki(bits: 2047, exponent: 65537), "2047 bits; at least 2048" },
+        { "8193 bits", Spki(bits: 8193, exponent: 65537), "8193 bits; at most 8192" },
+        // Some platforms refuse to load such a key, on others it is our check that does.
+        { "exponent 1", Spki(bits: 2048, exponent: 1), "public" },
+        { "exponent 65536", Spki(bits: 2048, exponent: 65536), "public" },
+    };
+
+    [Theory]
+    [MemberData(nameof(BadKeys))]
+    public void A_key_that_cannot_be_trusted_is_refused_with_the_reason(string what, string pem, string reason)
+    {
+        PublicKey.TryParse(pem, out var key, out var problem).ShouldBeFalse(what);
+
+        key.ShouldBeNull();
+        problem.ShouldNotBeNull().ShouldContain(reason);
+        Should.Throw<FormatException>(() => PublicKey.Parse(pem)).Message.ShouldBe(problem);
+    }
+
+    [Fact]
+    public void The_crafted_keys_are_refused_for_what_is_wrong_with_them_and_for_nothing_else() =>
+        PublicKey.TryParse(Spki(bits: 2048, exponent: 65537), out _, out var problem).ShouldBeTrue(problem);
+
+    [Theory]
+    [InlineData("a", true)]
+    [InlineData("pay_2089760038715669_202775745075669", true)]
+    [InlineData("A-Z.0_9", true)]
+    [InlineData("1234567890123456789012345678901234567890123456789012345678901234", true)]
+    [InlineData("12345678901234567890123456789012345678901234567890123456789012345", false)]
+    [InlineData("", false)]
+    [InlineData(null, false)]
+    [InlineData(" a", false)]
+    [InlineData("a b", false)]
+    [InlineData("a\n", false)]
+    [InlineData("a/b", false)]
+    [InlineData("a%20b", false)]
+    [InlineData("é", false)]
+    [InlineData("１", false)]
+    [InlineData("a\0", false)]
+    public void An_identifier_is_1_to_64_letters_digits_underscores_hyphens_and_dots(string? text, bool wellFormed)
+    {
+        Identifier.IsWellFormed(text).ShouldBe(wellFormed);
+        Func<string>[] identifiers =
+        [
+            () => new ClientId(text!).ToString(),
+            () => new PaymentId(text!).ToString(),
+            () => new PaymentRequestId(text!).ToString(),
+        ];
+        foreach (var identifier in identifiers)
+        {
+            if (wellFormed)
+                identifier().ShouldBe(text);
+            else
+                Should.Throw<ArgumentException>(identifier).Message.ShouldContain(Identifier.Rule);
+        }
+    }
+
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(1_000_000_000_000_000, true)]
+    [InlineData(1_000_000_000_000_001, false)]
+    [InlineData(0, false)]
+    [InlineData(-1, false)]
+    [InlineData(long.MaxValue, false)]
+    [InlineData(long.MinValue, false)]
+    public void An_amount_is_1_to_10_to_the_15th_minor_units(long minorUnits, bool possible)
+    {
+        if (possible)
+            Given.Usd.Of(minorUnits).MinorUnits.ShouldBe(minorUnits);
+        else
+            Should.Throw<ArgumentOutOfRangeException>(() => Given.Usd.Of(minorUnits));
+    }
+
+    [Theory]
+    [InlineData("USD", true)]
+    [InlineData("usd", false)]
+    [InlineData("US", false)]
+    [InlineData("USDT", false)]
+    [InlineData("U5D", false)]
+    [InlineData("ÜSD", false)]
+    [InlineData("", false)]
+    [InlineData(null, false)]
+    public void A_currency_is_three_capital_letters(string? code, bool possible)
+    {
+        Currency.IsWellFormed(code).ShouldBe(possible);
+        if (possible)
+            new Currency(code!).ToString().ShouldBe(code);
+        else
+            Should.Throw<ArgumentException>(() => new Currency(code!));
+    }
+
+    [Fact]
+    public void A_movement_of_money_debits_one_account_and_credits_the_other()
+    {
+        var entries = LedgerEntry.Move(Given.Usd.Of(7), LedgerAccount.Settlement, LedgerAccount.Merchant);
+
+        entries.ShouldBe([
+            new LedgerEntry(LedgerAccount.Settlement, -7, Given.Usd),
+            new LedgerEntry(LedgerAccount.Merchant, 7, Given.Usd),
+        ]);
+    }
+
+    private static string Good => Given.KeyPair.ExportSubjectPublicKeyInfoPem();
+
+    // "2 revoked": a version, and what is special about it.
+    private static ClientKey Key(string text)
+    {
+        var words = text.Split(' ', 2);
+        var special = words is [_, var more] ? more : "";
+        var noon = Given.Noon;
+        return new ClientKey
+        {
+            Version = Number(words[0]),
+            PublicKey = Given.PublicKey,
+            NotBefore = special switch
+            {
+                "from next tick" => noon.AddTicks(1),
+                "from this tick" => noon,
+                "for ever" => null,
+                _ => noon.AddHours(-1),
+            },
+            NotAfter = special switch
+            {
+                "until this tick" => noon,
+                "until next tick" => noon.AddTicks(1),
+                "for ever" => null,
+                _ => noon.AddHours(1),
+            },
+            RevokedAt = special switch
+            {
+                "revoked" => noon.AddHours(-1),
+                "revoked in future" => noon.AddHours(1),
+                _ => null,
+            },
+        };
+    }
+
+    private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
+
+    private static string Pem(string label, byte[] der) => PemEncoding.WriteString(label, der);
+
+    private static string Rsa(int bits)
+    {
+        using var rsa = RSA.Create(bits);
+        return rsa.ExportSubjectPublicKeyInfoPem();
+    }
+
+    private static string EllipticCurve()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return key.ExportSubjectPublicKeyInfoPem();
+    }
+
+    // A key of our making: any odd number will do for a modulus, because nobody has to sign with it.
+    private static string Spki(int bits, int exponent)
+    {
+        var modulus = (System.Numerics.BigInteger.One << bits) - 1;
+        var key = new AsnWriter(AsnEncodingRules.DER);
+        using (key.PushSequence())
+        {
+            key.WriteInteger(modulus);
+            key.WriteInteger(exponent);
+        }
+        var info = new AsnWriter(AsnEncodingRules.DER);
+        using (info.PushSequence())
+        {
+            using (info.PushSequence())
+            {
+                info.WriteObjectIdentifier("1.2.840.113549.1.1.1");
+                info.WriteNull();
+            }
+            info.WriteBitString(key.Encode());
+        }
+        return Pem("PUBLIC KEY", info.Encode());
+    }
+}

@@ -1,0 +1,103 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text.RegularExpressions;
+using CancelService.Domain;
+using CancelService.Domain.Clients;
+using CancelService.Domain.Payments;
+
+namespace CancelService.UnitTests;
+
+/// <summary>What the tests start from. Payments get where they are by the aggregate's own transitions.</summary>
+internal static class Given
+{
+    public const long FullAmount = 1000;
+
+    public static readonly Currency Usd = new("USD");
+    public static readonly Money Amount = Usd.Of(FullAmount);
+    public static readonly DateTimeOffset Noon = new(2026, 3, 10, 12, 0, 0, TimeSpan.Zero);
+    public static readonly CancelWindow OneDay = new CancelWindow.Lasting(TimeSpan.FromDays(1));
+
+    private static readonly Lazy<RSA> Rsa = new(() => RSA.Create(2048));
+
+    /// <summary>A key pair of the merchant, the same in every test.</summary>
+    public static RSA KeyPair => Rsa.Value;
+
+    public static PublicKey PublicKey => PublicKey.Parse(KeyPair.ExportSubjectPublicKeyInfoPem());
+
+    public static Money Of(this Currency currency, long minorUnits) => new(minorUnits, currency);
+
+    public static DateTimeOffset Time(string text) =>
+        DateTimeOffset.Parse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
+
+    public static Client Client(Contract? contract = null, params ClientKey[] keys) =>
+        new()
+        {
+            Id = new ClientId("MERCHANT_1"),
+            Name = "A merchant",
+            Enabled = true,
+            Contract = contract ?? new Contract { Window = OneDay },
+            Keys = keys,
+        };
+
+    public static Payment Registered(PaymentKind kind, string id = "pay-1", DateTimeOffset? initiatedAt = null) =>
+        Payment
+            .Register(
+                new ClientId("MERCHANT_1"),
+                new PaymentId(id),
+                new PaymentRequestId($"req-{id}"),
+                kind,
+                Amount,
+                initiatedAt ?? Noon,
+                initiatedAt ?? Noon
+            )
+            .Payment;
+
+    /// <summary>
+    /// A payment in a state: those of <see cref="PaymentStatus"/>, PartlyCaptured and PartlyRefunded (with 400 of the
+    /// 1000), and the cancelled ones by what the cancel did: CancelledClosed, CancelledHeld, CancelledRefunded.
+    /// </summary>
+    public static Payment PaymentThatIs(string state, string id = "pay-1")
+    {
+        var authorization = state is "Authorized" or "Captured" or "PartlyCaptured" or "CancelledHeld";
+        var payment = Registered(authorization ? PaymentKind.Authorization : PaymentKind.Payment, id);
+        if (authorization)
+            payment.Authorize(Noon).ShouldBeOfType<TransitionDecision.Applied>();
+        else if (state is "Success" or "Refunded" or "PartlyRefunded" or "CancelledRefunded")
+            payment.Succeed(Noon).ShouldBeOfType<TransitionDecision.Applied>();
+
+        object? last = state switch
+        {
+            "Processing" or "Authorized" or "Success" => null,
+            "Captured" => payment.Capture(Amount, Noon),
+            "PartlyCaptured" => payment.Capture(Usd.Of(400), Noon),
+            "Refunded" => payment.Refund(Amount, FullAmount, Noon),
+            "PartlyRefunded" => payment.Refund(Usd.Of(400), FullAmount, Noon),
+            "Failed" => payment.Fail(Noon),
+            "CancelledClosed" or "CancelledHeld" or "CancelledRefunded" => payment.Cancel(OneDay, FullAmount, Noon),
+            _ => throw new ArgumentOutOfRangeException(nameof(state), state, "There is no such state."),
+        };
+        (last is null or TransitionDecision.Applied or CancelDecision.Cancelled).ShouldBeTrue();
+        return payment;
+    }
+}
+
+/// <summary>Reads a table of test cases: a line of headings, then a case a line, in columns two spaces apart or more.</summary>
+internal static partial class Table
+{
+    public static TheoryData<string[]> Cases(string table)
+    {
+        var lines = table
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(line => Cells().Split(line))
+            .ToList();
+        var cases = lines.Skip(1).Where(line => line is not [""]).ToList();
+        cases.ShouldAllBe(line => line.Length == lines[0].Length, "every line has a cell in every column");
+        return [.. cases];
+    }
+
+    public static T Named<T>(string name)
+        where T : struct, Enum => Enum.Parse<T>(name);
+
+    [GeneratedRegex(" {2,}", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Cells();
+}
