@@ -196,6 +196,8 @@ public sealed class TestHost : IAsyncDisposable
 
     public IAccounts Accounts => _app.Services.GetRequiredService<IAccounts>();
 
+    public IServiceProvider Services => _app.Services;
+
     public CancelDbContext Db() => _app.Services.GetRequiredService<Database>().CreateContext();
 
     /// <summary>A ready host on a database of its own.</summary>
@@ -252,6 +254,9 @@ public sealed class TestHost : IAsyncDisposable
 
     /// <summary>Asks again and again, for 30 seconds at most.</summary>
     public static Polled<T> Until<T>(Func<Task<T>> ask) => new(ask);
+
+    /// <summary>Stops the host as SIGTERM does.</summary>
+    public Task Stop() => _app.StopAsync();
 
     public async ValueTask DisposeAsync()
     {

@@ -196,29 +196,42 @@ public sealed class Outbox(Database database)
     internal Task<bool> HandBack(ClaimedEvent claimed, DateTimeOffset now, CancellationToken cancellationToken) =>
         Settle(claimed, "due_at = $4, attempts = attempts - 1", cancellationToken, now);
 
-    /// <summary>Deletes the events that were delivered before a time: how many.</summary>
+    /// <summary>Deletes the events that were delivered before a time, batch by batch: how many.</summary>
     internal async Task<int> Prune(DateTimeOffset deliveredBefore, CancellationToken cancellationToken)
     {
-        var pruned = 0;
-        var clients = await ClientsOf(o => o.DeliveredAt < deliveredBefore, o => o.DeliveredAt, cancellationToken);
-        foreach (var clientId in clients)
+        var (pruned, before) = (0, 0);
+        List<ClientId> clients;
+        do
         {
-            int deleted;
-            do
-            {
-                var batch = new AtomicBatch().Add(
-                    """
-                    DELETE FROM outbox WHERE client_id = $1 AND payment_id IN (
-                        SELECT payment_id FROM outbox WHERE client_id = $1 AND delivered_at < $2 LIMIT $3)
-                    """,
-                    clientId.Value,
-                    deliveredBefore,
-                    PruneBatch
-                );
-                deleted = await database.Execute(batch, cancellationToken) ?? 0;
-                pruned += deleted;
-            } while (deleted == PruneBatch);
-        }
+            before = pruned;
+            clients = await ClientsOf(o => o.DeliveredAt < deliveredBefore, o => o.DeliveredAt, cancellationToken);
+            foreach (var clientId in clients)
+                pruned += await Prune(clientId, deliveredBefore, cancellationToken);
+        } while (clients.Count == ClientsAtATime && pruned > before);
+        return pruned;
+    }
+
+    private async Task<int> Prune(
+        ClientId clientId,
+        DateTimeOffset deliveredBefore,
+        CancellationToken cancellationToken
+    )
+    {
+        var (pruned, deleted) = (0, 0);
+        do
+        {
+            var batch = new AtomicBatch().Add(
+                """
+                DELETE FROM outbox WHERE client_id = $1 AND payment_id IN (
+                    SELECT payment_id FROM outbox WHERE client_id = $1 AND delivered_at < $2 LIMIT $3)
+                """,
+                clientId.Value,
+                deliveredBefore,
+                PruneBatch
+            );
+            deleted = await database.Execute(batch, cancellationToken) ?? 0;
+            pruned += deleted;
+        } while (deleted == PruneBatch);
         return pruned;
     }
 

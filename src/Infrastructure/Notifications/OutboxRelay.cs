@@ -86,9 +86,10 @@ public sealed partial class OutboxRelay(
                 worked = await Round(webhook, stoppingToken);
                 await Prune(stoppingToken);
             }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            catch (Exception e)
             {
-                RoundFailed(e.Message);
+                if (!stoppingToken.IsCancellationRequested)
+                    RoundFailed(e.Message);
             }
             if (!worked)
                 await Task.Delay(_options.PollInterval, time, stoppingToken)
@@ -211,9 +212,9 @@ public sealed partial class OutboxRelay(
         {
             return $"no answer within {_options.AttemptTimeout}";
         }
-        catch (HttpRequestException e)
+        catch (Exception e) when (e is not BrokenCircuitException)
         {
-            return $"{e.HttpRequestError}: {e.Message}";
+            return e.Message;
         }
     }
 
