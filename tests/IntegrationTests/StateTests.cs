@@ -141,7 +141,8 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
     public async Task A_payment_of_another_client_does_not_exist(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
-        var (client, stranger) = (await host.AddClient(), await host.AddClient());
+        var forgetful = new Contract { RememberUnknown = false };
+        var (client, stranger) = (await host.AddClient(), await host.AddClient(contract: forgetful));
         await host.AddPayment(client, State.Success);
         await host.AddPayment(stranger, State.Success, "p2");
         var before = await host.Dump(client);
