@@ -88,16 +88,18 @@ public sealed class TestDatabase : IDisposable
         bool empty = false
     )
     {
+        // First what can fail, so that no directory is left behind.
+        var connectionString = provider switch
+        {
+            DatabaseProvider.Sqlite => null,
+            DatabaseProvider.Postgres when empty => await postgres.CreateEmptyDatabase(),
+            DatabaseProvider.Postgres => await postgres.CreateDatabase(),
+        };
         var directory = System.IO.Directory.CreateTempSubdirectory("cancelservice-").FullName;
         var file = Path.Combine(directory, "test.db");
         if (provider is DatabaseProvider.Sqlite && !empty)
             await File.WriteAllBytesAsync(file, await MigratedSqlite.Value);
-        var connectionString = provider switch
-        {
-            DatabaseProvider.Sqlite => $"Data Source={file}",
-            DatabaseProvider.Postgres when empty => await postgres.CreateEmptyDatabase(),
-            DatabaseProvider.Postgres => await postgres.CreateDatabase(),
-        };
+        connectionString ??= $"Data Source={file}";
         return new TestDatabase(provider, connectionString, directory);
     }
 
