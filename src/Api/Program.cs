@@ -23,7 +23,7 @@ public static class Program
         var failed = args is ["verify-ledger", ..] ? 2 : 1;
         try
         {
-            await using var app = ServiceHost.Build(args);
+            await using var app = ServiceHost.Build(args, OpenApi.IsBuilding ? OpenApi.OnlyDescribe : null);
             switch (args)
             {
                 case ["migrate", ..]:
@@ -37,6 +37,9 @@ public static class Program
                         $"'{command}' is no command. There are: migrate, verify-ledger."
                     );
                     return 1;
+                case var _ when OpenApi.IsBuilding:
+                    await app.RunAsync();
+                    return 0;
                 default:
                     _ = app.Services.GetRequiredService<SignedExchange>(); // What can't sign must not start.
                     await app.RunAsync();

@@ -37,6 +37,8 @@ public static class ServiceHost
         var exchange = app.Services.GetRequiredService<SignedExchange>;
         app.Use((http, next) => http.Features.Get<InternalPort>() is null ? exchange().Answer(http) : next(http));
         app.MapInternalApi();
+        if (app.Environment.IsDevelopment())
+            app.MapOpenApiDocuments();
         app.MapHealthChecks("/healthz/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapHealthChecks("/healthz/ready");
         return app;
@@ -59,7 +61,7 @@ public static class ServiceHost
         services
             .AddSingleton<DatabaseStartup>()
             .AddHostedService(provider => provider.GetRequiredService<DatabaseStartup>());
-        services.AddInternalApi();
+        services.AddInternalApi().AddOpenApiDocuments();
         services.AddHealthChecks().AddCheck<Readiness>("database");
     }
 

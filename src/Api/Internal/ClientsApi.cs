@@ -9,21 +9,21 @@ using Microsoft.AspNetCore.Http.HttpResults;
 namespace CancelService.Api.Internal;
 
 /// <summary>A client; a contract, or a term of it, that is left out takes its default.</summary>
-public sealed record ClientBody(string? Name, bool? Enabled, ContractBody? Contract);
+public sealed record ClientBody(string? Name, bool? Enabled, ContractBody? Contract = null);
 
 /// <summary>
 /// A contract. The window is a cut-off (day, time, zone: <c>T+1 00:15 +08:00</c>) or a duration (<c>PT24H</c>, <c>P7D</c>).
 /// </summary>
 public sealed record ContractBody(
-    bool? MayCancel,
-    string? Window,
-    int? RequestsPerSecond,
-    int? Burst,
-    bool? RememberUnknown
+    bool? MayCancel = null,
+    string? Window = null,
+    int? RequestsPerSecond = null,
+    int? Burst = null,
+    bool? RememberUnknown = null
 );
 
 /// <summary>A public key in PEM, and when it is valid.</summary>
-public sealed record KeyBody(string? PublicKey, DateTimeOffset? NotBefore, DateTimeOffset? NotAfter);
+public sealed record KeyBody(string? PublicKey, DateTimeOffset? NotBefore = null, DateTimeOffset? NotAfter = null);
 
 /// <summary>A deposit or a payout; the id makes it idempotent.</summary>
 public sealed record TransferBody(string? Id, long? MinorUnits);

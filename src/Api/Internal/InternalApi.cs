@@ -58,7 +58,6 @@ public static class InternalApi
             json.SerializerOptions.Converters.Add(
                 new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseUpper, allowIntegerValues: false)
             );
-            json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
         });
         return services.AddProblemDetails();
     }
@@ -72,6 +71,8 @@ public static class InternalApi
         app.UseAuthorization();
 
         var internalApi = app.MapGroup("/internal/v1").AddEndpointFilter(Bounded);
+        foreach (var status in new[] { 400, 401, 403, 404, 409, 422, 503 })
+            internalApi.ProducesProblem(status);
         internalApi.MapPayments();
         internalApi.MapCancellations();
         internalApi.MapClients();

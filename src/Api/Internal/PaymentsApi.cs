@@ -17,11 +17,11 @@ public sealed record RegisterBody(
     AmountBody? Amount,
     PaymentKind? Kind,
     DateTimeOffset? InitiatedAt,
-    string? Payer
+    string? Payer = null
 );
 
 /// <summary>An event of the core; captures and refunds have an amount.</summary>
-public sealed record EventBody(string? EventId, AmountBody? Amount);
+public sealed record EventBody(string? EventId, AmountBody? Amount = null);
 
 /// <summary>The core's side: payments are made known, and what happens to them is reported.</summary>
 public static class PaymentsApi

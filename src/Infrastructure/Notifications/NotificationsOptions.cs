@@ -22,7 +22,7 @@ public sealed class NotificationsOptions
     public int Concurrency { get; set; } = 10;
 
     /// <summary>How often an event is tried before it is parked: 1 to 100.</summary>
-    public int MaxAttempts { get; set; } = 10;
+    public int MaxAttempts { get; set; } = 20;
 
     /// <summary>The bound of the wait after the first failed attempt, which doubles with each further one: 1 ms or more.</summary>
     public TimeSpan BackOffBase { get; set; } = TimeSpan.FromSeconds(1);

@@ -109,7 +109,7 @@ public sealed record ClientKeyView(
     DateTimeOffset? RevokedAt
 );
 
-/// <summary>A page of a list; <c>next</c> is the cursor of the next page, and absent on the last.</summary>
+/// <summary>A page of a list; <c>next</c> is the cursor of the next page, and null on the last.</summary>
 public sealed record Page<T>(IReadOnlyList<T> Items, string? Next);
 
 /// <summary>The read side of the internal API: plain queries, which bypass the domain.</summary>

@@ -1,0 +1,162 @@
+using System.Reflection;
+using CancelService.Api.Payments;
+using CancelService.Api.Protocol;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using Microsoft.OpenApi;
+using Scalar.AspNetCore;
+
+namespace CancelService.Api.Hosting;
+
+/// <summary>
+/// The OpenAPI documents of both ports. The build writes them to docs/openapi, and CI fails when what is checked in
+/// differs; in Development the internal port shows them at <c>/scalar</c>.
+/// </summary>
+public static class OpenApi
+{
+    /// <summary>Whether the process is the build's tool that reads the documents, and nothing else.</summary>
+    public static bool IsBuilding => Assembly.GetEntryAssembly()?.GetName().Name == "GetDocument.Insider";
+
+    /// <summary>Takes away what a process that only describes itself has no settings for, and must not do.</summary>
+    public static void OnlyDescribe(IServiceCollection services) =>
+        services.RemoveAll<IHostedService>().RemoveAll<IStartupValidator>();
+
+    /// <summary>Adds both documents.</summary>
+    public static IServiceCollection AddOpenApiDocuments(this IServiceCollection services) =>
+        services
+            .AddOpenApi(
+                "internal",
+                document =>
+                    document.AddDocumentTransformer(
+                        (description, _, _) =>
+                        {
+                            description.Info = new OpenApiInfo
+                            {
+                                Title = "CancelService, internal port",
+                                Version = "v1",
+                                Description =
+                                    "For the wallet's core and operators, with a JWT that has the right scope.",
+                            };
+                            description.Servers = [];
+                            var scheme = new OpenApiSecurityScheme
+                            {
+                                Type = SecuritySchemeType.Http,
+                                Scheme = "bearer",
+                                BearerFormat = "JWT",
+                            };
+                            description.AddComponent("bearer", scheme);
+                            description.Security =
+                            [
+                                new() { [new OpenApiSecuritySchemeReference("bearer", description)] = [] },
+                            ];
+                            return Task.CompletedTask;
+                        }
+                    )
+            )
+            .AddOpenApi(
+                "public",
+                document =>
+                {
+                    document.ShouldInclude = _ => false;
+                    document.AddDocumentTransformer(DescribeCancel);
+                }
+            );
+
+    /// <summary>Shows the documents on the internal port.</summary>
+    public static void MapOpenApiDocuments(this WebApplication app)
+    {
+        app.MapOpenApi();
+        app.MapScalarApiReference(scalar => scalar.AddDocuments("internal", "public"));
+    }
+
+    // The public port is no set of routes: one exchange answers everything on it. So its one operation is described here.
+    private static async Task DescribeCancel(
+        OpenApiDocument description,
+        OpenApiDocumentTransformerContext context,
+        CancellationToken cancellationToken
+    )
+    {
+        var request = await context.GetOrCreateSchemaAsync(typeof(CancelBody), null, cancellationToken);
+        var response = await context.GetOrCreateSchemaAsync(typeof(CancelAnswer), null, cancellationToken);
+        description.Info = new OpenApiInfo
+        {
+            Title = "CancelService, public port",
+            Version = "v2",
+            Description = "For merchants' servers. docs/api.md says how requests and answers are signed.",
+        };
+        description.Servers = [];
+        description.Paths = new OpenApiPaths
+        {
+            [CancelEndpoint.Path] = new OpenApiPathItem
+            {
+                Operations = new Dictionary<HttpMethod, OpenApiOperation>
+                {
+                    [HttpMethod.Post] = new()
+                    {
+                        Summary = "Cancels a payment, in full, once and for ever",
+                        Parameters =
+                        [
+                            Header("Client-Id", "Names the client."),
+                            Header("Request-Time", "ISO 8601 with an offset, or milliseconds since 1970."),
+                            Header("Signature", "algorithm=RSA256, keyVersion=<version>, signature=<text>"),
+                        ],
+                        RequestBody = new OpenApiRequestBody { Required = true, Content = Json(request) },
+                        Responses = new OpenApiResponses
+                        {
+                            ["200"] = new OpenApiResponse
+                            {
+                                Description = "Every answer, whatever the outcome; it is signed.",
+                                Headers = new Dictionary<string, IOpenApiHeader>(StringComparer.Ordinal)
+                                {
+                                    ["client-id"] = AnswerHeader("The client, echoed."),
+                                    ["response-time"] = AnswerHeader("ISO 8601 with an offset."),
+                                    ["signature"] = AnswerHeader(
+                                        "algorithm=RSA256,keyVersion=<version>,signature=<percent-encoded base64>"
+                                    ),
+                                },
+                                Content = Json(response),
+                            },
+                        },
+                    },
+                },
+            },
+        };
+    }
+
+    private static OpenApiParameter Header(string name, string text) =>
+        new()
+        {
+            Name = name,
+            In = ParameterLocation.Header,
+            Required = true,
+            Description = text,
+            Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+        };
+
+    private static OpenApiHeader AnswerHeader(string text) =>
+        new()
+        {
+            Description = text,
+            Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+        };
+
+    private static Dictionary<string, OpenApiMediaType> Json(OpenApiSchema schema) =>
+        new(StringComparer.Ordinal) { ["application/json"] = new OpenApiMediaType { Schema = schema } };
+
+    /// <summary>The members of a request that are known; others are ignored.</summary>
+    private sealed record CancelBody(
+        string? PaymentId = null,
+        string? PaymentRequestId = null,
+        string? ExtendInfo = null
+    );
+
+    /// <summary>An answer; all but the result is there on success only.</summary>
+    private sealed record CancelAnswer(
+        WireResult Result,
+        string? PaymentId = null,
+        string? PaymentRequestId = null,
+        string? CancelTime = null,
+        string? ExtendInfo = null
+    );
+}
