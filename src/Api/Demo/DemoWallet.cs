@@ -1,122 +1,94 @@
 using CancelService.Application;
 using CancelService.Domain;
-using CancelService.Domain.Clients;
 using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Persistence;
 using MediatR;
-using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Api.Demo;
 
 /// <summary>
-/// Fills an empty database with a client and a payment in every state, so that a newcomer's first cancel works at once.
-/// Only in Development.
+/// Fills an empty database with a client and a payment in every state, through the same use cases as the internal API,
+/// so that a newcomer's first cancel works at once. Only in Development.
 /// </summary>
 public sealed partial class DemoWallet(
-    Database database,
-    DemoKeys keys,
-    IPayments payments,
     IMediator mediator,
+    IPayments payments,
+    Queries queries,
+    DemoKeys keys,
     TimeProvider time,
     ILogger<DemoWallet> log
 )
 {
-    private static readonly ClientId Client = new("DEMO_CLIENT");
+    private const string Client = "DEMO_CLIENT";
+    private const string Actor = "demo";
 
     /// <summary>Fills the database if it has no client yet, and logs what there is to try.</summary>
     public async Task Fill(CancellationToken cancellationToken)
     {
-        var now = time.GetUtcNow();
-        if (await AddClient(cancellationToken))
-        {
-            var usd = new Money(1000, new Currency("USD"));
-            var eur = new Money(5000, new Currency("EUR"));
-            await Add("demo-processing", PaymentKind.Payment, usd, now);
-            await Add("demo-authorized", PaymentKind.Authorization, usd, now, p => p.Authorize(now));
-            await Add("demo-success", PaymentKind.Payment, usd, now, p => p.Succeed(now));
-            await Add(
-                "demo-captured",
-                PaymentKind.Authorization,
-                usd,
-                now,
-                p => p.Authorize(now),
-                p => p.Capture(new Money(400, usd.Currency), now)
-            );
-            await Add(
-                "demo-refunded",
-                PaymentKind.Payment,
-                usd,
-                now,
-                p => p.Succeed(now),
-                p => p.Refund(new Money(250, usd.Currency), usd.MinorUnits, now)
-            );
-            await Add("demo-failed", PaymentKind.Payment, usd, now, p => p.Fail(now));
-            await Add("demo-late", PaymentKind.Payment, usd, now.AddDays(-3), p => p.Succeed(now));
-            // The only payment in its currency; most of what it brought has been paid out since.
-            await Add("demo-poor", PaymentKind.Payment, eur, now, p => p.Succeed(now));
-            await mediator.Send(
-                new PostTransferCommand(Client.Value, "EUR", TransferKind.Payout, "demo-payout", 4000, "demo"),
-                cancellationToken
-            );
-        }
+        if ((await queries.Clients(after: null, limit: 1, cancellationToken)).Items.Count == 0)
+            await FillEmpty(cancellationToken);
 
-        var found = await payments.Find(Client, new PaymentId("demo-success"), cancellationToken);
-        if (found is not null)
-        {
-            var closesAt = CancelWindow.Usual.ClosesAt(found.Payment.InitiatedAt);
-            if (closesAt > now)
-                Ready(closesAt, keys.Directory);
-            else
-                WindowClosed(closesAt, Path.GetDirectoryName(keys.Directory)!);
-        }
-
-        async Task Add(
-            string id,
-            PaymentKind kind,
-            Money amount,
-            DateTimeOffset initiatedAt,
-            params Func<Payment, TransitionDecision>[] events
-        )
-        {
-            var (payment, change) = Payment.Register(
-                Client,
-                new PaymentId(id),
-                new PaymentRequestId($"req-{id}"),
-                kind,
-                amount,
-                initiatedAt,
-                now
-            );
-            await payments.Commit(new PaymentWrite(payment, change, "demo"), cancellationToken);
-            foreach (var happens in events)
-            {
-                var applied = (TransitionDecision.Applied)happens(payment);
-                await payments.Commit(new PaymentWrite(payment, applied.Change, "demo"), cancellationToken);
-            }
-        }
+        var found = await payments.Find(new ClientId(Client), new PaymentId("demo-success"), cancellationToken);
+        if (found is null)
+            return;
+        var closesAt = CancelWindow.Usual.ClosesAt(found.Payment.InitiatedAt);
+        if (closesAt > time.GetUtcNow())
+            Ready(closesAt, keys.Directory);
+        else
+            WindowClosed(closesAt, Path.GetDirectoryName(keys.Directory)!);
     }
 
-    private async Task<bool> AddClient(CancellationToken cancellationToken)
+    private async Task FillEmpty(CancellationToken cancellationToken)
     {
-        await using var db = database.CreateContext();
-        var publicKey = PublicKey.Parse(keys.MerchantPublicKeyPem);
-        var known = await db.Clients.Include(c => c.Keys).FirstOrDefaultAsync(c => c.Id == Client, cancellationToken);
-        if (known is not null || await db.Clients.AnyAsync(cancellationToken))
-            return false;
+        await Send(new PutClientCommand(Client, "The demo wallet's merchant", true, null, null, null, null, null));
+        await Send(new PutClientKeyCommand(Client, 1, keys.MerchantPublicKeyPem, null, null));
 
-        db.Clients.Add(
-            new Client
-            {
-                Id = Client,
-                Name = "The demo wallet's merchant",
-                Enabled = true,
-                Contract = new Contract(),
-                Keys = [new ClientKey { Version = 1, PublicKey = publicKey }],
-            }
-        );
-        await db.SaveChangesAsync(cancellationToken);
-        return true;
+        await Add("demo-processing", PaymentKind.Payment);
+        await Add("demo-authorized", PaymentKind.Authorization);
+        await Happens("demo-authorized", PaymentAction.Authorize);
+        await Add("demo-success", PaymentKind.Payment);
+        await Happens("demo-success", PaymentAction.Succeed);
+        await Add("demo-captured", PaymentKind.Authorization);
+        await Happens("demo-captured", PaymentAction.Authorize);
+        await Happens("demo-captured", PaymentAction.Capture, 400);
+        await Add("demo-refunded", PaymentKind.Payment);
+        await Happens("demo-refunded", PaymentAction.Succeed);
+        await Happens("demo-refunded", PaymentAction.Refund, 250);
+        await Add("demo-failed", PaymentKind.Payment);
+        await Happens("demo-failed", PaymentAction.Fail);
+        await Add("demo-late", PaymentKind.Payment, initiated: TimeSpan.FromDays(-3));
+        await Happens("demo-late", PaymentAction.Succeed);
+        // The only payment in its currency; most of what it brought has been paid out since.
+        await Add("demo-poor", PaymentKind.Payment, 5000, "EUR");
+        await Happens("demo-poor", PaymentAction.Succeed);
+        await Send(new PostTransferCommand(Client, "EUR", TransferKind.Payout, "demo-payout", 4000, Actor));
+
+        Task Add(
+            string id,
+            PaymentKind kind,
+            long minorUnits = 1000,
+            string currency = "USD",
+            TimeSpan initiated = default
+        ) =>
+            Send(
+                new RegisterPaymentCommand(
+                    Client,
+                    id,
+                    $"req-{id}",
+                    kind,
+                    minorUnits,
+                    currency,
+                    time.GetUtcNow() + initiated,
+                    "demo-payer",
+                    Actor
+                )
+            );
+
+        Task Happens(string id, PaymentAction action, long? minorUnits = null) =>
+            Send(new ReportPaymentCommand(Client, id, action, $"{id}-{action}", minorUnits, "USD", Actor));
+
+        Task Send<TResult>(IRequest<TResult> command) => mediator.Send(command, cancellationToken);
     }
 
     [LoggerMessage(
