@@ -212,12 +212,18 @@ public sealed class Queries(Database database)
     public async Task<Page<ClientView>> Clients(string? after, int limit, CancellationToken cancellationToken)
     {
         await using var db = database.CreateContext();
-        var clients = await db
-            .Clients.FromSql(
-                $"SELECT * FROM clients WHERE {after ?? ""} = '' OR client_id > {after ?? ""} ORDER BY client_id LIMIT {limit + 1}"
+        // LINQ has no order on typed ids; the database has one.
+        var ids = await db
+            .Database.SqlQuery<string>(
+                $"SELECT client_id AS \"Value\" FROM clients WHERE client_id > {after ?? ""} ORDER BY client_id LIMIT {limit + 1}"
             )
-            .AsNoTracking()
             .ToListAsync(cancellationToken);
+        var wanted = ids.ConvertAll(id => new ClientId(id));
+        var found = await db
+            .Clients.AsNoTracking()
+            .Where(c => wanted.Contains(c.Id))
+            .ToDictionaryAsync(c => c.Id, cancellationToken);
+        var clients = wanted.Where(found.ContainsKey).Select(id => found[id]).ToList();
         return PageOf(clients.ConvertAll(View), limit, client => client.ClientId);
     }
 
