@@ -35,7 +35,7 @@ public static class ServiceHost
 
         var app = builder.Build();
         var exchange = app.Services.GetRequiredService<SignedExchange>;
-        app.Use((http, next) => http.Features.Get<InternalPort>() is null ? exchange().Answer(http) : next(http));
+        app.Use((http, next) => http.Features.Get<InternalPort>() is null ? exchange().Respond(http) : next(http));
         app.MapInternalApi();
         if (app.Environment.IsDevelopment())
             app.MapOpenApiDocuments();

@@ -55,7 +55,7 @@ public sealed partial class SignedExchange : IAsyncDisposable
     }
 
     /// <summary>Answers one request.</summary>
-    public async Task Answer(HttpContext http)
+    public async Task Respond(HttpContext http)
     {
         var started = _time.GetTimestamp();
         var clientId = Echo(http.Request.Headers["Client-Id"]);
@@ -90,11 +90,11 @@ public sealed partial class SignedExchange : IAsyncDisposable
     {
         var request = http.Request;
         if (!_cancelPaths.Contains(request.Path.Value ?? ""))
-            return Protocol.Answer.Of(ResultCode.InvalidApi);
+            return Answer.Of(ResultCode.InvalidApi);
         if (request.Method != "POST")
-            return Protocol.Answer.Of(ResultCode.MethodNotSupported);
+            return Answer.Of(ResultCode.MethodNotSupported);
         if (!MediaTypes.AcceptsJson(request.Headers.Accept) || !MediaTypes.IsJson(request.Headers.ContentType))
-            return Protocol.Answer.Of(ResultCode.MediaTypeNotAcceptable);
+            return Answer.Of(ResultCode.MediaTypeNotAcceptable);
 
         if (request.Headers["Client-Id"].Count == 0)
             return Illegal("The header Client-Id is missing.");
@@ -125,7 +125,7 @@ public sealed partial class SignedExchange : IAsyncDisposable
         catch (Exception e)
         {
             OutcomeUnknown(e, clientId);
-            return Protocol.Answer.Of(ResultCode.UnknownException);
+            return Answer.Of(ResultCode.UnknownException);
         }
     }
 
@@ -139,24 +139,24 @@ public sealed partial class SignedExchange : IAsyncDisposable
     {
         var client = await _clients.Find(clientId, cancellationToken);
         if (client is not { Enabled: true })
-            return Protocol.Answer.Of(ResultCode.ClientInvalid);
+            return Answer.Of(ResultCode.ClientInvalid);
         if (client.FindKey(signature.KeyVersionNumber, _time.GetUtcNow()) is not { } key)
-            return Protocol.Answer.Of(ResultCode.KeyNotFound);
+            return Answer.Of(ResultCode.KeyNotFound);
 
         // Of a body over the limit nothing is known that could be verified.
         if (signed is null || body is null)
             return Illegal($"The body must be at most {MaxBodyBytes} bytes.");
         if (!signature.IsRsa256 || !signature.TryDecode(out var bytes) || !key.PublicKey.Verifies(signed, bytes))
-            return Protocol.Answer.Of(ResultCode.InvalidSignature);
+            return Answer.Of(ResultCode.InvalidSignature);
 
         using var lease = _rates.AttemptAcquire(client);
         if (!lease.IsAcquired)
-            return Protocol.Answer.Of(ResultCode.RequestTrafficExceedLimit);
+            return Answer.Of(ResultCode.RequestTrafficExceedLimit);
 
         return await _cancel.Cancel(client, body, cancellationToken);
     }
 
-    private static Answer Illegal(string message) => Protocol.Answer.Of(ResultCode.ParamIllegal.Because(message));
+    private static Answer Illegal(string message) => Answer.Of(ResultCode.ParamIllegal.Because(message));
 
     // What can't be a header of an answer is not echoed.
     private static string Echo(StringValues clientId) =>
