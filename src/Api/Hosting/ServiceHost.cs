@@ -56,11 +56,17 @@ public static class ServiceHost
             },
             Array.Empty<Type>()
         );
-        services.AddSingleton<CancelEndpoint>().AddSingleton<SignedExchange>();
+        services.AddSingleton<CancelEndpoint>().AddSingleton<Admission>().AddSingleton<SignedExchange>();
         services.AddSingleton(LoadWalletKey);
         services
             .AddSingleton<DatabaseStartup>()
             .AddHostedService(provider => provider.GetRequiredService<DatabaseStartup>());
+        services.AddSingleton<Drain>().AddHostedService(provider => provider.GetRequiredService<Drain>());
+        services
+            .AddOptions<HostOptions>()
+            .Configure<IOptions<ShutdownOptions>>(
+                (host, shutdown) => host.ShutdownTimeout = shutdown.Value.DrainTime + shutdown.Value.GraceTime
+            );
         services.AddInternalApi().AddOpenApiDocuments();
         services.AddHealthChecks().AddCheck<Readiness>("database");
     }
@@ -91,6 +97,8 @@ public static class ServiceHost
         Add<UnknownPaymentsOptions>("UnknownPayments", options => options.Problem());
         Add<NotificationsOptions>("Notifications", options => options.Problem());
         Add<ApiOptions>("Api", options => options.Problem());
+        Add<ShutdownOptions>("Shutdown", options => options.Problem());
+        Add<LimitsOptions>("Limits", options => options.Problem());
         Add<WalletOptions>(
             "Wallet",
             options =>
@@ -150,6 +158,11 @@ public static class ServiceHost
         {
             kestrel.AddServerHeader = false;
             kestrel.AllowHostHeaderOverride = true; // An absolute-form target outranks the Host header (RFC 9112, 3.2.2).
+            var limits = kestrel.ApplicationServices.GetRequiredService<IOptions<LimitsOptions>>().Value;
+            kestrel.Limits.MaxConcurrentConnections = limits.MaxConnections;
+            kestrel.Limits.RequestHeadersTimeout = limits.HeadersTimeout;
+            kestrel.Limits.KeepAliveTimeout = limits.KeepAliveTimeout;
+            kestrel.Limits.MinRequestBodyDataRate = new(limits.MinBodyBytesPerSecond, TimeSpan.FromSeconds(5));
             kestrel.Limits.MaxRequestBodySize = 1024 * 1024; // What is over the API's own limit is still answered, up to here.
             kestrel
                 .Configure(builder.Configuration.GetSection("Kestrel"))

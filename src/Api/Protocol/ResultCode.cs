@@ -88,6 +88,9 @@ public sealed record ResultCode(string Code, string Status, string Message)
 /// <param name="Body">The body, as it will be sent.</param>
 public sealed record Answer(ResultCode Code, byte[] Body)
 {
+    /// <summary>Whether the request's signature was verified.</summary>
+    public bool IsVerified { get; init; }
+
     /// <summary>The payment that the request was about, once that is known to be well-formed; for the log.</summary>
     public string? PaymentId { get; init; }
 

@@ -1,11 +1,9 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.Globalization;
-using System.Threading.RateLimiting;
 using CancelService.Api.Payments;
 using CancelService.Application;
 using CancelService.Domain;
-using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Security;
 using Microsoft.AspNetCore.Http.Features;
@@ -18,7 +16,7 @@ namespace CancelService.Api.Protocol;
 /// An exchange on the public port: decides the codes that come before the operation, in their order, hands a verified
 /// request to the operation, and signs whatever the answer is. Every answer is HTTP 200.
 /// </summary>
-public sealed partial class SignedExchange : IAsyncDisposable
+public sealed partial class SignedExchange
 {
     /// <summary>The largest body that is read, in bytes.</summary>
     public const int MaxBodyBytes = 64 * 1024;
@@ -26,18 +24,19 @@ public sealed partial class SignedExchange : IAsyncDisposable
     private readonly HashSet<string> _cancelPaths;
     private readonly CancelEndpoint _cancel;
     private readonly IClients _clients;
+    private readonly Admission _admission;
     private readonly WalletKey _walletKey;
     private readonly TimeProvider _time;
     private readonly TimeZoneInfo _zone;
     private readonly TimeSpan _tolerance;
     private readonly TimeSpan _timeout;
     private readonly ILogger<SignedExchange> _log;
-    private readonly PartitionedRateLimiter<Client> _rates = PartitionedRateLimiter.Create<Client, object>(PerClient);
 
     /// <summary>Sets the exchange up; the settings have been validated.</summary>
     public SignedExchange(
         CancelEndpoint cancel,
         IClients clients,
+        Admission admission,
         WalletKey walletKey,
         IOptions<ApiOptions> api,
         IOptions<WalletOptions> wallet,
@@ -48,19 +47,25 @@ public sealed partial class SignedExchange : IAsyncDisposable
     {
         _cancelPaths = api.Value.Paths(CancelEndpoint.Path).ToHashSet(StringComparer.Ordinal);
         _cancel = cancel;
-        (_clients, _walletKey, _time, _log) = (clients, walletKey, time, log);
+        (_clients, _admission, _walletKey, _time, _log) = (clients, admission, walletKey, time, log);
         _zone = wallet.Value.Zone;
         _tolerance = api.Value.RequestTimeTolerance;
         _timeout = database.Value.Timeout;
     }
 
-    /// <summary>Answers one request.</summary>
+    /// <summary>Answers one request, or turns it away with a plain 503 when there is too much to do.</summary>
     public async Task Respond(HttpContext http)
     {
         var started = _time.GetTimestamp();
         var clientId = Echo(http.Request.Headers["Client-Id"]);
         var path = RawPath(http);
         var answer = await Decide(http, clientId, path);
+        if (answer is null || (!answer.IsVerified && !_admission.HasTimeForStranger()))
+        {
+            http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+            http.Response.Headers.RetryAfter = "1";
+            return;
+        }
 
         var responseTime = Iso8601(_time.GetUtcNow());
         var hash = SignatureScheme.Hash(http.Request.Method, path, clientId, responseTime, answer.Body);
@@ -83,10 +88,8 @@ public sealed partial class SignedExchange : IAsyncDisposable
         await response.Body.WriteAsync(answer.Body);
     }
 
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync() => _rates.DisposeAsync();
-
-    private async Task<Answer> Decide(HttpContext http, string clientId, string path)
+    // Null: over capacity.
+    private async Task<Answer?> Decide(HttpContext http, string clientId, string path)
     {
         var request = http.Request;
         if (!_cancelPaths.Contains(request.Path.Value ?? ""))
@@ -119,6 +122,9 @@ public sealed partial class SignedExchange : IAsyncDisposable
         using var timeout = new CancellationTokenSource(_timeout);
         try
         {
+            using var place = await _admission.Enter(timeout.Token);
+            if (!place.IsAcquired)
+                return null;
             return await Verified(new ClientId(clientId), signature, signed, body, timeout.Token)
                 .WaitAsync(timeout.Token);
         }
@@ -129,7 +135,7 @@ public sealed partial class SignedExchange : IAsyncDisposable
         }
     }
 
-    private async Task<Answer> Verified(
+    private async Task<Answer?> Verified(
         ClientId clientId,
         SignatureHeader signature,
         byte[]? signed,
@@ -137,6 +143,9 @@ public sealed partial class SignedExchange : IAsyncDisposable
         CancellationToken cancellationToken
     )
     {
+        // An id that was never seen costs a look into the database.
+        if (!_clients.IsKnown(clientId) && !_admission.HasTimeForStranger())
+            return null;
         var client = await _clients.Find(clientId, cancellationToken);
         if (client is not { Enabled: true })
             return Answer.Of(ResultCode.ClientInvalid);
@@ -149,11 +158,10 @@ public sealed partial class SignedExchange : IAsyncDisposable
         if (!signature.IsRsa256 || !signature.TryDecode(out var bytes) || !key.PublicKey.Verifies(signed, bytes))
             return Answer.Of(ResultCode.InvalidSignature);
 
-        using var lease = _rates.AttemptAcquire(client);
-        if (!lease.IsAcquired)
-            return Answer.Of(ResultCode.RequestTrafficExceedLimit);
-
-        return await _cancel.Cancel(client, body, cancellationToken);
+        var answer = _admission.IsWithinRate(client)
+            ? await _cancel.Cancel(client, body, cancellationToken)
+            : Answer.Of(ResultCode.RequestTrafficExceedLimit);
+        return answer with { IsVerified = true };
     }
 
     private static Answer Illegal(string message) => Answer.Of(ResultCode.ParamIllegal.Because(message));
@@ -192,19 +200,6 @@ public sealed partial class SignedExchange : IAsyncDisposable
 
     private string Iso8601(DateTimeOffset time) =>
         TimeZoneInfo.ConvertTime(time, _zone).ToString("yyyy-MM-dd'T'HH:mm:ss.fffzzz", CultureInfo.InvariantCulture);
-
-    // A changed contract is a partition of its own, so a new rate holds as soon as the contract is seen.
-    private static RateLimitPartition<object> PerClient(Client client) =>
-        RateLimitPartition.GetTokenBucketLimiter<object>(
-            (client.Id, client.Contract.RequestsPerSecond, client.Contract.Burst),
-            _ => new TokenBucketRateLimiterOptions
-            {
-                TokenLimit = client.Contract.Burst,
-                TokensPerPeriod = client.Contract.RequestsPerSecond,
-                ReplenishmentPeriod = TimeSpan.FromSeconds(1),
-                QueueLimit = 0,
-            }
-        );
 
     [LoggerMessage(
         LogLevel.Information,

@@ -37,6 +37,8 @@ internal sealed class ClientCache(Database database, IOptions<ClientsOptions> op
     private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = MaxEntries });
     private readonly TimeSpan _cacheTime = options.Value.CacheTime;
 
+    public bool IsKnown(ClientId id) => _cache.TryGetValue(id, out Entry? entry) && entry!.Client is not null;
+
     public ValueTask<Client?> Find(ClientId id, CancellationToken cancellationToken) =>
         _cache.TryGetValue(id, out Entry? entry) && time.GetElapsedTime(entry!.LoadedAt) < _cacheTime
             ? ValueTask.FromResult(entry.Client)

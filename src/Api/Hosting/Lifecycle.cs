@@ -1,0 +1,142 @@
+using CancelService.Api.Demo;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
+
+namespace CancelService.Api.Hosting;
+
+/// <summary>
+/// Prepares the database beside the running server: migrates it where that is asked for, and fills the demo wallet in
+/// Development. A database that is out of reach is tried again; meanwhile the process answers, and is not ready.
+/// </summary>
+public sealed partial class DatabaseStartup(
+    Database database,
+    IOptions<DatabaseOptions> options,
+    IServiceProvider services,
+    IHostEnvironment environment,
+    TimeProvider time,
+    ILogger<DatabaseStartup> log
+) : BackgroundService
+{
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+
+    /// <summary>Whether all that was to be done at start is done.</summary>
+    public bool IsDone { get; private set; }
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await Prepare(stoppingToken);
+                IsDone = true;
+                return;
+            }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                NotPrepared(e.Message);
+                await Task.Delay(RetryAfter, time, stoppingToken);
+            }
+        }
+    }
+
+    private async Task Prepare(CancellationToken cancellationToken)
+    {
+        var migrate =
+            options.Value.MigrateAtStart
+            ?? (environment.IsDevelopment() || options.Value.Provider is DatabaseProvider.Sqlite);
+        if (migrate)
+            await database.Migrate(cancellationToken);
+        if (services.GetService<DemoWallet>() is { } demo)
+            await demo.Fill(cancellationToken);
+    }
+
+    [LoggerMessage(LogLevel.Warning, "The database is not prepared yet, trying again: {Problem}")]
+    private partial void NotPrepared(string problem);
+}
+
+/// <summary>
+/// Stops in an order in which no request is lost: first the instance says that it is not ready, then it goes on serving
+/// until load balancers have noticed, and only then the server stops listening and finishes what is in flight.
+/// </summary>
+internal sealed partial class Drain(IOptions<ShutdownOptions> options, ILogger<Drain> log) : IHostedLifecycleService
+{
+    /// <summary>Whether the process is about to stop.</summary>
+    public bool IsDraining { get; private set; }
+
+    public async Task StoppingAsync(CancellationToken cancellationToken)
+    {
+        IsDraining = true;
+        Draining(options.Value.DrainTime);
+        // Real time, whatever clock a test may have brought: load balancers look on it.
+        await Task.Delay(options.Value.DrainTime, cancellationToken)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    [LoggerMessage(LogLevel.Information, "Stopping: not ready any more, serving for another {DrainTime}")]
+    private partial void Draining(TimeSpan drainTime);
+}
+
+/// <summary>The section <c>Shutdown</c> of the settings.</summary>
+public sealed class ShutdownOptions
+{
+    /// <summary>
+    /// How long the instance goes on serving after it has said that it is not ready: 0 to 2 minutes. Longer than load
+    /// balancers take to notice; in Development none.
+    /// </summary>
+    public TimeSpan DrainTime { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long requests in flight and deliveries may take after that: 1 second to 5 minutes.</summary>
+    public TimeSpan GraceTime { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
+    public string? Problem() =>
+        DrainTime < TimeSpan.Zero || DrainTime > TimeSpan.FromMinutes(2)
+            ? $"Shutdown:DrainTime is {DrainTime}. Set it between 00:00:00 and 00:02:00."
+        : GraceTime < TimeSpan.FromSeconds(1) || GraceTime > TimeSpan.FromMinutes(5)
+            ? $"Shutdown:GraceTime is {GraceTime}. Set it between 00:00:01 and 00:05:00."
+        : null;
+}
+
+/// <summary>Ready: not about to stop, the preparations are done, the database answers in time, and has every migration of this version.</summary>
+internal sealed class Readiness(
+    DatabaseStartup startup,
+    Drain drain,
+    Database database,
+    IOptions<DatabaseOptions> options
+) : IHealthCheck
+{
+    public async Task<HealthCheckResult> CheckHealthAsync(
+        HealthCheckContext context,
+        CancellationToken cancellationToken = default
+    )
+    {
+        if (drain.IsDraining)
+            return HealthCheckResult.Unhealthy("Stopping.");
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timeout.CancelAfter(options.Value.Timeout);
+        try
+        {
+            var pending = await database.PendingMigrations(timeout.Token).WaitAsync(timeout.Token);
+            return pending.Any() ? HealthCheckResult.Unhealthy("The schema is out of date: run the command migrate.")
+                : startup.IsDone ? HealthCheckResult.Healthy()
+                : HealthCheckResult.Unhealthy("Starting.");
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            return HealthCheckResult.Unhealthy("The database does not answer.", e);
+        }
+    }
+}

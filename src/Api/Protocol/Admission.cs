@@ -1,0 +1,76 @@
+using System.Threading.RateLimiting;
+using CancelService.Domain;
+using CancelService.Domain.Clients;
+using Microsoft.Extensions.Options;
+
+namespace CancelService.Api.Protocol;
+
+/// <summary>
+/// Who is let in, and when: a bound on concurrent work, a bound on what strangers may cost, and each verified client's own
+/// rate. A stranger who claims to be a client can't use up that client's rate, which only verified requests draw on.
+/// </summary>
+public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
+{
+    private readonly PartitionedRateLimiter<Client> _rates = PartitionedRateLimiter.Create<
+        Client,
+        (ClientId, int, int)
+    >(PerClient);
+
+    private readonly ConcurrencyLimiter _work = new(
+        new ConcurrencyLimiterOptions
+        {
+            PermitLimit = limits.Value.MaxConcurrentRequests,
+            QueueLimit = limits.Value.MaxQueuedRequests,
+            QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
+        }
+    );
+
+    private readonly TokenBucketRateLimiter _strangers = new(
+        new TokenBucketRateLimiterOptions
+        {
+            TokenLimit = limits.Value.UnverifiedAnswersPerSecond,
+            TokensPerPeriod = limits.Value.UnverifiedAnswersPerSecond,
+            ReplenishmentPeriod = TimeSpan.FromSeconds(1),
+            QueueLimit = 0,
+        }
+    );
+
+    /// <summary>A place for one request's work, after a wait if need be; not acquired when too many wait already.</summary>
+    public ValueTask<RateLimitLease> Enter(CancellationToken cancellationToken) =>
+        _work.AcquireAsync(1, cancellationToken);
+
+    /// <summary>Whether there is still time for a request that nobody has vouched for.</summary>
+    public bool HasTimeForStranger()
+    {
+        using var lease = _strangers.AttemptAcquire();
+        return lease.IsAcquired;
+    }
+
+    /// <summary>Whether a verified client is within the rate of its contract.</summary>
+    public bool IsWithinRate(Client client)
+    {
+        using var lease = _rates.AttemptAcquire(client);
+        return lease.IsAcquired;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _rates.DisposeAsync();
+        await _work.DisposeAsync();
+        await _strangers.DisposeAsync();
+    }
+
+    // A changed contract is a partition of its own, so a new rate holds as soon as the contract is seen.
+    private static RateLimitPartition<(ClientId, int, int)> PerClient(Client client) =>
+        RateLimitPartition.GetTokenBucketLimiter(
+            (client.Id, client.Contract.RequestsPerSecond, client.Contract.Burst),
+            _ => new TokenBucketRateLimiterOptions
+            {
+                TokenLimit = client.Contract.Burst,
+                TokensPerPeriod = client.Contract.RequestsPerSecond,
+                ReplenishmentPeriod = TimeSpan.FromSeconds(1),
+                QueueLimit = 0,
+            }
+        );
+}

@@ -1,0 +1,136 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.Data.Sqlite;
+
+namespace CancelService.IntegrationTests;
+
+/// <summary>What strangers and greedy clients can't do to others, and how an instance stops.</summary>
+public sealed class LimitsTests(PostgresServer postgres)
+{
+    [Fact]
+    public async Task Over_capacity_a_request_is_turned_away_at_once_and_later_ones_are_served()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
+        await using var host = await TestHost.Start(
+            database,
+            settings:
+            [
+                "--Limits:MaxConcurrentRequests=1",
+                "--Limits:MaxQueuedRequests=0",
+                "--Database:Timeout=00:00:10",
+            ]
+        );
+        var client = await host.AddClient();
+        await host.AddPayment(client, State.Processing);
+        await host.AddPayment(client, State.Processing, "p2");
+
+        // One cancel is held up by a writer of the database, and keeps the only place.
+        await using var writer = new SqliteConnection(database.ConnectionString);
+        await writer.OpenAsync(TestContext.Current.CancellationToken);
+        await using (var transaction = await writer.BeginTransactionAsync(TestContext.Current.CancellationToken))
+        {
+            var held = Task.Run(async () =>
+            {
+                var call = new CancelCall { Client = client, At = host.Now }.ToBytes();
+                Answer answer;
+                do answer = await Wire.Exchange(host.PublicPort, call, "POST");
+                while (answer.Status == 503); // The look-ups below may have taken the place.
+                return answer;
+            });
+            // A look-up that writes nothing: answered while there is a place.
+            var lookUp = new CancelCall
+            {
+                Client = client,
+                At = host.Now,
+                Json = """{"paymentId":"none"}""",
+            };
+            await TestHost
+                .Until(async () => (await Wire.Exchange(host.PublicPort, lookUp.ToBytes(), "POST")).Status)
+                .Becomes(503);
+
+            var turnedAway = await Wire.Exchange(host.PublicPort, lookUp.ToBytes(), "POST");
+            turnedAway.Body.ShouldBeEmpty();
+            turnedAway.Header("Retry-After").ShouldBe("1");
+            await transaction.RollbackAsync(TestContext.Current.CancellationToken);
+            (await held).Code.ShouldBe("SUCCESS");
+        }
+        (await host.Cancel(client, """{"paymentId":"p2"}""")).Code.ShouldBe("SUCCESS");
+    }
+
+    [Fact]
+    public async Task Junk_is_answered_within_a_bound_and_costs_no_client_its_rate()
+    {
+        await using var host = await TestHost.Start(
+            DatabaseProvider.Sqlite,
+            postgres,
+            "--Limits:UnverifiedAnswersPerSecond=5"
+        );
+        var client = await host.AddClient(new() { RequestsPerSecond = 1, Burst = 1 });
+        await host.AddPayment(client, State.Processing);
+        var forged = new CancelCall
+        {
+            Client = client,
+            At = host.Now,
+            SignedBody = [1],
+        }.ToBytes();
+
+        var clock = Stopwatch.StartNew();
+        var answers = await Task.WhenAll(
+            Enumerable.Range(0, 100).Select(_ => Wire.Exchange(host.PublicPort, forged, "POST"))
+        );
+        var seconds = clock.Elapsed.TotalSeconds;
+
+        var answered = answers.Count(answer => answer.Status == 200);
+        answered.ShouldBeInRange(1, 5 * (2 + (int)seconds));
+        answers.Count(answer => answer.Status == 503).ShouldBe(100 - answered);
+        // The forgeries were a hundred times the client's rate, and none of it is used up.
+        (await host.Cancel(client)).Code.ShouldBe("SUCCESS");
+    }
+
+    [Fact]
+    public async Task Slow_headers_are_cut_off_while_others_are_served()
+    {
+        await using var host = await TestHost.Start(
+            DatabaseProvider.Sqlite,
+            postgres,
+            "--Limits:HeadersTimeout=00:00:01"
+        );
+        var client = await host.AddClient();
+        await host.AddPayment(client, State.Processing);
+        using var slow = new TcpClient();
+        await slow.ConnectAsync(IPAddress.Loopback, host.PublicPort, TestContext.Current.CancellationToken);
+        await slow.GetStream()
+            .WriteAsync(
+                "POST /v2/payments/cancel HTTP/1.1\r\nHost: x\r\n"u8.ToArray(),
+                TestContext.Current.CancellationToken
+            );
+
+        (await host.Cancel(client)).Code.ShouldBe("SUCCESS");
+
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var rest = new MemoryStream();
+        await slow.GetStream().CopyToAsync(rest, deadline.Token);
+        Encoding.ASCII.GetString(rest.ToArray()).ShouldStartWith("HTTP/1.1 408");
+    }
+
+    [Fact]
+    public async Task A_stopping_instance_says_so_first_and_goes_on_serving_meanwhile()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres, "--Shutdown:DrainTime=00:00:03");
+        var client = await host.AddClient();
+        await host.AddPayment(client, State.Processing);
+
+        var stopped = host.Stop();
+
+        await TestHost
+            .Until(async () => (await host.Internal.GetAsync(new Uri("/healthz/ready", UriKind.Relative))).StatusCode)
+            .Becomes(HttpStatusCode.ServiceUnavailable);
+        (await host.Cancel(client)).Code.ShouldBe("SUCCESS");
+        stopped.IsCompleted.ShouldBeFalse();
+        await stopped;
+        await Should.ThrowAsync<SocketException>(() => host.Cancel(client));
+    }
+}
