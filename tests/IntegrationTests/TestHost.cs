@@ -234,6 +234,7 @@ public sealed class TestHost : IAsyncDisposable
                 "--Clients:CacheTime=00:00:00",
                 .. withoutKey ? Array.Empty<string>() : [$"--Wallet:SigningKeyPath={walletKey}"],
                 .. database.Settings,
+                .. Bearer.Settings,
                 .. settings, // The last one wins.
             ],
             services =>
