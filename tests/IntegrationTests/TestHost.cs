@@ -235,6 +235,7 @@ public sealed class TestHost : IAsyncDisposable
                 "--Shutdown:DrainTime=00:00:00",
                 .. withoutKey ? Array.Empty<string>() : [$"--Wallet:SigningKeyPath={walletKey}"],
                 .. database.Settings,
+                .. Bearer.Settings,
                 .. settings, // The last one wins.
             ],
             services =>

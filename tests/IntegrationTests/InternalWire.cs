@@ -1,0 +1,186 @@
+using System.Buffers.Text;
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using CancelService.Api.Internal;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace CancelService.IntegrationTests;
+
+/// <summary>Tokens of a static signing key, which every test host is configured with.</summary>
+internal static class Bearer
+{
+    public const string Issuer = "tests";
+    public const string Audience = "cancelservice";
+
+    /// <summary>The subject of the tokens: the actor of what their bearer does.</summary>
+    public const string Subject = "wallet-core";
+
+    private static readonly byte[] Key = RandomNumberGenerator.GetBytes(32);
+
+    public static string[] Settings =>
+        [
+            $"--Authentication:Schemes:Bearer:ValidIssuer={Issuer}",
+            $"--Authentication:Schemes:Bearer:ValidAudience={Audience}",
+            $"--Authentication:Schemes:Bearer:SigningKeys:0:Issuer={Issuer}",
+            $"--Authentication:Schemes:Bearer:SigningKeys:0:Value={Convert.ToBase64String(Key)}",
+        ];
+
+    /// <summary>A token with every scope.</summary>
+    public static string All { get; } = Token(string.Join(' ', Scopes.All));
+
+    public static string Token(
+        string scope,
+        string issuer = Issuer,
+        string audience = Audience,
+        int expiresInDays = 365,
+        string algorithm = "HS256",
+        byte[]? key = null
+    )
+    {
+        var expires = TimeProvider.System.GetUtcNow().AddDays(expiresInDays).ToUnixTimeSeconds();
+        var unsigned =
+            Encoded(new { alg = algorithm, typ = "JWT" })
+            + "."
+            + Encoded(
+                new
+                {
+                    iss = issuer,
+                    aud = audience,
+                    sub = Subject,
+                    exp = expires,
+                    scope,
+                }
+            );
+        return algorithm == "none"
+            ? $"{unsigned}."
+            : $"{unsigned}.{Base64Url.EncodeToString(HMACSHA256.HashData(key ?? Key, Encoding.ASCII.GetBytes(unsigned)))}";
+
+        static string Encoded<T>(T json) => Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(json));
+    }
+}
+
+/// <summary>An answer of the internal API.</summary>
+internal sealed record Reply(int Status, string Text)
+{
+    public JsonElement Json
+    {
+        get
+        {
+            using var document = JsonDocument.Parse(Text);
+            return document.RootElement.Clone();
+        }
+    }
+
+    /// <summary>A member by its path, as text; null when it is left out.</summary>
+    public string? this[string path]
+    {
+        get
+        {
+            var element = Json;
+            foreach (var name in path.Split('.'))
+            {
+                if (!element.TryGetProperty(name, out element))
+                    return null;
+            }
+            return element.ToString();
+        }
+    }
+
+    public IReadOnlyList<JsonElement> Items => [.. Json.GetProperty("items").EnumerateArray()];
+
+    /// <summary>Fails unless the answer is this problem, with the status that the type has.</summary>
+    public void ShouldBeProblem(int status, string type)
+    {
+        Status.ShouldBe(status, Text);
+        this["type"].ShouldBe(Problems.TypePrefix + type, Text);
+        this["title"].ShouldNotBeNullOrEmpty();
+    }
+
+    public Reply ShouldBe(int status)
+    {
+        Status.ShouldBe(status, Text);
+        return this;
+    }
+}
+
+/// <summary>Calls the internal API over its socket.</summary>
+internal static class InternalWire
+{
+    /// <summary>An amount of a payment of <see cref="State"/>.</summary>
+    public static string Amount(long minorUnits = State.Amount, string currency = "USD") =>
+        $$"""{"minorUnits":{{minorUnits}},"currency":"{{currency}}"}""";
+
+    public static async Task<Reply> Call(
+        this TestHost host,
+        string method,
+        string path,
+        string? json = null,
+        string? token = null,
+        bool anonymous = false
+    )
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), "/internal/v1" + path);
+        if (!anonymous)
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token ?? Bearer.All);
+        if (json is not null)
+            request.Content = new StringContent(json, Encoding.UTF8, "application/json");
+        using var response = await host.Internal.SendAsync(request);
+        return new Reply((int)response.StatusCode, await response.Content.ReadAsStringAsync());
+    }
+
+    /// <summary>Registers a payment of 1000 USD cents; its paymentRequestId is <c>req-</c> and its id.</summary>
+    public static Task<Reply> Register(
+        this TestHost host,
+        TestClient client,
+        string id = "p1",
+        string? requestId = null,
+        string kind = "PAYMENT",
+        string? amount = null,
+        string? initiatedAt = null,
+        string? payer = null
+    )
+    {
+        var at = initiatedAt ?? host.Now.ToString("O", CultureInfo.InvariantCulture);
+        var payerMember = payer is null ? "" : $",\"payer\":\"{payer}\"";
+        return host.Call(
+            "PUT",
+            $"/clients/{client.Id}/payments/{id}",
+            $$"""{"paymentRequestId":"{{requestId
+                ?? $"req-{id}"}}","kind":"{{kind}}","amount":{{amount
+                ?? Amount()}},"initiatedAt":"{{at}}"{{payerMember}}}"""
+        );
+    }
+
+    /// <summary>Reports an event; captures and refunds have an amount.</summary>
+    public static Task<Reply> Report(
+        this TestHost host,
+        TestClient client,
+        string action,
+        string eventId,
+        string id = "p1",
+        long? minorUnits = null,
+        string currency = "USD"
+    ) =>
+        host.Call(
+            "POST",
+            $"/clients/{client.Id}/payments/{id}/{action}",
+            minorUnits is { } units
+                ? $$"""{"eventId":"{{eventId}}","amount":{{Amount(units, currency)}}}"""
+                : $$"""{"eventId":"{{eventId}}"}"""
+        );
+
+    public static async Task<Reply> Detail(this TestHost host, TestClient client, string id = "p1") =>
+        (await host.Call("GET", $"/clients/{client.Id}/payments/{id}")).ShouldBe(200);
+
+    /// <summary>Fails when the audit finds a violation anywhere in the database.</summary>
+    public static async Task ShouldPassTheAudit(this TestHost host)
+    {
+        await using var output = new StringWriter(CultureInfo.InvariantCulture);
+        var results = await host.Services.GetRequiredService<LedgerAudit>().Run(output, CancellationToken.None);
+        results.Sum(result => result.Violations).ShouldBe(0, output.ToString());
+    }
+}
