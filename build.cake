@@ -38,9 +38,12 @@ Task("Coverage")
         var results = MakeAbsolute(artifacts + Directory("coverage"));
         CleanDirectory(results);
         Run($"test --no-build --configuration {configuration} --results-directory {results} --coverage --coverage-output-format cobertura");
-        Run($"reportgenerator \"-reports:{results}/*.cobertura.xml\" \"-targetdir:{results}\" -reporttypes:TextSummary;Html "
-            + "-assemblyfilters:+CancelService.Domain;+CancelService.Application minimumCoverageThresholds:lineCoverage=95");
-        Information(System.IO.File.ReadAllText($"{results}/Summary.txt"));
+        foreach (var layer in new[] { "Domain", "Application" })
+        {
+            Run($"reportgenerator \"-reports:{results}/*.cobertura.xml\" \"-targetdir:{results}/{layer}\" \"-reporttypes:TextSummary;Html\" "
+                + $"\"-assemblyfilters:+CancelService.{layer}\" minimumCoverageThresholds:lineCoverage=95");
+            Information(System.IO.File.ReadAllText($"{results}/{layer}/Summary.txt"));
+        }
     });
 
 Task("Publish")

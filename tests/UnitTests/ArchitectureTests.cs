@@ -87,8 +87,9 @@ public sealed class ArchitectureTests
     private static IEnumerable<string> References(Assembly assembly) =>
         assembly.GetReferencedAssemblies().Select(name => name.Name!);
 
+    // netstandard is .NET itself by another name; measuring coverage weaves it in.
     private static IEnumerable<string> Violations(Assembly assembly, string[] allowed) =>
-        References(assembly).Where(name => !allowed.Any(pattern => Matches(name, pattern)));
+        References(assembly).Where(name => name != "netstandard" && !allowed.Any(pattern => Matches(name, pattern)));
 
     private static bool Matches(string name, string pattern) =>
         pattern.EndsWith('*') ? name.StartsWith(pattern[..^1], StringComparison.Ordinal) : name == pattern;
