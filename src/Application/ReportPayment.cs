@@ -158,7 +158,10 @@ public sealed class ReportPaymentHandler(IPayments payments, TimeProvider time)
         ReportPaymentCommand request,
         Payment payment
     ) =>
-        recorded.Action != request.Action || (request.HasAmount && recorded.MinorUnits != request.MinorUnits)
+        recorded.Action != request.Action
+        || (request.HasAmount && recorded.MinorUnits != request.MinorUnits)
+        // What took effect was in the payment's currency; late money is on record in whatever it came.
+        || (request.HasAmount && recorded.Remedy is null && request.Currency != payment.Amount.Currency.Code)
             ? new(ReportOutcome.EventDiffers, payment)
         : recorded.Remedy is { } remedy ? new(ReportOutcome.PaymentCancelled, payment, remedy)
         : new(ReportOutcome.Applied, payment);
