@@ -11,6 +11,7 @@ using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Security;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
+using OpenTelemetry.Metrics;
 using Serilog;
 using Serilog.Formatting.Compact;
 
@@ -39,6 +40,7 @@ public static class ServiceHost
         app.MapInternalApi();
         if (app.Environment.IsDevelopment())
             app.MapOpenApiDocuments();
+        app.MapPrometheusScrapingEndpoint();
         app.MapHealthChecks("/healthz/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapHealthChecks("/healthz/ready");
         return app;
@@ -66,6 +68,17 @@ public static class ServiceHost
             .AddOptions<HostOptions>()
             .Configure<IOptions<ShutdownOptions>>(
                 (host, shutdown) => host.ShutdownTimeout = shutdown.Value.DrainTime + shutdown.Value.GraceTime
+            );
+        // In Prometheus' format at /metrics on the internal port.
+        services
+            .AddSingleton<ApiMetrics>()
+            .AddOpenTelemetry()
+            .WithMetrics(metrics =>
+                metrics
+                    .AddMeter(ApiMetrics.MeterName, "Npgsql")
+                    .AddAspNetCoreInstrumentation()
+                    .AddRuntimeInstrumentation()
+                    .AddPrometheusExporter()
             );
         services.AddInternalApi().AddOpenApiDocuments();
         services.AddHealthChecks().AddCheck<Readiness>("database");

@@ -30,6 +30,7 @@ public sealed partial class SignedExchange
     private readonly TimeZoneInfo _zone;
     private readonly TimeSpan _tolerance;
     private readonly TimeSpan _timeout;
+    private readonly ApiMetrics _metrics;
     private readonly ILogger<SignedExchange> _log;
 
     /// <summary>Sets the exchange up; the settings have been validated.</summary>
@@ -42,12 +43,13 @@ public sealed partial class SignedExchange
         IOptions<WalletOptions> wallet,
         IOptions<DatabaseOptions> database,
         TimeProvider time,
+        ApiMetrics metrics,
         ILogger<SignedExchange> log
     )
     {
         _cancelPaths = api.Value.Paths(CancelEndpoint.Path).ToHashSet(StringComparer.Ordinal);
         _cancel = cancel;
-        (_clients, _admission, _walletKey, _time, _log) = (clients, admission, walletKey, time, log);
+        (_clients, _admission, _walletKey, _time, _metrics, _log) = (clients, admission, walletKey, time, metrics, log);
         _zone = wallet.Value.Zone;
         _tolerance = api.Value.RequestTimeTolerance;
         _timeout = database.Value.Timeout;
@@ -62,6 +64,7 @@ public sealed partial class SignedExchange
         var answer = await Decide(http, clientId, path);
         if (answer is null || (!answer.IsVerified && !_admission.HasTimeForStranger()))
         {
+            _metrics.Answered("none", _time.GetElapsedTime(started));
             http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
             http.Response.Headers.RetryAfter = "1";
             return;
@@ -77,12 +80,14 @@ public sealed partial class SignedExchange
         response.ContentType = "application/json; charset=UTF-8";
         response.ContentLength = answer.Body.Length;
 
+        var duration = _time.GetElapsedTime(started);
+        _metrics.Answered(answer.Code.Code, duration);
         Answered(
             answer.Code.Code,
             Identifier.IsWellFormed(clientId) ? clientId : null,
             answer.PaymentId,
             answer.PaymentRequestId,
-            _time.GetElapsedTime(started).TotalMilliseconds,
+            duration.TotalMilliseconds,
             Activity.Current?.TraceId.ToString() ?? http.TraceIdentifier
         );
         await response.Body.WriteAsync(answer.Body);
