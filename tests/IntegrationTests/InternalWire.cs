@@ -75,7 +75,7 @@ internal sealed record Reply(int Status, string Text)
         }
     }
 
-    /// <summary>A member by its path, as text; null when it is left out.</summary>
+    /// <summary>A member by its path, as text; null when it is null or left out.</summary>
     public string? this[string path]
     {
         get
@@ -86,7 +86,7 @@ internal sealed record Reply(int Status, string Text)
                 if (!element.TryGetProperty(name, out element))
                     return null;
             }
-            return element.ToString();
+            return element.ValueKind is JsonValueKind.Null ? null : element.ToString();
         }
     }
 

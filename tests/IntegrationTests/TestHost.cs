@@ -198,6 +198,8 @@ public sealed class TestHost : IAsyncDisposable
 
     public IAccounts Accounts => _app.Services.GetRequiredService<IAccounts>();
 
+    public string ConnectionString => _database.ConnectionString;
+
     public IServiceProvider Services => _app.Services;
 
     public CancelDbContext Db() => _app.Services.GetRequiredService<Database>().CreateContext();

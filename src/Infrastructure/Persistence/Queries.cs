@@ -193,6 +193,7 @@ public sealed class Queries(Database database)
                     && e.Account == LedgerAccount.Merchant
                     && (after == null || e.TransactionId > after)
                 )
+                .OrderBy(e => e.TransactionId) // Of the merchant, there is one entry a transaction.
                 .Take(limit + 1),
             cancellationToken
         );
