@@ -47,7 +47,8 @@ public sealed class ArchitectureTests
     [InlineData("Application")]
     [InlineData("Infrastructure")]
     public void A_layer_refers_to_nothing_but_what_it_may(string layer) =>
-        Violations(Layers[layer], Allowed[layer]).ShouldBeEmpty();
+        // Measuring coverage makes every assembly refer to netstandard as well.
+        Violations(Layers[layer], [.. Allowed[layer], "netstandard"]).ShouldBeEmpty();
 
     [Theory]
     [InlineData("Domain", "Application", "CancelService.Domain")]

@@ -30,7 +30,14 @@ internal sealed class InMemoryPayments : IPayments
 
     public Func<Task>? BeforeCommit { get; set; }
 
+    public Action? BeforeRemember { get; set; }
+
+    /// <summary>The paymentRequestIds whose cancel is remembered.</summary>
+    public IReadOnlyCollection<PaymentRequestId> Remembered => _refused.Keys;
+
     public void Add(Payment payment, byte[]? answer = null) => _stored.Add((payment, answer));
+
+    public void Forget() => _refused.Clear();
 
     public PaymentStatus Status(string id) => _stored[IndexOf(new PaymentId(id))].Payment.Status;
 
@@ -91,6 +98,7 @@ internal sealed class InMemoryPayments : IPayments
         CancellationToken cancellationToken
     )
     {
+        BeforeRemember?.Invoke();
         if (_stored.Exists(entry => entry.Payment.RequestId == requestId))
             return Task.FromResult(false);
         _refused[requestId] = now;
@@ -111,7 +119,7 @@ internal sealed class InMemoryPayments : IPayments
             .Sum(entry => entry.MinorUnits);
         if (_stored[index].Payment.Version != write.Change.Version - 1 || Balance + moved < 0)
             return false;
-        _stored[index] = (write.Payment, write.Answer);
+        _stored[index] = (write.Payment, write.Answer ?? _stored[index].Answer);
         Balance += moved;
         Writes.Add(write);
         return true;

@@ -1,0 +1,565 @@
+using CancelService.Application;
+using CancelService.Domain;
+using CancelService.Domain.Clients;
+using CancelService.Domain.Ledger;
+using CancelService.Domain.Payments;
+using MediatR;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
+
+namespace CancelService.UnitTests;
+
+/// <summary>The use cases of the core and of the operators.</summary>
+public sealed class IntakeTests
+{
+    private const string ClientName = "MERCHANT_1";
+    private const int Attempts = CancelPaymentHandler.MaxAttempts;
+
+    private readonly InMemoryPayments _payments = new() { Balance = Given.FullAmount };
+    private readonly InMemoryAccounts _accounts = new();
+    private readonly InMemoryClients _clients = new();
+    private readonly FakeTimeProvider _time = new(Given.Noon);
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    private RegisterPaymentCommand Registration =>
+        new(
+            ClientName,
+            "pay-1",
+            "req-pay-1",
+            PaymentKind.Payment,
+            Given.FullAmount,
+            "USD",
+            _time.GetUtcNow(),
+            null,
+            "core"
+        );
+
+    [Fact]
+    public async Task A_payment_is_registered_then_known()
+    {
+        var first = await Send(Registration);
+        first.Outcome.ShouldBe(RegisterOutcome.Registered);
+        first.Payment.ShouldNotBeNull().Status.ShouldBe(PaymentStatus.Processing);
+        var write = _payments.Writes.Single();
+        (write.Actor, write.Change.Action, write.DespiteRefusal).ShouldBe(("core", PaymentAction.Register, false));
+        var second = await Send(Registration);
+        second.Outcome.ShouldBe(RegisterOutcome.Known);
+        second.Payment.ShouldNotBeNull().Id.ShouldBe(new PaymentId("pay-1"));
+        _payments.Writes.Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task A_registration_that_says_something_else_is_told_what_differs()
+    {
+        await Send(Registration);
+        await Send(Registration with { PaymentId = "pay-2", PaymentRequestId = "req-pay-2" });
+        foreach (
+            var other in (RegisterPaymentCommand[])
+                [
+                    Registration with
+                    {
+                        Kind = PaymentKind.Authorization,
+                    },
+                    Registration with
+                    {
+                        MinorUnits = 1,
+                    },
+                    Registration with
+                    {
+                        Currency = "EUR",
+                    },
+                    Registration with
+                    {
+                        Payer = "payer",
+                    },
+                    Registration with
+                    {
+                        InitiatedAt = Given.Noon.AddMicroseconds(1),
+                    },
+                ]
+        )
+            (await Send(other)).Outcome.ShouldBe(RegisterOutcome.PaymentDiffers);
+        (await Send(Registration with { InitiatedAt = Given.Noon.AddTicks(9) })).Outcome.ShouldBe(
+            RegisterOutcome.Known
+        );
+        (await Send(Registration with { PaymentRequestId = "x" })).Outcome.ShouldBe(RegisterOutcome.MappingConflict);
+        (await Send(Registration with { PaymentId = "x" })).Outcome.ShouldBe(RegisterOutcome.MappingConflict);
+        (await Send(Registration with { PaymentId = "pay-2" })).Outcome.ShouldBe(RegisterOutcome.MappingConflict);
+        (await Send(Registration with { ClientId = "NOBODY" })).Outcome.ShouldBe(RegisterOutcome.ClientNotFound);
+        _payments.Writes.Count.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task A_payment_that_was_cancelled_before_it_arrived_is_refused_with_the_time()
+    {
+        (await Cancel(requestId: "req-pay-1")).Outcome.ShouldBe(CancelOutcome.NotFound);
+        _time.Advance(TimeSpan.FromMinutes(1));
+        var result = await Send(Registration);
+        (result.Outcome, result.RefusedAt).ShouldBe((RegisterOutcome.CancelledBeforeArrival, Given.Noon));
+        _payments.Writes.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_cancel_that_comes_between_the_look_and_the_registration_was_first()
+    {
+        _payments.BeforeCommit = async () =>
+        {
+            _payments.BeforeCommit = null;
+            (await Cancel(requestId: "req-pay-1")).Outcome.ShouldBe(CancelOutcome.NotFound);
+        };
+        (await Send(Registration)).Outcome.ShouldBe(RegisterOutcome.CancelledBeforeArrival);
+        _payments.Writes.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_contract_can_do_without_remembering()
+    {
+        (await Cancel(requestId: "req-pay-1")).Outcome.ShouldBe(CancelOutcome.NotFound);
+        _clients.Client = Given.Client(new Contract { RememberUnknown = false });
+        (await Send(Registration)).Outcome.ShouldBe(RegisterOutcome.Registered);
+        _payments.Writes.Single().DespiteRefusal.ShouldBeTrue();
+        (await Cancel(requestId: "req-unknown")).Outcome.ShouldBe(CancelOutcome.NotFound);
+        _payments.Remembered.ShouldBe([new PaymentRequestId("req-pay-1")]);
+    }
+
+    [Theory]
+    [InlineData("pay-1", null, false)]
+    [InlineData("pay-1", "req-pay-1", false)]
+    [InlineData(null, "req-pay-1", true)]
+    public async Task A_cancel_of_an_unknown_payment_is_remembered_by_the_merchants_identifier_alone(
+        string? id,
+        string? requestId,
+        bool remembered
+    )
+    {
+        (await Cancel(id, requestId)).Outcome.ShouldBe(CancelOutcome.NotFound);
+        _payments.Remembered.Count.ShouldBe(remembered ? 1 : 0);
+    }
+
+    [Fact]
+    public async Task A_payment_that_arrives_between_the_look_and_the_note_is_cancelled()
+    {
+        _payments.BeforeRemember = () => _payments.Add(Given.PaymentThatIs("Processing"));
+        (await Cancel(requestId: "req-pay-1")).Outcome.ShouldBe(CancelOutcome.Cancelled);
+        _payments.Status("pay-1").ShouldBe(PaymentStatus.Cancelled);
+        _payments.Remembered.ShouldBeEmpty();
+    }
+
+    [Theory]
+    [InlineData(Attempts - 1, RegisterOutcome.Registered)]
+    [InlineData(Attempts, RegisterOutcome.Unknown)]
+    public async Task A_registration_that_keeps_losing_is_given_up_as_unknown(int losses, RegisterOutcome outcome)
+    {
+        // A cancel is remembered before each commit, and forgotten before the next look.
+        var lost = 0;
+        _payments.BeforeFind = () => _payments.Forget();
+        _payments.BeforeCommit = async () =>
+        {
+            if (lost++ < losses)
+                await _payments.RememberUnknown(new(ClientName), new("req-pay-1"), Given.Noon, Token);
+        };
+        (await Send(Registration)).Outcome.ShouldBe(outcome);
+        _payments.Writes.Count.ShouldBe(outcome is RegisterOutcome.Registered ? 1 : 0);
+    }
+
+    // By state: what authorize, succeed, capture, refund (of one minor unit) and fail lead to.
+    [Theory]
+    [InlineData("Processing", "Refused Applied Refused Refused Applied")]
+    [InlineData("Authorized", "Refused Refused Applied Refused Applied")]
+    [InlineData("Success", "Refused Refused Refused Applied Refused")]
+    [InlineData("Captured", "Refused Refused Refused Applied Refused")]
+    [InlineData("PartlyCaptured", "Refused Refused Applied Applied Refused")]
+    [InlineData("Refunded", "Refused Refused Refused Refused Refused")]
+    [InlineData("PartlyRefunded", "Refused Refused Refused Applied Refused")]
+    [InlineData("Failed", "Refused Refused Refused Refused Refused")]
+    [InlineData("CancelledClosed", "ReleaseHold RefundPayer RefundPayer Refused Refused")]
+    [InlineData("CancelledHeld", "ReleaseHold RefundPayer RefundPayer Refused Refused")]
+    [InlineData("CancelledRefunded", "ReleaseHold None RefundPayer Refused Refused")]
+    public async Task An_event_ends_as_the_aggregate_decides_and_is_answered_so_for_ever(string state, string expected)
+    {
+        PaymentAction[] actions =
+        [
+            PaymentAction.Authorize,
+            PaymentAction.Succeed,
+            PaymentAction.Capture,
+            PaymentAction.Refund,
+            PaymentAction.Fail,
+        ];
+        foreach (var (action, cell) in actions.Zip(expected.Split(' ')))
+        {
+            var id = $"pay-{action}";
+            _payments.Add(Given.PaymentThatIs(state, id));
+            var writes = _payments.Writes.Count;
+            var command = Event(action, "e1", id);
+
+            var (first, second) = (await Send(command), await Send(command));
+
+            Cell(first).ShouldBe(cell, $"{state}, {action}");
+            Cell(second).ShouldBe(cell, $"{state}, {action}");
+            first.Payment.ShouldNotBeNull().Id.ShouldBe(new PaymentId(id));
+            (_payments.Writes.Count - writes).ShouldBe(cell == "Refused" ? 0 : 1);
+            if (cell == "Refused")
+                continue;
+            (_payments.Writes[^1].EventId, _payments.Writes[^1].Actor).ShouldBe(("e1", "core"));
+            var another = action is PaymentAction.Fail ? PaymentAction.Succeed : PaymentAction.Fail;
+            (await Send(command with { Action = another })).Outcome.ShouldBe(ReportOutcome.EventDiffers);
+            if (command.HasAmount)
+                (await Send(command with { MinorUnits = 2 })).Outcome.ShouldBe(ReportOutcome.EventDiffers);
+            if (command.HasAmount && cell == "Applied")
+                (await Send(command with { Currency = "EUR" })).Outcome.ShouldBe(ReportOutcome.EventDiffers);
+        }
+
+        static string Cell(ReportPaymentResult result) =>
+            result.Outcome is ReportOutcome.PaymentCancelled ? $"{result.Remedy}" : $"{result.Outcome}";
+    }
+
+    [Fact]
+    public async Task An_authorisation_is_authorised()
+    {
+        _payments.Add(Given.Registered(PaymentKind.Authorization));
+        (await Send(Event(PaymentAction.Authorize))).Outcome.ShouldBe(ReportOutcome.Applied);
+        _payments.Status("pay-1").ShouldBe(PaymentStatus.Authorized);
+    }
+
+    [Fact]
+    public async Task A_refund_that_the_balance_does_not_cover_is_refused()
+    {
+        _payments.Add(Given.PaymentThatIs("Success"));
+        _payments.Balance = 0;
+        (await Send(Event(PaymentAction.Refund))).Outcome.ShouldBe(ReportOutcome.BalanceNotEnough);
+        _payments.Writes.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task An_event_of_an_unknown_payment_is_not_found() =>
+        (await Send(Event(PaymentAction.Succeed))).Outcome.ShouldBe(ReportOutcome.PaymentNotFound);
+
+    [Fact]
+    public async Task What_is_no_event_of_the_core_is_a_defect()
+    {
+        _payments.Add(Given.PaymentThatIs("Processing"));
+        foreach (var action in (PaymentAction[])[PaymentAction.Cancel, PaymentAction.Register])
+            await Should.ThrowAsync<System.Diagnostics.UnreachableException>(() => Send(Event(action)));
+    }
+
+    [Fact]
+    public async Task An_event_that_loses_to_a_cancel_has_come_too_late()
+    {
+        _payments.Add(Given.PaymentThatIs("Processing"));
+        _payments.BeforeCommit = async () =>
+        {
+            _payments.BeforeCommit = null;
+            (await Cancel("pay-1")).Outcome.ShouldBe(CancelOutcome.Cancelled);
+        };
+        var result = await Send(Event(PaymentAction.Succeed));
+        (result.Outcome, result.Remedy).ShouldBe((ReportOutcome.PaymentCancelled, LateMoney.RefundPayer));
+        _payments.Writes.Select(w => w.Change.Action).ShouldBe([PaymentAction.Cancel, PaymentAction.Succeed]);
+    }
+
+    [Theory]
+    [InlineData(Attempts - 1, ReportOutcome.Applied)]
+    [InlineData(Attempts, ReportOutcome.Unknown)]
+    public async Task An_event_that_keeps_losing_is_given_up_as_unknown(int losses, ReportOutcome outcome)
+    {
+        _payments.Add(Given.PaymentThatIs("Success"));
+        var lost = 0;
+        _payments.BeforeFind = () => _payments.Balance = Given.FullAmount;
+        _payments.BeforeCommit = () =>
+        {
+            if (lost++ < losses)
+                _payments.Balance = 0;
+            return Task.CompletedTask;
+        };
+        (await Send(Event(PaymentAction.Refund))).Outcome.ShouldBe(outcome);
+        _payments.Reads.ShouldBe(Attempts);
+        _payments.Writes.Count.ShouldBe(outcome is ReportOutcome.Applied ? 1 : 0);
+    }
+
+    [Fact]
+    public async Task Late_money_that_keeps_losing_is_given_up_as_unknown()
+    {
+        _payments.Add(Given.PaymentThatIs("CancelledClosed"));
+        var other = 0;
+        var losing = false;
+        _payments.BeforeCommit = async () =>
+        {
+            if (losing)
+                return;
+            losing = true;
+            (await Send(Event(PaymentAction.Succeed, $"other-{other++}"))).Outcome.ShouldBe(
+                ReportOutcome.PaymentCancelled
+            );
+            losing = false;
+        };
+        (await Send(Event(PaymentAction.Succeed))).Outcome.ShouldBe(ReportOutcome.Unknown);
+        other.ShouldBe(Attempts);
+    }
+
+    [Fact]
+    public async Task A_transfer_is_posted_then_known()
+    {
+        var first = await Send(Deposit);
+        (first.Outcome, first.Transfer!.Amount, first.Transfer.Actor).ShouldBe(
+            (TransferOutcome.Posted, Given.Usd.Of(100), "operator")
+        );
+        var second = await Send(Deposit);
+        second.Outcome.ShouldBe(TransferOutcome.Known);
+        second.Transfer.ShouldBeSameAs(first.Transfer);
+        _accounts.Balances[Given.Usd].ShouldBe(100);
+
+        (await Send(Deposit with { MinorUnits = 101 })).Outcome.ShouldBe(TransferOutcome.TransferDiffers);
+        (await Send(Deposit with { Currency = "EUR" })).Outcome.ShouldBe(TransferOutcome.TransferDiffers);
+        (await Send(Deposit with { Kind = TransferKind.Payout })).Outcome.ShouldBe(TransferOutcome.TransferDiffers);
+        (await Send(Deposit with { ClientId = "NOBODY" })).Outcome.ShouldBe(TransferOutcome.ClientNotFound);
+    }
+
+    [Fact]
+    public async Task A_payout_is_posted_as_far_as_the_balance_goes()
+    {
+        await Send(Deposit);
+        var payout = Deposit with { Kind = TransferKind.Payout, Id = "t2" };
+        (await Send(payout with { MinorUnits = 101 })).Outcome.ShouldBe(TransferOutcome.BalanceNotEnough);
+        (await Send(payout with { Currency = "EUR" })).Outcome.ShouldBe(TransferOutcome.BalanceNotEnough);
+        (await Send(payout)).Outcome.ShouldBe(TransferOutcome.Posted);
+        _accounts.Balances[Given.Usd].ShouldBe(0);
+    }
+
+    [Theory]
+    [InlineData(Attempts - 1, TransferOutcome.Posted)]
+    [InlineData(Attempts, TransferOutcome.Unknown)]
+    public async Task A_transfer_that_keeps_losing_is_given_up_as_unknown(int losses, TransferOutcome outcome)
+    {
+        _accounts.Losses = losses;
+        (await Send(Deposit)).Outcome.ShouldBe(outcome);
+    }
+
+    [Fact]
+    public async Task A_client_gets_the_usual_contract_unless_told_otherwise()
+    {
+        (await Send(new PutClientCommand("NEW", "A shop", true, null, null, null, null, null))).Outcome.ShouldBe(
+            ClientOutcome.Done
+        );
+        var client = _clients.Put.ShouldNotBeNull();
+        (client.Id, client.Name, client.Enabled).ShouldBe((new ClientId("NEW"), "A shop", true));
+        client.Contract.ShouldBe(new Contract());
+
+        await Send(new PutClientCommand("NEW", "A shop", false, false, "PT1H", 1, 2, false));
+        _clients.Put.Enabled.ShouldBeFalse();
+        _clients.Put.Contract.ShouldBe(
+            new Contract
+            {
+                MayCancel = false,
+                Window = new CancelWindow.Lasting(TimeSpan.FromHours(1)),
+                RequestsPerSecond = 1,
+                Burst = 2,
+                RememberUnknown = false,
+            }
+        );
+    }
+
+    [Fact]
+    public async Task A_key_is_registered_with_its_validity_in_UTC_or_refused_with_the_reason()
+    {
+        var noon = new DateTimeOffset(2026, 3, 10, 20, 0, 0, TimeSpan.FromHours(8));
+        var command = new PutClientKeyCommand(ClientName, 2, Given.PublicKey.Pem, noon, noon.AddDays(1));
+        (await Send(command)).Outcome.ShouldBe(ClientOutcome.Done);
+        var key = _clients.Key.ShouldNotBeNull();
+        (key.Version, key.PublicKey.Pem).ShouldBe((2, Given.PublicKey.Pem));
+        (key.NotBefore, key.NotBefore!.Value.Offset, key.NotAfter).ShouldBe(
+            (Given.Noon, TimeSpan.Zero, Given.Noon.AddDays(1))
+        );
+
+        var refused = await Send(command with { PublicKey = "junk" });
+        refused.Outcome.ShouldBe(ClientOutcome.KeyNotAccepted);
+        refused.Message.ShouldNotBeNullOrEmpty();
+        (await Send(command with { NotBefore = null, NotAfter = null })).Outcome.ShouldBe(ClientOutcome.Done);
+        _clients.Outcome = ClientOutcome.KeyDiffers;
+        (await Send(command)).Outcome.ShouldBe(ClientOutcome.KeyDiffers);
+    }
+
+    [Fact]
+    public async Task A_key_is_revoked_now()
+    {
+        (await Send(new RevokeClientKeyCommand(ClientName, 3))).Outcome.ShouldBe(ClientOutcome.Done);
+        _clients.Revoked.ShouldBe((new ClientId(ClientName), 3, Given.Noon));
+        _clients.Outcome = ClientOutcome.NotFound;
+        (await Send(new RevokeClientKeyCommand(ClientName, 3))).Outcome.ShouldBe(ClientOutcome.NotFound);
+    }
+
+    [Fact]
+    public async Task A_malformed_command_is_refused_with_the_field()
+    {
+        var put = new PutClientCommand("NEW", "A shop", true, null, null, null, null, null);
+        var key = new PutClientKeyCommand(ClientName, 1, "pem", null, null);
+        await Refused("clientId", Registration with { ClientId = "" });
+        await Refused("paymentId", Registration with { PaymentId = "a b" });
+        await Refused("paymentRequestId", Registration with { PaymentRequestId = null });
+        await Refused("kind", Registration with { Kind = null });
+        await Refused("amount.minorUnits", Registration with { MinorUnits = null });
+        await Refused("amount.minorUnits", Registration with { MinorUnits = 0 });
+        await Refused("amount.minorUnits", Registration with { MinorUnits = Money.MaxMinorUnits + 1 });
+        await Refused("amount.currency", Registration with { Currency = null });
+        await Refused("amount.currency", Registration with { Currency = "usd" });
+        await Refused("initiatedAt", Registration with { InitiatedAt = null });
+        await Refused("initiatedAt", Registration with { InitiatedAt = Given.Noon.AddDays(1).AddTicks(1) });
+        await Refused("initiatedAt", Registration with { InitiatedAt = Given.Time("1999-12-31T23:59:59Z") });
+        await Refused("payer", Registration with { Payer = "" });
+        await Refused("payer", Registration with { Payer = "\n" });
+        await Refused("payer", Registration with { Payer = new string('x', 129) });
+        await Refused("clientId", Event(PaymentAction.Succeed) with { ClientId = "a b" });
+        await Refused("paymentId", Event(PaymentAction.Succeed) with { PaymentId = "" });
+        await Refused("eventId", Event(PaymentAction.Succeed) with { EventId = null });
+        await Refused("amount.minorUnits", Event(PaymentAction.Capture) with { MinorUnits = null });
+        await Refused("amount.currency", Event(PaymentAction.Refund) with { Currency = null });
+        await Refused("clientId", Deposit with { ClientId = "" });
+        await Refused("amount.currency", Deposit with { Currency = null });
+        await Refused("id", Deposit with { Id = null });
+        await Refused("amount.minorUnits", Deposit with { MinorUnits = -1 });
+        await Refused("clientId", put with { ClientId = "" });
+        await Refused("name", put with { Name = null });
+        await Refused("name", put with { Name = new string('x', 257) });
+        await Refused("name", put with { Name = "\t" });
+        await Refused("enabled", put with { Enabled = null });
+        await Refused("contract.window", put with { Window = "tomorrow" });
+        await Refused("contract.requestsPerSecond", put with { RequestsPerSecond = 0 });
+        await Refused("contract.burst", put with { Burst = 100_001 });
+        await Refused("clientId", key with { ClientId = "" });
+        await Refused("version", key with { Version = 0 });
+        await Refused("publicKey", key with { PublicKey = "" });
+        await Refused("notAfter", key with { NotBefore = Given.Noon, NotAfter = Given.Noon });
+        await Refused("clientId", new RevokeClientKeyCommand("", 1));
+        _payments.Writes.ShouldBeEmpty();
+        _accounts.Balances.ShouldBeEmpty();
+        _clients.Put.ShouldBeNull();
+    }
+
+    [Fact]
+    public async Task What_is_at_the_bounds_is_well_formed()
+    {
+        (
+            await Send(Registration with { InitiatedAt = Given.Noon.AddDays(1), Payer = new string('x', 128) })
+        ).Outcome.ShouldBe(RegisterOutcome.Registered);
+        // An event without an amount of its own may come with one, which is of no account.
+        (await Send(Event(PaymentAction.Succeed) with { MinorUnits = -1, Currency = "?" })).Outcome.ShouldBe(
+            ReportOutcome.Applied
+        );
+        (await Send(Deposit with { MinorUnits = Money.MaxMinorUnits })).Outcome.ShouldBe(TransferOutcome.Posted);
+        (
+            await Send(new PutClientCommand("NEW", new string('x', 256), true, null, null, 100_000, 1, null))
+        ).Outcome.ShouldBe(ClientOutcome.Done);
+    }
+
+    private static PostTransferCommand Deposit => new(ClientName, "USD", TransferKind.Deposit, "t1", 100, "operator");
+
+    private static ReportPaymentCommand Event(PaymentAction action, string eventId = "e1", string id = "pay-1") =>
+        action is PaymentAction.Capture or PaymentAction.Refund
+            ? new(ClientName, id, action, eventId, 1, "USD", "core")
+            : new(ClientName, id, action, eventId, null, null, "core");
+
+    private Task<CancelPaymentResult> Cancel(string? id = null, string? requestId = null) =>
+        Send(new CancelPaymentCommand(_clients.Client, id, requestId, null));
+
+    private async Task Refused<T>(string field, IRequest<T> command)
+    {
+        var (invalid, message) = (object?)await Send(command) switch
+        {
+            RegisterPaymentResult r => (r.Outcome is RegisterOutcome.Invalid, r.Message),
+            ReportPaymentResult r => (r.Outcome is ReportOutcome.Invalid, r.Message),
+            PostTransferResult r => (r.Outcome is TransferOutcome.Invalid, r.Message),
+            ClientResult r => (r.Outcome is ClientOutcome.Invalid, r.Message),
+            _ => (false, null),
+        };
+        invalid.ShouldBeTrue($"{command}");
+        message.ShouldNotBeNull().ShouldStartWith($"{field} must ");
+    }
+
+    // As the API does it: through the pipeline.
+    private async Task<T> Send<T>(IRequest<T> command)
+    {
+        await using var services = new ServiceCollection()
+            .AddApplication()
+            .AddSingleton<IPayments>(_payments)
+            .AddSingleton<IAccounts>(_accounts)
+            .AddSingleton<IClients>(_clients)
+            .AddSingleton<IClientRegistry>(_clients)
+            .AddSingleton<IReceiptFormat, EmptyReceipts>()
+            .AddSingleton<TimeProvider>(_time)
+            .BuildServiceProvider();
+        return await services.GetRequiredService<IMediator>().Send(command, Token);
+    }
+
+    private sealed class EmptyReceipts : IReceiptFormat
+    {
+        public byte[] Write(CancellationReceipt receipt) => [];
+    }
+
+    /// <summary>One client, and what was last written.</summary>
+    private sealed class InMemoryClients : IClients, IClientRegistry
+    {
+        public Client Client { get; set; } = Given.Client();
+
+        public ClientOutcome Outcome { get; set; } = ClientOutcome.Done;
+
+        public Client? Put { get; private set; }
+
+        public ClientKey? Key { get; private set; }
+
+        public (ClientId, int, DateTimeOffset)? Revoked { get; private set; }
+
+        public ValueTask<Client?> Find(ClientId id, CancellationToken cancellationToken) =>
+            ValueTask.FromResult(id == Client.Id ? Client : null);
+
+        Task IClientRegistry.Put(Client client, CancellationToken cancellationToken)
+        {
+            Put = client;
+            return Task.CompletedTask;
+        }
+
+        public Task<ClientOutcome> PutKey(ClientId clientId, ClientKey key, CancellationToken cancellationToken)
+        {
+            Key = key;
+            return Task.FromResult(Outcome);
+        }
+
+        public Task<ClientOutcome> RevokeKey(
+            ClientId clientId,
+            int version,
+            DateTimeOffset now,
+            CancellationToken cancellationToken
+        )
+        {
+            Revoked = (clientId, version, now);
+            return Task.FromResult(Outcome);
+        }
+    }
+
+    /// <summary>Accounts of one client that keep the promises of their port, but lose as many races as they are told.</summary>
+    private sealed class InMemoryAccounts : IAccounts
+    {
+        private readonly Dictionary<string, Transfer> _transfers = new(StringComparer.Ordinal);
+
+        public Dictionary<Currency, long> Balances { get; } = [];
+
+        public int Losses { get; set; }
+
+        public Task<long> Balance(ClientId clientId, Currency currency, CancellationToken cancellationToken) =>
+            Task.FromResult(Balances.GetValueOrDefault(currency));
+
+        public Task<Transfer?> FindTransfer(
+            ClientId clientId,
+            string transferId,
+            CancellationToken cancellationToken
+        ) => Task.FromResult(_transfers.GetValueOrDefault(transferId));
+
+        public Task<bool> Post(Transfer transfer, CancellationToken cancellationToken)
+        {
+            var moved = transfer.Entries().Single(e => e.Account is LedgerAccount.Merchant).MinorUnits;
+            var balance = Balances.GetValueOrDefault(transfer.Amount.Currency) + moved;
+            if (Losses-- > 0 || balance < 0 || !_transfers.TryAdd(transfer.Id, transfer))
+                return Task.FromResult(false);
+            Balances[transfer.Amount.Currency] = balance;
+            return Task.FromResult(true);
+        }
+    }
+}
