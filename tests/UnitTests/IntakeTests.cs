@@ -507,6 +507,8 @@ public sealed class IntakeTests
 
         public (ClientId, int, DateTimeOffset)? Revoked { get; private set; }
 
+        public bool IsKnown(ClientId id) => id == Client.Id;
+
         public ValueTask<Client?> Find(ClientId id, CancellationToken cancellationToken) =>
             ValueTask.FromResult(id == Client.Id ? Client : null);
 
