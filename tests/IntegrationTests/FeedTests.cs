@@ -142,6 +142,42 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
     }
 
     [Fact]
+    public async Task A_reader_waits_while_another_gives_places_and_keeps_to_them()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
+        var client = await host.AddClient();
+        await host.AddPayment(client, State.Processing);
+        (await host.Cancel(client)).Code.ShouldBe("SUCCESS");
+        await using var source = Source(host);
+        await using var connection = await source.OpenConnectionAsync(Token);
+        await using var transaction = await connection.BeginTransactionAsync(Token);
+        await Execute(
+            connection,
+            $"""
+            UPDATE clients SET enabled = enabled WHERE client_id = '{client.Id}';
+            UPDATE cancellations SET position = 7 WHERE client_id = '{client.Id}'
+            """
+        );
+
+        var reading = Page(host, client, "cancellations", null);
+        await TestHost
+            .Until(async () =>
+            {
+                await using var waiting = source.CreateCommand(
+                    """
+                    SELECT count(*) > 0 FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE clients %'
+                    """
+                );
+                return (bool)(await waiting.ExecuteScalarAsync(Token))!;
+            })
+            .Becomes(true);
+        await transaction.CommitAsync(Token);
+
+        (await reading).Next.ShouldBe("7");
+    }
+
+    [Fact]
     public async Task A_refused_event_that_commits_late_is_not_skipped()
     {
         var host = await hosts.On(DatabaseProvider.Postgres);
