@@ -18,6 +18,7 @@ public sealed class Unaccompanied;
 public sealed class FuzzTests(PostgresServer postgres)
 {
     private const int Workers = 8;
+    private const int Batch = 12;
     private const long MaxGrowth = 64 * 1024 * 1024;
 
     private static readonly HashSet<string> Codes =
@@ -125,7 +126,7 @@ public sealed class FuzzTests(PostgresServer postgres)
         var waiting = new Queue<FuzzRequest>();
         while (true)
         {
-            while (waiting.Count < 24 && Interlocked.Decrement(ref _left) >= 0)
+            while (waiting.Count < Batch && Interlocked.Decrement(ref _left) >= 0)
             {
                 var request = new FuzzRequest(corpus.Next());
                 if (request.IsWhole)

@@ -24,15 +24,11 @@ internal sealed partial class FuzzRequest
         _end = bytes.Length;
         var text = Encoding.Latin1.GetString(bytes);
         Method = text.Split(' ', 2)[0];
-        // A line may end with LF alone, and empty lines may come first (RFC 9112, 2.2); neither is plain.
-        if (HeadEnd().Match(text) is not { Success: true } head)
+        if (Head(text, out var start, out var plain) is not { } lines)
         {
             IsCutOff = true;
             return;
         }
-        var (start, plain) = (head.Length, head.Value.Split("\r\n").Length == head.Value.Split('\n').Length);
-        var lines = head.Groups["lines"].Value.Split('\n').Select(l => l.EndsWith('\r') ? l[..^1] : l).ToArray();
-        plain &= head.Groups["lines"].Index == 0;
         Method = lines[0].Split(' ', 2)[0];
         if (RequestLine().Match(lines[0]) is not { Success: true } line)
             return;
@@ -135,6 +131,25 @@ internal sealed partial class FuzzRequest
                 .Where(header => header.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
                 .Select(header => header.Value),
         ];
+
+    // A line may end with LF alone, and empty lines may come first (RFC 9112, 2.2); neither is plain.
+    private static List<string>? Head(string text, out int start, out bool plain)
+    {
+        var lines = new List<string>();
+        (start, plain) = (0, true);
+        while (text.IndexOf('\n', start) is >= 0 and var end)
+        {
+            var line = text[start..end];
+            start = end + 1;
+            plain &= line.EndsWith('\r') && (line.Length > 1 || lines.Count > 0);
+            line = line.EndsWith('\r') ? line[..^1] : line;
+            if (line.Length > 0)
+                lines.Add(line);
+            else if (lines.Count > 0)
+                return lines;
+        }
+        return null;
+    }
 
     // Chunks with extensions and trailers are read, but are not plain.
     private static byte[]? Unchunked(string text, ref int start, ref bool plain, out bool cutOff)
@@ -295,13 +310,6 @@ internal sealed partial class FuzzRequest
     )]
     private static partial Regex ChunkHead();
 
-    [GeneratedRegex(
-        @"\A(\r?\n)*(?<lines>[^\n]+(\n[^\n]+)*?)\r?\n\r?\n",
-        RegexOptions.ExplicitCapture,
-        matchTimeoutMilliseconds: 1000
-    )]
-    private static partial Regex HeadEnd();
-
     // What is finer than a tick.
     [GeneratedRegex(@"(?<ticks>\.[0-9]{7})[0-9]+", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Ticks();
@@ -394,7 +402,7 @@ internal sealed partial class FuzzWire : IDisposable
                 Take(end + 4);
                 continue;
             }
-            lines[1..].ShouldAllBe(line => HeaderLine().IsMatch(line));
+            lines.Skip(1).All(HeaderLine().IsMatch).ShouldBeTrue("a header is malformed");
             var headers = lines[1..]
                 .Select(line => line.Split(": ", 2))
                 .Select(h => (Name: h[0], Value: h[1]))
