@@ -33,7 +33,8 @@ internal sealed partial class FuzzRequest
         if (RequestLine().Match(lines[0]) is not { Success: true } line)
             return;
         IsHttp1 = true;
-        foreach (var header in lines[1..])
+        plain &= lines[0].Split(' ').Length == 3;
+        foreach (var header in lines.Skip(1))
         {
             if (HeaderLine().Match(header) is not { Success: true } match)
                 return;
@@ -283,7 +284,7 @@ internal sealed partial class FuzzRequest
     }
 
     [GeneratedRegex(
-        @"\A[!#$%&'*+.^_`|~0-9A-Za-z-]+ (?<target>[!-~]+) HTTP/1\.[01]\z",
+        @"\A[!#$%&'*+.^_`|~0-9A-Za-z-]+ (?<target>[!-~]+) +HTTP/1\.[01]\z",
         RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 1000
     )]
