@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.Globalization;
+using System.IO.Pipelines;
 using CancelService.Api.Payments;
 using CancelService.Application;
 using CancelService.Domain;
@@ -58,6 +59,12 @@ public sealed partial class SignedExchange
     /// <summary>Answers one request, or turns it away with a plain 503 when there is too much to do.</summary>
     public async Task Respond(HttpContext http)
     {
+        if (HttpMethods.IsConnect(http.Request.Method)) // HTTP 200 would mean that a tunnel is open.
+        {
+            http.Response.StatusCode = StatusCodes.Status405MethodNotAllowed;
+            return;
+        }
+
         var started = _time.GetTimestamp();
         var clientId = Echo(http.Request.Headers["Client-Id"]);
         var path = RawPath(http);
@@ -191,7 +198,7 @@ public sealed partial class SignedExchange
             return null;
         while (true)
         {
-            var read = await request.BodyReader.ReadAsync(cancellationToken);
+            var read = await Read(request, cancellationToken);
             var buffer = read.Buffer;
             if (buffer.Length > MaxBodyBytes || read.IsCompleted)
             {
@@ -200,6 +207,19 @@ public sealed partial class SignedExchange
                 return body;
             }
             request.BodyReader.AdvanceTo(buffer.Start, buffer.End);
+        }
+    }
+
+    // Kestrel reports a chunk of an impossible size as if the disk had failed; it is the client's mistake.
+    private static async ValueTask<ReadResult> Read(HttpRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await request.BodyReader.ReadAsync(cancellationToken);
+        }
+        catch (IOException e) when (e is not BadHttpRequestException)
+        {
+            throw new BadHttpRequestException("The body cannot be read.", e);
         }
     }
 
