@@ -135,7 +135,13 @@ public sealed class RelayTests(PostgresServer postgres)
         await Ticking(host.Clock, () => receiver.Count()).Becomes(1);
 
         // For the other instance the claim has run out; its attempt fails.
-        await using var other = await Start(database, receiver, host.Now + ClaimTime);
+        await using var other = await Start(
+            database,
+            receiver,
+            new FakeTimeProvider(host.Now + ClaimTime),
+            "--Notifications:BackOffBase=01:00:00",
+            "--Notifications:BackOffMaximum=01:00:00"
+        );
         await Ticking(other.Clock, async () => (await Row(host)).LastError).Becomes("HTTP 500");
 
         first.SetResult(200);

@@ -188,8 +188,9 @@ public sealed partial class SignedExchange
         var target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         if (target.StartsWith('/') || target.IndexOf("://", StringComparison.Ordinal) is not (> 0 and var scheme))
             return target;
-        var path = target.IndexOf('/', scheme + 3);
-        return path < 0 ? "/" : target[path..];
+        var authority = target.AsSpan(scheme + 3).IndexOfAny('/', '?', '#');
+        var path = authority < 0 ? "" : target[(scheme + 3 + authority)..];
+        return path.StartsWith('/') ? path : $"/{path}";
     }
 
     private static async Task<byte[]?> ReadBody(HttpRequest request, CancellationToken cancellationToken)
