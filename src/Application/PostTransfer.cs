@@ -85,15 +85,17 @@ public sealed class PostTransferHandler(IAccounts accounts, IClients clients, Ti
         var amount = new Money(request.MinorUnits!.Value, new Currency(request.Currency!));
         for (var attempt = 1; attempt <= CancelPaymentHandler.MaxAttempts; attempt++)
         {
+            // The balance first: where the same transfer is posted between the two looks, it is found, and a balance that
+            // it has emptied itself is no reason to refuse it.
+            var available =
+                request.Kind is TransferKind.Payout
+                    ? await accounts.Balance(clientId, amount.Currency, cancellationToken)
+                    : long.MaxValue;
             if (await accounts.FindTransfer(clientId, request.Id!, cancellationToken) is { } known)
                 return known.Kind == request.Kind && known.Amount == amount
                     ? new(TransferOutcome.Known, known)
                     : new(TransferOutcome.TransferDiffers);
-
-            if (
-                request.Kind is TransferKind.Payout
-                && await accounts.Balance(clientId, amount.Currency, cancellationToken) < amount.MinorUnits
-            )
+            if (available < amount.MinorUnits)
                 return new(TransferOutcome.BalanceNotEnough);
 
             var now = time.GetUtcNow();

@@ -97,8 +97,12 @@ public sealed class ReportPaymentHandler(IPayments payments, TimeProvider time)
         var (clientId, paymentId) = (new ClientId(request.ClientId), new PaymentId(request.PaymentId));
         for (var attempt = 1; attempt <= CancelPaymentHandler.MaxAttempts; attempt++)
         {
-            var recorded = await payments.FindEvent(clientId, paymentId, request.EventId!, cancellationToken);
+            // The payment first: where the same event is recorded between the two looks, it is found, and what it has
+            // done itself is no reason to refuse it.
             var found = await payments.Find(clientId, paymentId, cancellationToken);
+            var recorded = await payments.FindEvent(clientId, paymentId, request.EventId!, cancellationToken);
+            if (recorded is not null)
+                found = await payments.Find(clientId, paymentId, cancellationToken);
             if (found is null)
                 return new(ReportOutcome.PaymentNotFound);
 
