@@ -297,6 +297,26 @@ public sealed class IntakeTests
     }
 
     [Fact]
+    public async Task A_payout_that_is_posted_twice_at_once_is_known_also_when_it_has_emptied_the_account()
+    {
+        _accounts.Balances[Given.Usd] = 100;
+        var payout = Deposit with { Kind = TransferKind.Payout };
+        _accounts.Meanwhile = new Transfer
+        {
+            ClientId = new ClientId(payout.ClientId),
+            Id = payout.Id!,
+            Kind = TransferKind.Payout,
+            Amount = Given.Usd.Of(100),
+            TransactionId = Guid.Empty,
+            Actor = "operator",
+            At = Given.Noon,
+        };
+
+        (await Send(payout)).Outcome.ShouldBe(TransferOutcome.Known);
+        _accounts.Balances[Given.Usd].ShouldBe(0);
+    }
+
+    [Fact]
     public async Task A_transfer_is_posted_then_known()
     {
         var first = await Send(Deposit);
@@ -545,8 +565,18 @@ public sealed class IntakeTests
 
         public int Losses { get; set; }
 
-        public Task<long> Balance(ClientId clientId, Currency currency, CancellationToken cancellationToken) =>
-            Task.FromResult(Balances.GetValueOrDefault(currency));
+        /// <summary>What somebody else posts just before the balance is read.</summary>
+        public Transfer? Meanwhile { get; set; }
+
+        public async Task<long> Balance(ClientId clientId, Currency currency, CancellationToken cancellationToken)
+        {
+            if (Meanwhile is { } transfer)
+            {
+                Meanwhile = null;
+                (await Post(transfer, cancellationToken)).ShouldBeTrue();
+            }
+            return Balances.GetValueOrDefault(currency);
+        }
 
         public Task<Transfer?> FindTransfer(
             ClientId clientId,
