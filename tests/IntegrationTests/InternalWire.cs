@@ -1,7 +1,5 @@
-using System.Buffers.Text;
 using System.Globalization;
 using System.Net.Http.Headers;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using CancelService.Api.Internal;
@@ -9,59 +7,6 @@ using CancelService.Infrastructure.Persistence;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.IntegrationTests;
-
-/// <summary>Tokens of a static signing key, which every test host is configured with.</summary>
-internal static class Bearer
-{
-    public const string Issuer = "tests";
-    public const string Audience = "cancelservice";
-
-    /// <summary>The subject of the tokens: the actor of what their bearer does.</summary>
-    public const string Subject = "wallet-core";
-
-    private static readonly byte[] Key = RandomNumberGenerator.GetBytes(32);
-
-    public static string[] Settings =>
-        [
-            $"--Authentication:Schemes:Bearer:ValidIssuer={Issuer}",
-            $"--Authentication:Schemes:Bearer:ValidAudience={Audience}",
-            $"--Authentication:Schemes:Bearer:SigningKeys:0:Issuer={Issuer}",
-            $"--Authentication:Schemes:Bearer:SigningKeys:0:Value={Convert.ToBase64String(Key)}",
-        ];
-
-    /// <summary>A token with every scope.</summary>
-    public static string All { get; } = Token(string.Join(' ', Scopes.All));
-
-    public static string Token(
-        string scope,
-        string issuer = Issuer,
-        string audience = Audience,
-        int expiresInDays = 365,
-        string algorithm = "HS256",
-        byte[]? key = null
-    )
-    {
-        var expires = TimeProvider.System.GetUtcNow().AddDays(expiresInDays).ToUnixTimeSeconds();
-        var unsigned =
-            Encoded(new { alg = algorithm, typ = "JWT" })
-            + "."
-            + Encoded(
-                new
-                {
-                    iss = issuer,
-                    aud = audience,
-                    sub = Subject,
-                    exp = expires,
-                    scope,
-                }
-            );
-        return algorithm == "none"
-            ? $"{unsigned}."
-            : $"{unsigned}.{Base64Url.EncodeToString(HMACSHA256.HashData(key ?? Key, Encoding.ASCII.GetBytes(unsigned)))}";
-
-        static string Encoded<T>(T json) => Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(json));
-    }
-}
 
 /// <summary>An answer of the internal API.</summary>
 internal sealed record Reply(int Status, string Text)

@@ -1,6 +1,3 @@
-using System.ComponentModel;
-using System.Diagnostics;
-using System.Globalization;
 using CancelService.Infrastructure.Persistence;
 using CancelService.IntegrationTests;
 using DotNet.Testcontainers.Images;
@@ -135,7 +132,7 @@ public sealed class PostgresServer : IAsyncDisposable
             1. Set CANCELSERVICE_TEST_POSTGRES to the connection string of a server on which databases may be created.
             2. Start a Docker engine that can get the image of CANCELSERVICE_POSTGRES_IMAGE (by default postgres:17).
                It failed: {reasons[0]}
-            3. Install PostgreSQL's server programs (pg_config --bindir must find initdb, or /usr/lib/postgresql must).
+            3. Install PostgreSQL's server programs.
                It failed: {reasons[1]}
             """
         );
@@ -168,83 +165,8 @@ public sealed class PostgresServer : IAsyncDisposable
 
     private async Task<string> StartOwnCluster()
     {
-        if (OperatingSystem.IsWindows())
-            throw new PlatformNotSupportedException("It is not supported on Windows.");
-        var bin = await FindPrograms();
-        var directory = Path.Combine(Path.GetTempPath(), $"cancelservice-{_run}");
-        // PostgreSQL refuses to run as root.
-        string[] asPostgres =
-            Environment.UserName == "root" ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] : [];
-        _stop = async () =>
-        {
-            await Run([.. asPostgres, $"{bin}/pg_ctl", "stop", "-D", directory, "-m", "immediate"]);
-            Directory.Delete(directory, recursive: true);
-        };
-        try
-        {
-            await Run([.. asPostgres, $"{bin}/initdb", "-D", directory, "-U", "postgres", "-A", "trust", "-N"]);
-            // A Unix socket in the directory that only its owner may enter: no port to collide on, no password needed.
-            await Run([
-                .. asPostgres,
-                $"{bin}/pg_ctl",
-                "start",
-                "-w",
-                "-D",
-                directory,
-                "-l",
-                $"{directory}/log",
-                "-o",
-                $"-c listen_addresses='' -k {directory} -c max_connections=300 -c fsync=off -c full_page_writes=off",
-            ]);
-        }
-        catch
-        {
-            if (Directory.Exists(directory))
-                await _stop().ContinueWith(_ => { }, TaskScheduler.Default); // What did not start can't be stopped.
-            _stop = () => Task.CompletedTask;
-            throw;
-        }
-        return $"Host={directory};Username=postgres";
-    }
-
-    private static async Task<string> FindPrograms()
-    {
-        var candidates = Directory.Exists("/usr/lib/postgresql")
-            ? Directory
-                .GetDirectories("/usr/lib/postgresql")
-                .OrderByDescending(d =>
-                    double.TryParse(Path.GetFileName(d), CultureInfo.InvariantCulture, out var version) ? version : 0
-                )
-                .Select(d => Path.Combine(d, "bin"))
-                .ToList()
-            : [];
-        try
-        {
-            candidates.Insert(0, (await Run(["pg_config", "--bindir"])).Trim());
-        }
-        catch (Exception e) when (e is Win32Exception or InvalidOperationException)
-        {
-            // Not every installation brings pg_config along.
-        }
-        return candidates.Find(bin => File.Exists(Path.Combine(bin, "initdb")))
-            ?? throw new FileNotFoundException("There is no initdb.");
-    }
-
-    private static async Task<string> Run(string[] command)
-    {
-        var start = new ProcessStartInfo(command[0], command[1..])
-        {
-            UseShellExecute = false,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            WorkingDirectory = Path.GetTempPath(),
-        };
-        using var process = Process.Start(start)!;
-        var output = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(1));
-        var text = string.Concat(await output);
-        return process.ExitCode == 0
-            ? text
-            : throw new InvalidOperationException($"{string.Join(' ', command)} failed: {text}");
+        var cluster = await PostgresCluster.Start(durable: false);
+        _stop = () => cluster.DisposeAsync().AsTask();
+        return cluster.ConnectionString;
     }
 }

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
-using System.Security.Cryptography;
 using System.Text;
 using CancelService.Api.Hosting;
 using CancelService.Application;
@@ -19,51 +18,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 
 namespace CancelService.IntegrationTests;
-
-/// <summary>An RSA key pair. RSA objects are not shared between threads, so every signature makes its own.</summary>
-public sealed class KeyPair
-{
-    /// <summary>The key of ordinary test clients.</summary>
-    public static readonly KeyPair Merchant = Generate();
-
-    /// <summary>A second key, of nobody or of another version.</summary>
-    public static readonly KeyPair Other = Generate();
-
-    /// <summary>The wallet's key.</summary>
-    public static readonly KeyPair Wallet = Generate();
-
-    private readonly RSAParameters _parameters;
-
-    private KeyPair(RSA rsa)
-    {
-        _parameters = rsa.ExportParameters(includePrivateParameters: true);
-        PrivatePem = rsa.ExportPkcs8PrivateKeyPem();
-        PublicKey = PublicKey.Parse(rsa.ExportSubjectPublicKeyInfoPem());
-    }
-
-    public string PrivatePem { get; }
-
-    public PublicKey PublicKey { get; }
-
-    public static KeyPair Generate()
-    {
-        using var rsa = RSA.Create(2048);
-        return new KeyPair(rsa);
-    }
-
-    public static KeyPair Read(string pem)
-    {
-        using var rsa = RSA.Create();
-        rsa.ImportFromPem(pem);
-        return new KeyPair(rsa);
-    }
-
-    public byte[] Sign(byte[] data)
-    {
-        using var rsa = RSA.Create(_parameters);
-        return rsa.SignData(data, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
-    }
-}
 
 /// <summary>An empty or migrated database of a test, kept over restarts of the host.</summary>
 public sealed class TestDatabase : IDisposable

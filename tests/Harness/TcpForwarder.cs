@@ -4,7 +4,7 @@ using System.Net.Sockets;
 using System.Text;
 using Npgsql;
 
-namespace CancelService.IntegrationTests;
+namespace CancelService.Harness;
 
 /// <summary>How a forwarder treats the connection on which it sees the awaited bytes.</summary>
 public enum Fault

@@ -1,0 +1,106 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using CancelService.Api.Internal;
+using CancelService.Domain.Clients;
+
+namespace CancelService.Harness;
+
+/// <summary>An RSA key pair. RSA objects are not shared between threads, so every signature makes its own.</summary>
+public sealed class KeyPair
+{
+    /// <summary>The key of ordinary test clients.</summary>
+    public static readonly KeyPair Merchant = Generate();
+
+    /// <summary>A second key, of nobody or of another version.</summary>
+    public static readonly KeyPair Other = Generate();
+
+    /// <summary>The wallet's key.</summary>
+    public static readonly KeyPair Wallet = Generate();
+
+    private readonly RSAParameters _parameters;
+
+    private KeyPair(RSA rsa)
+    {
+        _parameters = rsa.ExportParameters(includePrivateParameters: true);
+        PrivatePem = rsa.ExportPkcs8PrivateKeyPem();
+        PublicKey = PublicKey.Parse(rsa.ExportSubjectPublicKeyInfoPem());
+    }
+
+    public string PrivatePem { get; }
+
+    public PublicKey PublicKey { get; }
+
+    public static KeyPair Generate()
+    {
+        using var rsa = RSA.Create(2048);
+        return new KeyPair(rsa);
+    }
+
+    public static KeyPair Read(string pem)
+    {
+        using var rsa = RSA.Create();
+        rsa.ImportFromPem(pem);
+        return new KeyPair(rsa);
+    }
+
+    public byte[] Sign(byte[] data)
+    {
+        using var rsa = RSA.Create(_parameters);
+        return rsa.SignData(data, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+    }
+}
+
+/// <summary>Tokens of a static signing key, which every test host is configured with.</summary>
+public static class Bearer
+{
+    public const string Issuer = "tests";
+    public const string Audience = "cancelservice";
+
+    /// <summary>The subject of the tokens: the actor of what their bearer does.</summary>
+    public const string Subject = "wallet-core";
+
+    private static readonly byte[] Key = RandomNumberGenerator.GetBytes(32);
+
+    public static string[] Settings =>
+        [
+            $"--Authentication:Schemes:Bearer:ValidIssuer={Issuer}",
+            $"--Authentication:Schemes:Bearer:ValidAudience={Audience}",
+            $"--Authentication:Schemes:Bearer:SigningKeys:0:Issuer={Issuer}",
+            $"--Authentication:Schemes:Bearer:SigningKeys:0:Value={Convert.ToBase64String(Key)}",
+        ];
+
+    /// <summary>A token with every scope.</summary>
+    public static string All { get; } = Token(string.Join(' ', Scopes.All));
+
+    public static string Token(
+        string scope,
+        string issuer = Issuer,
+        string audience = Audience,
+        int expiresInDays = 365,
+        string algorithm = "HS256",
+        byte[]? key = null
+    )
+    {
+        var expires = TimeProvider.System.GetUtcNow().AddDays(expiresInDays).ToUnixTimeSeconds();
+        var unsigned =
+            Encoded(new { alg = algorithm, typ = "JWT" })
+            + "."
+            + Encoded(
+                new
+                {
+                    iss = issuer,
+                    aud = audience,
+                    sub = Subject,
+                    exp = expires,
+                    scope,
+                }
+            );
+        return algorithm == "none"
+            ? $"{unsigned}."
+            : $"{unsigned}.{Base64Url.EncodeToString(HMACSHA256.HashData(key ?? Key, Encoding.ASCII.GetBytes(unsigned)))}";
+
+        static string Encoded<T>(T json) => Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(json));
+    }
+}
