@@ -67,6 +67,7 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
     {
         foreach (var attempt in round)
             NoteFacts(attempt);
+        round = [.. round.Where(attempt => attempt.IsKnown), .. Unresolved(round)];
         var used = _unknown.Aggregate(0UL, (bits, attempt) => bits | attempt.Bit);
         var open = new List<Attempt>(_unknown);
         // What is known counts at its answer; what is unknown stays open.
@@ -119,6 +120,23 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
         return seen.Select(at => at.State.Summary).ToHashSet(StringComparer.Ordinal);
     }
 
+    // However often an operation was repeated without a known outcome, it takes effect once, at any time since.
+    private static IEnumerable<Attempt> Unresolved(IReadOnlyList<Attempt> round) =>
+        round
+            .Where(attempt => !attempt.IsKnown && attempt.Op.Act is >= Act.Register and <= Act.Cancel)
+            .GroupBy(attempt => attempt.Op)
+            .Select(attempts =>
+            {
+                var first = attempts.MinBy(attempt => attempt.Sent)!;
+                return new Attempt(first.Op, first.Instance)
+                {
+                    Sent = first.Sent,
+                    SentClock = first.SentClock,
+                    RequestTime = first.RequestTime,
+                    Received = attempts.Max(attempt => attempt.Received),
+                };
+            });
+
     // Keeps the states in which the answer is the one that the rules give, in some order of what was under way.
     private void Linearize(Attempt attempt, List<Attempt> open)
     {
@@ -168,7 +186,7 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
             .Where(outcome =>
                 attempt.IsKnown
                     ? outcome.Code == attempt.Code && (outcome.Detail.Length == 0 || outcome.Detail == attempt.Detail)
-                    : !ReferenceEquals(outcome.Next, state)
+                    : !outcome.Next.Equals(state)
             )
             .Select(outcome => (outcome.Next, done | attempt.Bit));
 

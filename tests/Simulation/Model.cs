@@ -112,11 +112,21 @@ internal sealed class State : IEquatable<State>
         return new State(pays, [.. Refusals], Credited(pay.Currency, credit), Transfers);
     }
 
-    public State Refused(int request, (long, long) when)
+    public State Refused(int request, (long Low, long High) when)
+    {
+        // Of two at a time, either may be the last.
+        var refusals = Refusals.ToArray();
+        var last = refusals[request];
+        refusals[request] =
+            when.Low > last.High ? when : (Math.Min(last.Low, when.Low), Math.Max(last.High, when.High));
+        return new State([.. Pays], refusals, [.. Balances], Transfers);
+    }
+
+    public State Registered(int payment, Pay pay)
     {
         var refusals = Refusals.ToArray();
-        refusals[request] = when;
-        return new State([.. Pays], refusals, [.. Balances], Transfers);
+        refusals[pay.Request] = default;
+        return new State(Pays.ToArray(), refusals, [.. Balances], Transfers).With(payment, pay);
     }
 
     public State Moved(string transfer, int currency, long credit) =>
@@ -233,7 +243,7 @@ internal static class Rules
             Act.Cancel when op.Payment >= 0 => state.Pays[op.Payment] is { IsCancelled: true },
             Act.Cancel => state.Pays.FirstOrDefault(pay => pay?.Request == op.Request) is { } pay
                 ? pay.IsCancelled
-                : state.Refusals[op.Request].Low >= attempt.SentClock,
+                : state.Refusals[op.Request].Low > 0,
             Act.Register => state.Pays[op.Payment] is not null,
             Act.Deposit or Act.Payout => state.Transfers.Contains($"{op.Id} ", StringComparison.Ordinal),
             >= Act.Authorize and <= Act.Fail => state.Pays[op.Payment]?.Event(op.Id) is not null,
@@ -350,7 +360,7 @@ internal static class Rules
             else if (state.Pays.Any(pay => pay?.Request == op.Request))
                 yield return new(state, "mapping-conflict");
             else if (!stands)
-                yield return new(state.Refused(op.Request, default).With(op.Payment, given), "201", given.View);
+                yield return new(state.Registered(op.Payment, given), "201", given.View);
         }
     }
 

@@ -132,6 +132,9 @@ internal sealed record Plan(int Payments, IReadOnlyList<IReadOnlyList<Op>> Round
     /// <summary>The first rounds, without which there is no client.</summary>
     public const int Setup = 2;
 
+    /// <summary>The plan up to a number of rounds.</summary>
+    public Plan Until(int rounds) => this with { Rounds = [.. Rounds.Take(rounds)] };
+
     /// <summary>The plan without some operations.</summary>
     public Plan Keep(Func<Op, bool> which) =>
         this with
@@ -205,7 +208,7 @@ internal sealed class Planner(int seed, int world)
                 _ => [Advance(payment), Advance(payment)],
             };
         }
-        switch (Weighted(22, 22, 10, 12, 9, 9, 6, 6, 4))
+        switch (Weighted(20, 22, 9, 12, 14, 9, 5, 5, 4))
         {
             case 0:
                 return [Advance(payment)];
@@ -286,6 +289,8 @@ internal sealed class Planner(int seed, int world)
             _captured[payment] = Math.Min(op.Amount, _captured[payment] + amount);
         if (act is Act.Succeed or Act.Capture)
             _balance[op.Currency] += act is Act.Succeed ? op.Amount : amount;
+        if (act is Act.Refund)
+            _balance[op.Currency] = Math.Max(0, _balance[op.Currency] - amount);
         return new Op(act)
         {
             Payment = payment,
@@ -332,10 +337,13 @@ internal sealed class Planner(int seed, int world)
         var move = new Op(payout ? Act.Payout : Act.Deposit)
         {
             Currency = currency,
-            Amount = payout ? _balance[currency] : 50 * _random.Next(1, 20),
+            Amount =
+                !payout ? 50 * _random.Next(1, 20)
+                : Chance(50) ? _balance[currency]
+                : _payments[payment].Amount,
             Id = $"t{_last}",
         };
-        _balance[currency] = payout ? 0 : _balance[currency] + move.Amount;
+        _balance[currency] = Math.Max(0, _balance[currency] + (payout ? -move.Amount : move.Amount));
         return Chance(60) ? [move, Cancel(payment)]
             : Chance(30) ? [move, Read(payment)]
             : [move];
@@ -376,7 +384,7 @@ internal sealed class Planner(int seed, int world)
     private void Finale()
     {
         Add(new Op(Act.PutClient) { Terms = _terms with { Enabled = true, MayCancel = true, Rate = Terms.Unlimited } });
-        Add(new Op(Act.Pause) { Amount = 260 });
+        Add(new Op(Act.Pause) { Amount = 560 });
         Add([.. _payments.Select(p => Chance(50) ? ByRequest(p.Payment) : Cancel(p.Payment))]);
         Add([.. _payments.Select(p => new Op(Act.ReadPayment) { Payment = p.Payment })]);
         Add([
@@ -397,7 +405,7 @@ internal sealed class Planner(int seed, int world)
         _rounds.Add(numbered);
         // After new terms, sometimes until they are sure to be in force everywhere.
         if (round[0].Act is Act.PutClient or Act.PutKey or Act.RevokeKey && _rounds.Count > Plan.Setup && Chance(40))
-            _rounds.Add([new Op(Act.Pause) { Number = _last++, Amount = 260 }]);
+            _rounds.Add([new Op(Act.Pause) { Number = _last++, Amount = 560 }]);
     }
 
     private bool Chance(int percent) => _random.Next(100) < percent;

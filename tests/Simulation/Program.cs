@@ -10,7 +10,7 @@ public static class Program
     private const string Usage = """
         --seed N         which workload; by default another one every time
         --operations N   how many operations, at least (100000)
-        --worlds N       how many worlds at a time (24)
+        --worlds N       how many worlds at a time (16)
         --world N        replay one world of the seed, again and again, until it fails
         --steps N,N      only these operations of that world
         --faults R:F,R:F with these faults, before these rounds
@@ -55,7 +55,7 @@ public static class Program
             options[args[i]] = args[i + 1];
         }
         var seed = Number("--seed") ?? RandomNumberGenerator.GetInt32(1_000_000);
-        await using var simulation = new Simulator(seed, Number("--worlds") ?? 24, output, cancellationToken);
+        await using var simulation = new Simulator(seed, Number("--worlds") ?? 16, output, cancellationToken);
         try
         {
             var passed = Number("--world") is { } world

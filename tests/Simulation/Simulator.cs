@@ -214,7 +214,7 @@ internal sealed partial class Simulator(
             .Troubles.Where(t => t.At >= world.RoundStarts[0] && t.At <= end)
             .Select(t => (Round: world.RoundStarts.FindLastIndex(start => start <= t.At), t.Fault))
             .ToList();
-        var plan = world.Plan;
+        var plan = world.Plan.Until(world.RoundStarts.Count);
         var again = violation.Attempt is { Op.Id: World.Again };
         if (again)
             troubles = [];
@@ -256,7 +256,7 @@ internal sealed partial class Simulator(
                 Stopwatch.GetElapsedTime(start) < ShrinksFor
                 && await Fails(candidate, faults, number, again) is { } failed
             )
-                (plan, troubles, shortest) = (candidate, faults, failed);
+                (plan, troubles, shortest) = (candidate.Until(failed.World.RoundStarts.Count), faults, failed);
         }
 
         static List<int> Removable(Plan plan) =>
@@ -326,7 +326,12 @@ internal sealed partial class Simulator(
     // What concerns the payment, or the account, of the answer that can't be true; everything without one.
     private async Task PrintHistory(World world, Attempt? failed)
     {
-        var history = world.History;
+        // Of the repeats of what stays unknown, the first and the last are enough.
+        var history = world
+            .History.GroupBy(attempt => attempt.Op)
+            .SelectMany(attempts => attempts.Where((a, i) => a.IsKnown || i == 0 || i == attempts.Count() - 1))
+            .OrderBy(attempt => attempt.Sent)
+            .ToList();
         var start = history[0].Sent;
         var lines = history
             .Where(attempt => failed is null || (attempt.Sent <= failed.Received && Concerns(attempt.Op, failed.Op)))

@@ -73,7 +73,7 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
     {
         var at = random.Next(100);
         var trouble =
-            at < 4 ? Trouble.KillInstance
+            at < 3 ? Trouble.KillInstance
             : at < 12 ? Trouble.KillDatabase
             : at < 17 ? Trouble.CutAll
             : at < 63 ? Trouble.CutBefore + random.Next(Trouble.JumpToCutOff - Trouble.CutBefore)
@@ -93,7 +93,7 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
 internal sealed class Stage : IAsyncDisposable
 {
     /// <summary>How long the instances go on with terms that have changed.</summary>
-    public static readonly TimeSpan CacheTime = TimeSpan.FromMilliseconds(200);
+    public static readonly TimeSpan CacheTime = TimeSpan.FromMilliseconds(500);
 
     private static readonly TimeSpan CutOff = new(16, 15, 0); // 00:15 at UTC+8.
 
@@ -211,7 +211,22 @@ internal sealed class Stage : IAsyncDisposable
         string? client
     )
     {
-        await using var connection = new NpgsqlConnection(_postgres!.ConnectionString);
+        await _oneTrouble.WaitAsync(); // Not while the database is down.
+        try
+        {
+            return await Summarize(client);
+        }
+        finally
+        {
+            _oneTrouble.Release();
+        }
+    }
+
+    private async Task<IReadOnlyDictionary<string, (string Summary, Dictionary<int, string> Answers)>> Summarize(
+        string? client
+    )
+    {
+        await using var connection = new NpgsqlConnection($"{_postgres!.ConnectionString};Pooling=False");
         await connection.OpenAsync();
         var lines = new Dictionary<string, List<string>>(StringComparer.Ordinal);
         var answers = new Dictionary<string, Dictionary<int, string>>(StringComparer.Ordinal);

@@ -362,11 +362,10 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
 
     private static void ReadProblem(Attempt attempt, int status, JsonElement json)
     {
-        attempt.Text = json.GetRawText();
         var type = Text(json, "type") ?? "";
-        attempt.Code = type.StartsWith("urn:", StringComparison.Ordinal)
-            ? type[(type.LastIndexOf(':') + 1)..]
-            : status.ToString(CultureInfo.InvariantCulture);
+        var isOurs = type.StartsWith("urn:", StringComparison.Ordinal);
+        attempt.Text = isOurs ? "" : json.GetRawText();
+        attempt.Code = isOurs ? type[(type.LastIndexOf(':') + 1)..] : status.ToString(CultureInfo.InvariantCulture);
         attempt.Detail =
             attempt.Code switch
             {
