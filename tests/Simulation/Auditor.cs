@@ -233,6 +233,7 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
                     $"p{payment} was cancelled with one answer, and with another:\n    {_answers[payment]}\n    {attempt.Text}",
                     attempt
                 );
+            attempt.Text = _answers[payment]; // One text for all of them.
             Due(Act.ReadCancellations, $"p{payment}", attempt.Received);
         }
         if (attempt is { Code: "payment-cancelled" })

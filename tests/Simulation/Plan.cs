@@ -171,7 +171,7 @@ internal sealed class Planner(int seed, int world)
 
         Add(new Op(Act.PutClient) { Terms = _terms });
         Add(new Op(Act.PutKey) { Key = 1 });
-        while (_last < 44)
+        while (_last < 70)
             Add(Scene(_random.Next(_payments.Length)));
         Finale();
         return new Plan(_payments.Length, _rounds);
@@ -208,7 +208,7 @@ internal sealed class Planner(int seed, int world)
                 _ => [Advance(payment), Advance(payment)],
             };
         }
-        switch (Weighted(20, 22, 9, 12, 14, 9, 5, 5, 4))
+        switch (Weighted(19, 21, 9, 18, 13, 7, 4, 5, 4))
         {
             case 0:
                 return [Advance(payment)];
@@ -327,7 +327,8 @@ internal sealed class Planner(int seed, int world)
             Key = _key,
         };
 
-    private string Extend() => Chance(20) ? "" : $"x{_last}-{_random.Next(1000)}";
+    // Few, because the same request again needs no other signature; enough to tell whose cancel took effect.
+    private string Extend() => Chance(20) ? "" : $"x{_random.Next(5)}";
 
     // A payout that empties the account, often beside a cancel that needs the money.
     private Op[] Money(int payment)
@@ -384,7 +385,6 @@ internal sealed class Planner(int seed, int world)
     private void Finale()
     {
         Add(new Op(Act.PutClient) { Terms = _terms with { Enabled = true, MayCancel = true, Rate = Terms.Unlimited } });
-        Add(new Op(Act.Pause) { Amount = 560 });
         Add([.. _payments.Select(p => Chance(50) ? ByRequest(p.Payment) : Cancel(p.Payment))]);
         Add([.. _payments.Select(p => new Op(Act.ReadPayment) { Payment = p.Payment })]);
         Add([
@@ -404,8 +404,8 @@ internal sealed class Planner(int seed, int world)
             _past.Add(_payments[0]);
         _rounds.Add(numbered);
         // After new terms, sometimes until they are sure to be in force everywhere.
-        if (round[0].Act is Act.PutClient or Act.PutKey or Act.RevokeKey && _rounds.Count > Plan.Setup && Chance(40))
-            _rounds.Add([new Op(Act.Pause) { Number = _last++, Amount = 560 }]);
+        if (round[0].Act is Act.PutClient or Act.PutKey or Act.RevokeKey && _rounds.Count > Plan.Setup && Chance(15))
+            _rounds.Add([new Op(Act.Pause) { Number = _last++, Amount = 1050 }]);
     }
 
     private bool Chance(int percent) => _random.Next(100) < percent;

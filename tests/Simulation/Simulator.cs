@@ -17,6 +17,7 @@ internal sealed partial class Simulator(
 ) : IAsyncDisposable
 {
     private const int OperationsPerFault = 600;
+    private const int OperationsPerLine = 10_000;
     private const int Revisited = 10;
     private const int Copies = 12;
     private static readonly TimeSpan ShrinksFor = TimeSpan.FromSeconds(60);
@@ -113,15 +114,16 @@ internal sealed partial class Simulator(
         {
             await act();
         }
-        catch (ViolationException violation)
-        {
-            lock (_finished)
-                _failure ??= (number, world, violation);
-            await end.CancelAsync();
-        }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
             // The simulation is over.
+        }
+        // Whatever it is: an answer that can't be understood is a violation too.
+        catch (Exception e)
+        {
+            lock (_finished)
+                _failure ??= (number, world, e as ViolationException ?? new ViolationException(e.ToString()));
+            await end.CancelAsync();
         }
     }
 
@@ -129,14 +131,18 @@ internal sealed partial class Simulator(
     private async Task MakeTrouble(int until, CancellationTokenSource end)
     {
         var random = new Random(seed);
-        var next = 0;
-        while ((next += random.Next(2 * OperationsPerFault)) < until)
+        var (next, gap) = (0, 0);
+        var deck = Fault.Deck(random);
+        while ((next += gap = random.Next(2 * OperationsPerFault)) < until)
         {
-            var fault = Fault.Random(random);
+            deck = deck.Count > 0 ? deck : Fault.Deck(random);
+            var fault = deck.Dequeue();
             while (Stage.Operations < next && !end.IsCancellationRequested)
                 await Task.Delay(5, CancellationToken.None);
             if (end.IsCancellationRequested)
                 return;
+            if (next / OperationsPerLine > (next - gap) / OperationsPerLine)
+                await output.WriteLineAsync(Progress());
             await Stage.Happen(fault);
             if (fault.Trouble is >= Trouble.CutBefore and < Trouble.JumpToCutOff)
                 continue;
@@ -370,11 +376,16 @@ internal sealed partial class Simulator(
     private string Report(TimeSpan time, int worlds)
     {
         var faults = Stage.Troubles.CountBy(t => t.Fault.Trouble).OrderBy(t => t.Key).Select(t => $"{t.Key} {t.Value}");
-        using var self = Process.GetCurrentProcess();
         return $"{Stage.Operations:N0} operations in {time.TotalSeconds:0.0} s ({Stage.Operations / time.TotalSeconds:N0} a second), {Stage.Unknown:N0} unknown outcomes resolved, {worlds:N0} worlds\n"
             + $"faults: {string.Join(", ", faults)}\n"
             + $"answers: {string.Join(", ", Stage.Answers.OrderByDescending(a => a.Value).Select(a => $"{a.Key} {a.Value}"))}\n"
-            + $"processor time: this process {self.TotalProcessorTime.TotalSeconds:0} s, the instances {Stage.InstancesCpu.TotalSeconds:0} s";
+            + Progress();
+    }
+
+    private string Progress()
+    {
+        using var self = Process.GetCurrentProcess();
+        return $"{Stage.Operations:N0} operations; processor time: this process {self.TotalProcessorTime.TotalSeconds:0} s, the instances {Stage.InstancesCpu.TotalSeconds:0} s";
     }
 
     [GeneratedRegex(@"\bW(?<number>[0-9]+)\b", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]

@@ -69,16 +69,24 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
         "payment_requests",
     ];
 
-    public static Fault Random(Random random)
+    /// <summary>Faults of every kind, shuffled: however short a run is, it draws most kinds; those that cost much are few.</summary>
+    public static Queue<Fault> Deck(Random random)
     {
-        var at = random.Next(100);
-        var trouble =
-            at < 3 ? Trouble.KillInstance
-            : at < 12 ? Trouble.KillDatabase
-            : at < 17 ? Trouble.CutAll
-            : at < 63 ? Trouble.CutBefore + random.Next(Trouble.JumpToCutOff - Trouble.CutBefore)
-            : Trouble.JumpToCutOff + random.Next(3);
-        return new Fault(trouble, random.Next(2), Writes[random.Next(Writes.Length)]);
+        var kinds = Enum.GetValues<Trouble>()
+            .SelectMany(trouble =>
+                Enumerable.Repeat(
+                    trouble,
+                    trouble switch
+                    {
+                        Trouble.KillInstance => 1,
+                        Trouble.KillDatabase or Trouble.CutAll => 4,
+                        _ => 8,
+                    }
+                )
+            )
+            .ToArray();
+        random.Shuffle(kinds);
+        return new(kinds.Select(trouble => new Fault(trouble, random.Next(2), Writes[random.Next(Writes.Length)])));
     }
 
     public static Fault Parse(string text) =>
@@ -93,7 +101,7 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
 internal sealed class Stage : IAsyncDisposable
 {
     /// <summary>How long the instances go on with terms that have changed.</summary>
-    public static readonly TimeSpan CacheTime = TimeSpan.FromMilliseconds(500);
+    public static readonly TimeSpan CacheTime = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan CutOff = new(16, 15, 0); // 00:15 at UTC+8.
 
@@ -368,7 +376,9 @@ internal sealed class Stage : IAsyncDisposable
         [
             "--environment=Production",
             "--Serilog:MinimumLevel:Default=Fatal",
+            "--Serilog:MinimumLevel:Override:Microsoft=Fatal",
             "--Serilog:MinimumLevel:Override:Microsoft.Hosting.Lifetime=Fatal",
+            "--Serilog:MinimumLevel:Override:System=Fatal",
             $"--Wallet:SigningKeyPath={WalletKey}",
             "--Database:Provider=Postgres",
             $"--Database:ConnectionString={connectionString}",

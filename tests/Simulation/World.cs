@@ -31,6 +31,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
     > _signatures = [];
     private readonly Auditor _auditor = new(plan.Payments, start, Stage.CacheTime);
     private long _sent;
+    private long _finished;
 
     public string Client => client;
 
@@ -61,11 +62,16 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
             _auditor.Audit([.. round.SelectMany(attempts => attempts)]);
         }
         Summaries = _auditor.Summaries();
+        _finished = Stopwatch.GetTimestamp();
     }
 
     /// <summary>Asks once more for every answer that the world ever got.</summary>
     public async Task AskAgain(CancellationToken stop)
     {
+        // The last terms are in force once no instance remembers others.
+        var wait = Stage.CacheTime - Stopwatch.GetElapsedTime(_finished);
+        if (wait > TimeSpan.Zero)
+            await Task.Delay(wait, stop);
         foreach (var (payment, answer) in _auditor.Answers)
         {
             stop.ThrowIfCancellationRequested();
@@ -116,7 +122,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
                     $"{op} has no known outcome after {GivesUpAfter.TotalSeconds} s: {attempt.Text}",
                     attempt
                 );
-            await Task.Delay(Math.Min(250, 20 * tries), cancellationToken);
+            await Task.Delay(Math.Min(400, 40 * tries), cancellationToken);
         }
         if (op.Act <= Act.RevokeKey)
             _auditor.Agreed(Stopwatch.GetTimestamp(), atOnce: attempts.Count == 1);
@@ -343,7 +349,10 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
             return;
         attempt.Code = code;
         if (code != "SUCCESS")
+        {
+            attempt.Text = "";
             return;
+        }
         attempt.Detail =
             $"{Text(json, "paymentId")} {Text(json, "paymentRequestId")} '{(json.TryGetProperty("extendInfo", out var info) ? info.GetString() : "")}'";
         attempt.CancelTime = json.GetProperty("cancelTime").GetDateTimeOffset();
