@@ -45,9 +45,12 @@ public sealed class KeyPair
         return new KeyPair(rsa);
     }
 
+    /// <summary>An RSA object of the caller's own.</summary>
+    public RSA Signer() => RSA.Create(_parameters);
+
     public byte[] Sign(byte[] data)
     {
-        using var rsa = RSA.Create(_parameters);
+        using var rsa = Signer();
         return rsa.SignData(data, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
     }
 }
