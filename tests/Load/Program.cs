@@ -58,6 +58,7 @@ internal static class Program
             return 0;
         }
         await using var stage = await Stage.Open();
+        Console.CancelKeyPress += (_, _) => stage.DisposeAsync().AsTask().GetAwaiter().GetResult();
         switch (command)
         {
             case "bench":

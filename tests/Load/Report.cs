@@ -38,12 +38,12 @@ internal sealed record Phase(string Scenario, int Round, double PerSecond)
 /// <summary>A figure of the report: the median of its values, one a round, with the smallest and the largest.</summary>
 internal sealed record Figure(string Name, IReadOnlyList<double> Values, string? Target = null)
 {
-    public double Median => Values.Order().ElementAt(Values.Count / 2);
+    public double Median => Values.Order().ElementAtOrDefault(Values.Count / 2);
 
     public override string ToString() =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{Name, -58} {Median, 9:0.###}   [{Values.Min():0.###} .. {Values.Max():0.###}]   {(Target is null ? "" : $"target {Target}")}"
+            $"{Name, -58} {Median, 9:0.###}   [{Values.DefaultIfEmpty().Min():0.###} .. {Values.DefaultIfEmpty().Max():0.###}]   {(Target is null ? "" : $"target {Target}")}"
         );
 }
 

@@ -76,6 +76,20 @@ internal sealed partial class Supply(Stage stage, Report report, int connections
         return (phase, requests[..phase.Requests]);
     }
 
+    /// <summary>Cancels a number of payments, however long it takes.</summary>
+    public Phase Exactly(string scenario, string which, int count)
+    {
+        var requests = Sign(which, count);
+        Take(which, count);
+        return Measure(
+            scenario,
+            1,
+            instances,
+            targets =>
+                Traffic.Closed(targets, requests, connections, TimeSpan.MaxValue, "SUCCESS", stage.Wallet.PublicKey)
+        );
+    }
+
     /// <summary>Sends the same requests over and over in a closed loop.</summary>
     public Phase Repeated(string scenario, int round, SignedRequest[] requests, string code, TimeSpan time) =>
         Measure(
