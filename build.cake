@@ -46,6 +46,10 @@ Task("Coverage")
         }
     });
 
+Task("Bench")
+    .Description("Measures cancels beside pgbench: about ten minutes on an otherwise idle machine")
+    .Does(() => Run("run --configuration Release --project tests/Load"));
+
 Task("Publish")
     .Description("Publishes the service to artifacts/service")
     .IsDependentOn("Build")

@@ -156,7 +156,7 @@ internal static class Program
         async Task Yardstick(string scenario, bool hot, int round)
         {
             var which = hot ? Supply.Hot : Supply.Spread;
-            var cpu = stage.DatabaseCpu();
+            var (cpu, wal) = (stage.DatabaseCpu(), await stage.Wal());
             var (perSecond, transactions) = await pgbench.Run(
                 hot,
                 supply.Next(which),
@@ -170,6 +170,7 @@ internal static class Program
                 {
                     Requests = (int)transactions,
                     DatabaseCpu = (stage.DatabaseCpu() - cpu).TotalMilliseconds / transactions,
+                    Wal = (double)(await stage.Wal() - wal) / transactions,
                 }
             );
         }

@@ -31,6 +31,9 @@ internal sealed record Phase(string Scenario, int Round, double PerSecond)
     /// <summary>Bytes allocated by the service per answer.</summary>
     public double? Allocated { get; init; }
 
+    /// <summary>Bytes that PostgreSQL wrote to its log per answer.</summary>
+    public double? Wal { get; init; }
+
     /// <summary>The share that was turned away with a plain 503.</summary>
     public double? TurnedAway { get; init; }
 }
@@ -66,7 +69,7 @@ internal sealed class Report
                 $"{phase.Round, 2} {phase.Scenario, -22} {phase.PerSecond, 8:0}/s"
                     + $"{Shown("p50", phase.P50, "0.0 ms")}{Shown("p99", phase.P99, "0.0 ms")}{Shown("p99.9", phase.P999, "0.0 ms")}"
                     + $"{Shown("service", phase.ServiceCpu, "0.000 ms")}{Shown("postgres", phase.DatabaseCpu, "0.000 ms")}"
-                    + $"{Shown("allocated", phase.Allocated, "0 B")}"
+                    + $"{Shown("allocated", phase.Allocated, "0 B")}{Shown("WAL", phase.Wal, "0 B")}"
                     + $"{(phase.TurnedAway is > 0 ? Shown("turned away", phase.TurnedAway, "0.0 %") : "")}"
                     + $"{(phase.Errors > 0 ? Shown("ERRORS", phase.Errors, "0") : "")}"
             )

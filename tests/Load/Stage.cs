@@ -163,6 +163,9 @@ internal sealed class Stage : IAsyncDisposable
         return Convert.ToInt64(await command.ExecuteScalarAsync(), CultureInfo.InvariantCulture);
     }
 
+    /// <summary>The bytes that PostgreSQL has written to its log so far.</summary>
+    public Task<long> Wal() => Count("postgres", "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')");
+
     /// <summary>The CPU time that PostgreSQL has used so far, with all its processes, ended ones included.</summary>
     public TimeSpan DatabaseCpu()
     {

@@ -119,7 +119,7 @@ internal sealed partial class Supply(Stage stage, Report report, int connections
         Func<IReadOnlyList<ServiceProcess>, Measured> send
     )
     {
-        var (service, database, allocated) = (ServiceCpu(), stage.DatabaseCpu(), Allocated(by));
+        var (service, database, allocated, wal) = (ServiceCpu(), stage.DatabaseCpu(), Allocated(by), Wal());
         var measured = send(by);
         var phase = new Phase(scenario, round, measured.PerSecond)
         {
@@ -131,10 +131,13 @@ internal sealed partial class Supply(Stage stage, Report report, int connections
             ServiceCpu = (ServiceCpu() - service).TotalMilliseconds / measured.Requests,
             DatabaseCpu = (stage.DatabaseCpu() - database).TotalMilliseconds / measured.Requests,
             Allocated = (Allocated(by) - allocated) / measured.Requests,
+            Wal = (Wal() - wal) / measured.Requests,
             TurnedAway = measured.TurnedAwayShare,
         };
         report.Add(phase);
         return phase;
+
+        double Wal() => stage.Wal().GetAwaiter().GetResult();
 
         TimeSpan ServiceCpu()
         {
