@@ -120,8 +120,12 @@ public sealed class UpgradeTests(PostgresServer postgres)
             await using var look = new NpgsqlCommand("SELECT FROM \"__EFMigrationsHistory\"", reader, transaction);
             await look.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
             var migrating = host.Services.GetRequiredService<Database>();
-            var refused = await Should.ThrowAsync<PostgresException>(() => migrating.Migrate(CancellationToken.None));
-            refused.SqlState.ShouldBe(PostgresErrorCodes.LockNotAvailable);
+            var refused = await Should.ThrowAsync<InvalidOperationException>(() =>
+                migrating.Migrate(CancellationToken.None)
+            );
+            refused
+                .InnerException.ShouldBeOfType<PostgresException>()
+                .SqlState.ShouldBe(PostgresErrorCodes.LockNotAvailable);
         }
         await host.Services.GetRequiredService<Database>().Migrate(TestContext.Current.CancellationToken);
         await host.Ready();
