@@ -49,6 +49,7 @@ Task("Coverage")
 Task("Bench")
     .Description("Measures cancels beside pgbench: about ten minutes on an otherwise idle machine")
     .Does(() => Run("run --configuration Release --project tests/Load"));
+
 Task("Mutation")
     .Description("Fails when less than 90 % of the mutants of Domain, or 85 % of the protocol's, are killed; takes long")
     .IsDependentOn("Build")

@@ -12,6 +12,9 @@ public enum Fault
     /// <summary>The bytes get lost, and the connection with them.</summary>
     CutBefore,
 
+    /// <summary>What stands before the bytes arrives, the rest gets lost, and the connection with it.</summary>
+    CutWithin,
+
     /// <summary>The bytes arrive, and the connection breaks when the server has carried out what they say.</summary>
     CutAfter,
 
@@ -128,14 +131,15 @@ public sealed class TcpForwarder : IAsyncDisposable
         try
         {
             await server.ConnectAsync(address);
-            await Task.WhenAny(Up(), Down());
+            var up = Up();
+            await Task.WhenAny(up, Down());
+            if (fault is Fault.StallBefore or Fault.StallAfter)
+                await up; // Until the service gives the connection up.
         }
         catch (SocketException)
         {
             // The server is away, and so is the connection.
         }
-        if (fault is Fault.StallBefore or Fault.StallAfter)
-            return;
         client.Dispose();
         server.Dispose();
 
@@ -150,13 +154,16 @@ public sealed class TcpForwarder : IAsyncDisposable
             while ((read = await Receive(client, buffer)) > 0)
             {
                 messages.Read(buffer.AsSpan(0, read));
-                if (_armed is { } armed && buffer.AsSpan(0, read).IndexOf(armed.Marker) >= 0)
+                if (_armed is { } armed && buffer.AsSpan(0, read).IndexOf(armed.Marker) is >= 0 and var at)
                 {
                     (_armed, fault) = (null, armed.Fault);
-                    if (fault is Fault.CutBefore or Fault.StallBefore)
+                    if (fault is Fault.CutWithin)
+                        await server.SendAsync(buffer.AsMemory(0, at));
+                    if (fault is Fault.CutBefore or Fault.CutWithin)
                         return;
                 }
-                await server.SendAsync(buffer.AsMemory(0, read));
+                if (fault is not Fault.StallBefore)
+                    await server.SendAsync(buffer.AsMemory(0, read));
             }
         }
 
