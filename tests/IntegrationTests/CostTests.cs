@@ -4,10 +4,6 @@ using Npgsql;
 
 namespace CancelService.IntegrationTests;
 
-/// <summary>Tests that load the machine, or measure: they run one by one, after all others.</summary>
-[CollectionDefinition(nameof(Alone), DisableParallelization = true)]
-public sealed class Alone;
-
 /// <summary>What a cancel costs, in counts that do not depend on the machine's speed: a short bench.</summary>
 [Collection(nameof(Alone))]
 public sealed class CostTests(PostgresServer postgres)

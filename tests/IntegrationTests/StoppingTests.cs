@@ -8,15 +8,8 @@ using Npgsql;
 
 namespace CancelService.IntegrationTests;
 
-/// <summary>Real processes that are stopped and started under load, with nothing else running beside them.</summary>
-[CollectionDefinition(Name, DisableParallelization = true)]
-public sealed class StoppingAlone
-{
-    public const string Name = "Stopping";
-}
-
 /// <summary>How instances stop and start: no request is lost, none is answered wrongly, and the relay leaves nothing claimed.</summary>
-[Collection(StoppingAlone.Name)]
+[Collection(nameof(Alone))]
 public sealed class StoppingTests
 {
     [Fact]

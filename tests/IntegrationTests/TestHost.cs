@@ -477,6 +477,10 @@ public sealed class SharedHosts(PostgresServer postgres) : IAsyncDisposable
     }
 }
 
+/// <summary>Tests that load the machine, or measure: they run one by one, apart from all others.</summary>
+[CollectionDefinition(nameof(Alone), DisableParallelization = true)]
+public sealed class Alone;
+
 /// <summary>The databases that every behaviour is tested on.</summary>
 public static class Both
 {
