@@ -68,15 +68,22 @@ public sealed class Database : IAsyncDisposable
         )
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
         db.Database.SetCommandTimeout(TimeSpan.Zero);
-        if (db is PostgresDbContext)
+        try
         {
-            var creator = db.GetService<IRelationalDatabaseCreator>();
-            if (!await creator.ExistsAsync(cancellationToken))
-                await creator.CreateAsync(cancellationToken);
-            await db.Database.OpenConnectionAsync(cancellationToken);
-            await db.Database.ExecuteSqlRawAsync(LimitedLocks, cancellationToken);
+            if (db is PostgresDbContext)
+            {
+                var creator = db.GetService<IRelationalDatabaseCreator>();
+                if (!await creator.ExistsAsync(cancellationToken))
+                    await creator.CreateAsync(cancellationToken);
+                await db.Database.OpenConnectionAsync(cancellationToken);
+                await db.Database.ExecuteSqlRawAsync(LimitedLocks, cancellationToken);
+            }
+            await db.Database.MigrateAsync(cancellationToken);
         }
-        await db.Database.MigrateAsync(cancellationToken);
+        finally
+        {
+            _postgres?.Clear(); // Nobody else may get the connection with the limit.
+        }
     }
 
     /// <summary>Whether the database answers and has every migration of this version; later ones may have followed.</summary>

@@ -66,8 +66,8 @@ public sealed class DatabaseOptions
             MaxAutoPrepare = given.ContainsKey("Max Auto Prepare")
                 ? new NpgsqlConnectionStringBuilder(ConnectionString).MaxAutoPrepare
                 : 20,
-            // Nothing here changes a session, so there is nothing to reset when a connection goes back to the pool; the reset
-            // would cost the server more statements than a look-up.
+            // Nothing that serves changes a session, so there is nothing to reset when a connection goes back to the pool; the
+            // reset would cost the server more statements than a look-up.
             NoResetOnClose = true,
             Timeout = WholeSeconds,
             CommandTimeout = WholeSeconds,
