@@ -47,10 +47,13 @@ public sealed class KeyPair
         return new KeyPair(rsa);
     }
 
+    /// <summary>An RSA object of the caller's own.</summary>
+    public RSA Signer() => RSA.Create(_parameters);
+
     public byte[] Sign(byte[] data)
     {
         if (!_idle.TryTake(out var rsa))
-            rsa = RSA.Create(_parameters);
+            rsa = Signer();
         var signature = rsa.SignData(data, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
         _idle.Add(rsa);
         return signature;

@@ -37,6 +37,8 @@ public sealed class TcpForwarder : IAsyncDisposable
     private readonly Task _accepting;
     private volatile bool _silent;
     private (byte[] Marker, Fault Fault)? _armed;
+    private int _roundTrips;
+    private int _statements;
 
     /// <summary>Listens on a port (0: a free one), and forwards to the server of a connection string.</summary>
     public TcpForwarder(string target, int port = 0, bool silent = false)
@@ -50,6 +52,12 @@ public sealed class TcpForwarder : IAsyncDisposable
     }
 
     public int Port { get; }
+
+    /// <summary>How often the service has waited for an answer of the server so far.</summary>
+    public int RoundTrips => _roundTrips;
+
+    /// <summary>How many statements the service has had executed so far.</summary>
+    public int Statements => _statements;
 
     /// <summary>A port that nobody listens on.</summary>
     public static int ClosedPort()
@@ -137,10 +145,15 @@ public sealed class TcpForwarder : IAsyncDisposable
 
         async Task Up()
         {
+            var messages = new FrontendMessages(
+                () => Interlocked.Increment(ref _roundTrips),
+                () => Interlocked.Increment(ref _statements)
+            );
             var buffer = new byte[64 * 1024];
             int read;
             while ((read = await Receive(client, buffer)) > 0)
             {
+                messages.Read(buffer.AsSpan(0, read));
                 if (_armed is { } armed && buffer.AsSpan(0, read).IndexOf(armed.Marker) is >= 0 and var at)
                 {
                     (_armed, fault) = (null, armed.Fault);

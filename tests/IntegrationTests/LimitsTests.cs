@@ -117,6 +117,38 @@ public sealed class LimitsTests(PostgresServer postgres)
     }
 
     [Fact]
+    public async Task A_body_that_is_no_HTTP_leaves_no_trace_in_the_log()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
+        TestClient client;
+        await using (var host = await TestHost.Start(database, systemClock: true))
+            client = await host.AddClient();
+        await using var service = await ServiceProcess.Start([
+            .. database.Settings,
+            $"--Wallet:SigningKeyPath={Path.Combine(database.Directory, "wallet.pem")}",
+        ]);
+        var whole = new CancelCall
+        {
+            Client = client,
+            At = TimeProvider.System.GetUtcNow(),
+            Chunks = 1000,
+        };
+        var text = Encoding.Latin1.GetString(whole.ToBytes());
+        var broken = Encoding.Latin1.GetBytes(
+            text.Replace("\r\n\r\n12\r\n", "\r\n\r\nx\r\n", StringComparison.Ordinal)
+        );
+
+        (await Wire.Exchange(service.PublicPort, broken, "POST")).Status.ShouldBe(400);
+        (await Wire.Exchange(service.PublicPort, whole.ToBytes(), "POST")).Code.ShouldBe("ORDER_NOT_EXIST");
+
+        // The log is written in order, so what comes of the broken request stands before the good one's line.
+        await TestHost
+            .Until(() => Task.FromResult(service.Output.Contains("ORDER_NOT_EXIST", StringComparison.Ordinal)))
+            .Becomes(true);
+        service.Output.ShouldNotContain("BadHttpRequestException");
+    }
+
+    [Fact]
     public async Task A_stopping_instance_says_so_first_and_goes_on_serving_meanwhile()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres, "--Shutdown:DrainTime=00:00:03");

@@ -6,8 +6,7 @@ namespace CancelService.IntegrationTests;
 /// The simulation, as <c>dotnet run --project tests/Simulation</c> runs it: merchants, core and operators at once, with
 /// kills, cuts and jumps of the clock, and an auditor. It takes the whole machine, so it runs alone.
 /// </summary>
-[Collection(nameof(SimulationTests))]
-[CollectionDefinition(nameof(SimulationTests), DisableParallelization = true)]
+[Collection(nameof(Alone))]
 public sealed class SimulationTests
 {
     [Fact]

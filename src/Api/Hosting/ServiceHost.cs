@@ -157,7 +157,9 @@ public static class ServiceHost
     {
         var configuration = new LoggerConfiguration()
             .ReadFrom.Configuration(builder.Configuration)
-            .Enrich.FromLogContext();
+            .Enrich.FromLogContext()
+            // A body that is no HTTP is the client's mistake, answered 400: strangers must not fill the log with traces.
+            .Filter.ByExcluding(line => line.Exception is BadHttpRequestException);
         configuration = builder.Environment.IsDevelopment()
             ? configuration.WriteTo.Console(formatProvider: CultureInfo.InvariantCulture)
             : configuration.WriteTo.Console(new RenderedCompactJsonFormatter());

@@ -211,14 +211,15 @@ public sealed partial class SignedExchange
         }
     }
 
-    // Kestrel reports a chunk of an impossible size as if the disk had failed; it is the client's mistake.
+    // Kestrel reports a chunk of an impossible size as if the disk had failed, and a NUL in a trailer as if we had; both
+    // are the client's mistake.
     private static async ValueTask<ReadResult> Read(HttpRequest request, CancellationToken cancellationToken)
     {
         try
         {
             return await request.BodyReader.ReadAsync(cancellationToken);
         }
-        catch (IOException e) when (e is not BadHttpRequestException)
+        catch (Exception e) when (e is IOException and not BadHttpRequestException or InvalidOperationException)
         {
             throw new BadHttpRequestException("The body cannot be read.", e);
         }
