@@ -58,6 +58,12 @@ public static class Program
             await Console.Error.WriteLineAsync($"CancelService fails: {e.Message}");
             return failed;
         }
+        // What may go better next time, such as a lock that is held for long.
+        catch (InvalidOperationException e) when (e.InnerException is DbException reason)
+        {
+            await Console.Error.WriteLineAsync($"CancelService fails, run it again: {reason.Message}");
+            return failed;
+        }
     }
 
     private static async Task<int> VerifyLedger(LedgerAudit audit)

@@ -14,6 +14,7 @@ public static class InfrastructureServices
         services
             .AddSingleton<Database>()
             .AddSingleton<LedgerAudit>()
+            .AddSingleton<GroupCommit>()
             .AddSingleton<IPayments, PaymentStore>()
             .AddSingleton<IAccounts, AccountStore>()
             .AddSingleton<ClientCache>()

@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -7,7 +8,7 @@ using CancelService.Domain.Clients;
 
 namespace CancelService.Harness;
 
-/// <summary>An RSA key pair. RSA objects are not shared between threads, so every signature makes its own.</summary>
+/// <summary>An RSA key pair. RSA objects are not shared between threads, so every signature borrows one of its own.</summary>
 public sealed class KeyPair
 {
     /// <summary>The key of ordinary test clients.</summary>
@@ -19,6 +20,7 @@ public sealed class KeyPair
     /// <summary>The wallet's key.</summary>
     public static readonly KeyPair Wallet = Generate();
 
+    private readonly ConcurrentBag<RSA> _idle = [];
     private readonly RSAParameters _parameters;
 
     private KeyPair(RSA rsa)
@@ -45,10 +47,16 @@ public sealed class KeyPair
         return new KeyPair(rsa);
     }
 
+    /// <summary>An RSA object of the caller's own.</summary>
+    public RSA Signer() => RSA.Create(_parameters);
+
     public byte[] Sign(byte[] data)
     {
-        using var rsa = RSA.Create(_parameters);
-        return rsa.SignData(data, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        if (!_idle.TryTake(out var rsa))
+            rsa = Signer();
+        var signature = rsa.SignData(data, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        _idle.Add(rsa);
+        return signature;
     }
 }
 

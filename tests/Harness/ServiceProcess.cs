@@ -57,12 +57,18 @@ public sealed class ServiceProcess : IAsyncDisposable
     /// </summary>
     /// <param name="settings">Settings as on the command line; the last one wins.</param>
     /// <param name="assembly">What runs, where that is not the service itself.</param>
-    public static async Task<ServiceProcess> Start(IEnumerable<string> settings, string? assembly = null)
+    /// <param name="arguments">What comes before the settings on its command line.</param>
+    public static async Task<ServiceProcess> Start(
+        IEnumerable<string> settings,
+        string? assembly = null,
+        params string[] arguments
+    )
     {
         var (publicPort, internalPort) = (FreePort(), FreePort());
         var service = new ServiceProcess(
             [
                 assembly ?? typeof(ServiceHost).Assembly.Location,
+                .. arguments,
                 "--environment=Production",
                 $"--Kestrel:Endpoints:Public:Url=http://127.0.0.1:{publicPort}",
                 $"--Kestrel:Endpoints:Internal:Url=http://127.0.0.1:{internalPort}",

@@ -12,6 +12,9 @@ public enum Fault
     /// <summary>The bytes get lost, and the connection with them.</summary>
     CutBefore,
 
+    /// <summary>What stands before the bytes arrives, the rest gets lost, and the connection with it.</summary>
+    CutWithin,
+
     /// <summary>The bytes arrive, and the connection breaks when the server has carried out what they say.</summary>
     CutAfter,
 
@@ -34,6 +37,8 @@ public sealed class TcpForwarder : IAsyncDisposable
     private readonly Task _accepting;
     private volatile bool _silent;
     private (byte[] Marker, Fault Fault)? _armed;
+    private int _roundTrips;
+    private int _statements;
 
     /// <summary>Listens on a port (0: a free one), and forwards to the server of a connection string.</summary>
     public TcpForwarder(string target, int port = 0, bool silent = false)
@@ -47,6 +52,12 @@ public sealed class TcpForwarder : IAsyncDisposable
     }
 
     public int Port { get; }
+
+    /// <summary>How often the service has waited for an answer of the server so far.</summary>
+    public int RoundTrips => _roundTrips;
+
+    /// <summary>How many statements the service has had executed so far.</summary>
+    public int Statements => _statements;
 
     /// <summary>A port that nobody listens on.</summary>
     public static int ClosedPort()
@@ -120,30 +131,39 @@ public sealed class TcpForwarder : IAsyncDisposable
         try
         {
             await server.ConnectAsync(address);
-            await Task.WhenAny(Up(), Down());
+            var up = Up();
+            await Task.WhenAny(up, Down());
+            if (fault is Fault.StallBefore or Fault.StallAfter)
+                await up; // Until the service gives the connection up.
         }
         catch (SocketException)
         {
             // The server is away, and so is the connection.
         }
-        if (fault is Fault.StallBefore or Fault.StallAfter)
-            return;
         client.Dispose();
         server.Dispose();
 
         async Task Up()
         {
+            var messages = new FrontendMessages(
+                () => Interlocked.Increment(ref _roundTrips),
+                () => Interlocked.Increment(ref _statements)
+            );
             var buffer = new byte[64 * 1024];
             int read;
             while ((read = await Receive(client, buffer)) > 0)
             {
-                if (_armed is { } armed && buffer.AsSpan(0, read).IndexOf(armed.Marker) >= 0)
+                messages.Read(buffer.AsSpan(0, read));
+                if (_armed is { } armed && buffer.AsSpan(0, read).IndexOf(armed.Marker) is >= 0 and var at)
                 {
                     (_armed, fault) = (null, armed.Fault);
-                    if (fault is Fault.CutBefore or Fault.StallBefore)
+                    if (fault is Fault.CutWithin)
+                        await server.SendAsync(buffer.AsMemory(0, at));
+                    if (fault is Fault.CutBefore or Fault.CutWithin)
                         return;
                 }
-                await server.SendAsync(buffer.AsMemory(0, read));
+                if (fault is not Fault.StallBefore)
+                    await server.SendAsync(buffer.AsMemory(0, read));
             }
         }
 

@@ -11,16 +11,12 @@ using CancelService.Infrastructure.Persistence;
 
 namespace CancelService.IntegrationTests;
 
-/// <summary>Tests that need the machine for themselves, because they measure memory or time.</summary>
-[CollectionDefinition(nameof(Unaccompanied), DisableParallelization = true)]
-public sealed class Unaccompanied;
-
 /// <summary>
 /// Mutated requests and bytes that are none, over real sockets, against the service in a process of its own. Each answer has
 /// to be one that the protocol allows. CANCELSERVICE_FUZZ_SEED repeats a run's requests, CANCELSERVICE_FUZZ_REQUESTS says how
 /// many there are.
 /// </summary>
-[Collection(nameof(Unaccompanied))]
+[Collection(nameof(Alone))]
 public sealed class FuzzTests(PostgresServer postgres)
 {
     private const int Workers = 64;

@@ -57,6 +57,14 @@ public sealed class TestDatabase : IDisposable
         return new TestDatabase(provider, connectionString, directory);
     }
 
+    /// <summary>The database <c>postgres</c> of a server of the test's own, without any table.</summary>
+    public static TestDatabase Of(PostgresCluster server)
+    {
+        ArgumentNullException.ThrowIfNull(server);
+        var directory = System.IO.Directory.CreateTempSubdirectory("cancelservice-").FullName;
+        return new TestDatabase(DatabaseProvider.Postgres, server.ConnectionString, directory);
+    }
+
     /// <summary>A copy of its own; no host may be running on this one.</summary>
     public async Task<TestDatabase> Copy(PostgresServer postgres)
     {
@@ -468,6 +476,10 @@ public sealed class SharedHosts(PostgresServer postgres) : IAsyncDisposable
             await (await host.Value).DisposeAsync();
     }
 }
+
+/// <summary>Tests that load the machine, or measure: they run one by one, apart from all others.</summary>
+[CollectionDefinition(nameof(Alone), DisableParallelization = true)]
+public sealed class Alone;
 
 /// <summary>The databases that every behaviour is tested on.</summary>
 public static class Both

@@ -150,7 +150,10 @@ public static partial class Wire
     {
         ArgumentNullException.ThrowIfNull(answer);
         answer.Status.ShouldBe(200, answer.Text);
-        answer.Header("Content-Type").ShouldBe("application/json; charset=UTF-8");
+        // A proxy may spell it in lower case.
+        answer
+            .Headers.Single(header => header.Name.Equals("Content-Type", StringComparison.OrdinalIgnoreCase))
+            .Value.ShouldBe("application/json; charset=UTF-8");
         answer.Header("client-id").ShouldBe(clientId);
         var time = answer.Header("response-time");
         ResponseTime().IsMatch(time).ShouldBeTrue(time);
@@ -200,7 +203,22 @@ public static partial class Wire
         }
     }
 
-    private static async Task<Answer> Read(NetworkStream stream, string method, CancellationToken cancellationToken)
+    /// <summary>Whether anybody accepts connections at a port of loopback.</summary>
+    public static async Task<bool> Listens(int port)
+    {
+        try
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync(IPAddress.Loopback, port);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    internal static async Task<Answer> Read(NetworkStream stream, string method, CancellationToken cancellationToken)
     {
         var received = new List<byte>();
         var buffer = new byte[16 * 1024];
@@ -212,7 +230,10 @@ public static partial class Wire
             .Select(line => line.Split(':', 2))
             .Select(parts => (Name: parts[0], Value: parts[1].Trim(' ')))
             .ToList();
-        var length = int.Parse(headers.Single(h => h.Name == "Content-Length").Value, CultureInfo.InvariantCulture);
+        var length = int.Parse(
+            headers.Single(h => h.Name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)).Value,
+            CultureInfo.InvariantCulture
+        );
         if (method == "HEAD")
             length = 0;
         var start = end + 4;
@@ -257,4 +278,42 @@ public static partial class Wire
         matchTimeoutMilliseconds: 1000
     )]
     private static partial Regex SignatureForm();
+}
+
+/// <summary>A connection that is kept for one request after the other, until the server says that it closes it.</summary>
+public sealed class KeptConnection(int port) : IDisposable
+{
+    private TcpClient? _client;
+
+    /// <summary>Sends a request, and reads its answer; fails when it takes longer than a client would wait.</summary>
+    public async Task<Answer> Send(byte[] request)
+    {
+        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(15));
+        try
+        {
+            if (_client is null)
+            {
+                _client = new TcpClient { NoDelay = true };
+                await _client.ConnectAsync(IPAddress.Loopback, port, timeout.Token);
+            }
+            var stream = _client.GetStream();
+            await stream.WriteAsync(request, timeout.Token);
+            var answer = await Wire.Read(stream, "POST", timeout.Token);
+            if (answer.Headers.Contains(("Connection", "close")) || answer.Headers.Contains(("connection", "close")))
+                Dispose();
+            return answer;
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Closes the connection; the next request opens another.</summary>
+    public void Dispose()
+    {
+        _client?.Dispose();
+        _client = null;
+    }
 }

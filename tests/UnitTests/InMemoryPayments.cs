@@ -28,6 +28,8 @@ internal sealed class InMemoryPayments : IPayments
 
     public Action? BeforeFind { get; set; }
 
+    public Action? BeforeFindEvent { get; set; }
+
     public Func<Task>? BeforeCommit { get; set; }
 
     public Action? BeforeRemember { get; set; }
@@ -58,8 +60,10 @@ internal sealed class InMemoryPayments : IPayments
         PaymentId id,
         string eventId,
         CancellationToken cancellationToken
-    ) =>
-        Task.FromResult(
+    )
+    {
+        BeforeFindEvent?.Invoke();
+        return Task.FromResult(
             Writes
                 .Where(write => write.Payment.Id == id && write.EventId == eventId)
                 .Select(write => new RecordedEvent(
@@ -69,6 +73,7 @@ internal sealed class InMemoryPayments : IPayments
                 ))
                 .SingleOrDefault()
         );
+    }
 
     public Task<EarlierRegistration?> FindRegistration(
         ClientId clientId,

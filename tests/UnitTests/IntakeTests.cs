@@ -296,6 +296,43 @@ public sealed class IntakeTests
         other.ShouldBe(Attempts);
     }
 
+    [Theory]
+    [InlineData("before the payment is read")]
+    [InlineData("before the event is looked for")]
+    [InlineData("before the commit")]
+    public async Task An_event_that_is_reported_twice_at_once_is_applied_once_and_answered_alike(string moment)
+    {
+        _payments.Add(Given.PaymentThatIs("Processing"));
+        switch (moment)
+        {
+            case "before the payment is read":
+                _payments.BeforeFind = Meanwhile;
+                break;
+            case "before the event is looked for":
+                _payments.BeforeFindEvent = Meanwhile;
+                break;
+            default:
+                _payments.BeforeCommit = () =>
+                {
+                    Meanwhile();
+                    return Task.CompletedTask;
+                };
+                break;
+        }
+
+        var result = await Send(Event(PaymentAction.Succeed));
+        (result.Outcome, result.Payment!.Status).ShouldBe((ReportOutcome.Applied, PaymentStatus.Success));
+        _payments.Writes.ShouldHaveSingleItem();
+
+        void Meanwhile()
+        {
+            (_payments.BeforeFind, _payments.BeforeFindEvent, _payments.BeforeCommit) = (null, null, null);
+            var first = Send(Event(PaymentAction.Succeed));
+            first.IsCompletedSuccessfully.ShouldBeTrue();
+            first.Result.Outcome.ShouldBe(ReportOutcome.Applied);
+        }
+    }
+
     [Fact]
     public async Task A_payout_that_is_posted_twice_at_once_is_known_also_when_it_has_emptied_the_account()
     {

@@ -504,6 +504,30 @@ public sealed class ProtocolTests
     public void Without_prefixes_the_operation_is_the_path() =>
         new ApiOptions().Paths("/v2/payments/cancel").ShouldBe(["/v2/payments/cancel"]);
 
+    // The bounds of each, and what is just outside of them.
+    [Theory]
+    [InlineData("MaxConnections", "10 1000000", "9 1000001")]
+    [InlineData("HeadersTimeout", "00:00:01 00:05:00", "00:00:00.9999999 00:05:00.0000001")]
+    [InlineData("KeepAliveTimeout", "00:00:01 01:00:00", "00:00:00.9999999 01:00:00.0000001")]
+    [InlineData("MinBodyBytesPerSecond", "1 65536", "0 65537")]
+    [InlineData("MaxConcurrentRequests", "1 10000", "0 10001")]
+    [InlineData("MaxQueuedRequests", "0 100000", "-1 100001")]
+    [InlineData("UnverifiedAnswersPerSecond", "1 1000000", "0 1000001")]
+    public void A_limit_has_its_bounds(string name, string inside, string outside)
+    {
+        new LimitsOptions().Problem().ShouldBeNull();
+        foreach (var value in $"{inside} {outside}".Split(' '))
+        {
+            var (options, setting) = (new LimitsOptions(), typeof(LimitsOptions).GetProperty(name)!);
+            setting.SetValue(
+                options,
+                setting.PropertyType == typeof(TimeSpan) ? Span(value) : int.Parse(value, CultureInfo.InvariantCulture)
+            );
+            var possible = inside.Split(' ').Contains(value, StringComparer.Ordinal);
+            Problem(options.Problem(), $"Limits:{name} is {setting.GetValue(options)}. Set it between ", possible);
+        }
+    }
+
     [Theory]
     [InlineData("00:00:00", true)]
     [InlineData("00:05:00", true)]

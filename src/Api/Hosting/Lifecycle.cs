@@ -129,8 +129,8 @@ internal sealed class Readiness(
         timeout.CancelAfter(options.Value.Timeout);
         try
         {
-            var pending = await database.PendingMigrations(timeout.Token).WaitAsync(timeout.Token);
-            return pending.Any() ? HealthCheckResult.Unhealthy("The schema is out of date: run the command migrate.")
+            var isUpToDate = await database.IsUpToDate(timeout.Token).WaitAsync(timeout.Token);
+            return !isUpToDate ? HealthCheckResult.Unhealthy("The schema is out of date: run the command migrate.")
                 : startup.IsDone ? HealthCheckResult.Healthy()
                 : HealthCheckResult.Unhealthy("Starting.");
         }

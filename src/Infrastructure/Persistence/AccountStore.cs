@@ -42,14 +42,17 @@ internal sealed class AccountStore(Database database) : IAccounts
             transfer.Actor,
             transfer.At
         );
-        LedgerStatements.Add(batch, transfer.ClientId, transfer.TransactionId, transfer.Entries(), transfer.At, null);
+        var entries = transfer.Entries();
+        LedgerStatements.Add(batch, transfer.ClientId, transfer.TransactionId, entries, transfer.At, null);
+        LedgerStatements.AddBalances(batch, transfer.ClientId, entries);
         return await database.Execute(batch, cancellationToken) is not null;
     }
 }
 
-/// <summary>The statements of a ledger transaction: its entries, then the merchant's balance.</summary>
+/// <summary>The statements of a ledger transaction: its entries, and the merchant's balance.</summary>
 internal static class LedgerStatements
 {
+    /// <summary>Writes the entries.</summary>
     public static void Add(
         AtomicBatch batch,
         ClientId clientId,
@@ -81,14 +84,25 @@ internal static class LedgerStatements
                 now,
                 paymentId?.Value
             );
+    }
 
-        // Last, because the row of a busy merchant is what everyone waits for: it is locked for the commit and no longer.
-        foreach (var entry in entries.Where(e => e.Account is LedgerAccount.Merchant))
+    /// <summary>
+    /// Brings the merchant's balances up to date, in the order of the currencies. It has to come last, because the row of a
+    /// busy merchant is what everyone waits for: it is locked for the commit and no longer.
+    /// </summary>
+    public static void AddBalances(AtomicBatch batch, ClientId clientId, IEnumerable<LedgerEntry> entries)
+    {
+        foreach (
+            var account in entries
+                .Where(e => e.Account is LedgerAccount.Merchant)
+                .GroupBy(e => e.Currency.Code, StringComparer.Ordinal)
+                .OrderBy(account => account.Key, StringComparer.Ordinal)
+        )
             batch.Add(
                 "UPDATE accounts SET balance = balance + $1 WHERE client_id = $2 AND currency = $3",
-                entry.MinorUnits,
+                account.Sum(entry => entry.MinorUnits),
                 clientId.Value,
-                entry.Currency.Code
+                account.Key
             );
     }
 }

@@ -23,6 +23,9 @@ internal sealed class AtomicBatch
         return this;
     }
 
+    /// <summary>Adds the statements of another batch.</summary>
+    public void Add(AtomicBatch other) => _statements.AddRange(other._statements);
+
     /// <summary>
     /// Executes the batch on an open connection: the number of rows written, or null when a constraint refused it,
     /// because another writer got there first, and nothing was written.

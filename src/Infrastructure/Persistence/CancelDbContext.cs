@@ -241,6 +241,7 @@ public abstract class CancelDbContext(DbContextOptions options) : DbContext(opti
             outbox.HasIndex(o => new { o.ClientId, o.DueAt }).HasFilter("due_at IS NOT NULL");
             outbox.HasIndex(o => o.ParkedAt).HasFilter("parked_at IS NOT NULL");
             outbox.HasIndex(o => o.DeliveredAt).HasFilter("delivered_at IS NOT NULL");
+            outbox.HasIndex(o => new { o.ClientId, o.DeliveredAt }).HasFilter("delivered_at IS NOT NULL");
             outbox
                 .HasOne<Cancellation>()
                 .WithOne()

@@ -4,6 +4,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Design;
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -12,8 +13,14 @@ namespace CancelService.Infrastructure.Persistence;
 /// <summary>The configured database: gives contexts of the right provider, and tells about its schema.</summary>
 public sealed class Database : IAsyncDisposable
 {
+    /// <summary>
+    /// What changes a table waits for its lock this long, and then gives up: whoever needs the table queues behind it.
+    /// </summary>
+    internal const string LimitedLocks = "SET lock_timeout = '2s'";
+
     private readonly NpgsqlDataSource? _postgres;
     private readonly Func<CancelDbContext> _createContext;
+    private volatile bool _isUpToDate;
 
     /// <summary>Sets up the provider; no connection is opened.</summary>
     public Database(IOptions<DatabaseOptions> options)
@@ -48,7 +55,10 @@ public sealed class Database : IAsyncDisposable
         return await batch.Execute(db.Database.GetDbConnection(), cancellationToken);
     }
 
-    /// <summary>Brings the schema up to date.</summary>
+    /// <summary>
+    /// Brings the schema up to date, beside instances that serve: it waits for no lock for long, and may be repeated after a
+    /// failure. With its locks it may take as long as it needs.
+    /// </summary>
     public async Task Migrate(CancellationToken cancellationToken)
     {
         await using var db = CreateContext();
@@ -57,14 +67,29 @@ public sealed class Database : IAsyncDisposable
             && file != ":memory:"
         )
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
+        db.Database.SetCommandTimeout(TimeSpan.Zero);
+        if (db is PostgresDbContext)
+        {
+            var creator = db.GetService<IRelationalDatabaseCreator>();
+            if (!await creator.ExistsAsync(cancellationToken))
+                await creator.CreateAsync(cancellationToken);
+            await db.Database.OpenConnectionAsync(cancellationToken);
+            await db.Database.ExecuteSqlRawAsync(LimitedLocks, cancellationToken);
+        }
         await db.Database.MigrateAsync(cancellationToken);
     }
 
-    /// <summary>The migrations that this version needs and the database lacks.</summary>
-    public async Task<IEnumerable<string>> PendingMigrations(CancellationToken cancellationToken)
+    /// <summary>Whether the database answers and has every migration of this version; later ones may have followed.</summary>
+    public async Task<bool> IsUpToDate(CancellationToken cancellationToken)
     {
         await using var db = CreateContext();
-        return await db.Database.GetPendingMigrationsAsync(cancellationToken);
+        // No migration is ever taken back, so one look is enough; and while a later version migrates, it holds the list of
+        // the migrations locked.
+        if (_isUpToDate)
+            await db.Database.ExecuteSqlRawAsync("SELECT 1", cancellationToken);
+        else
+            _isUpToDate = !(await db.Database.GetPendingMigrationsAsync(cancellationToken)).Any();
+        return _isUpToDate;
     }
 
     private static Func<CancelDbContext> Pooled<TContext>(DbContextOptionsBuilder<TContext> builder)

@@ -366,7 +366,7 @@ public sealed class LedgerAudit(Database database)
     {
         ArgumentNullException.ThrowIfNull(output);
         var start = Stopwatch.GetTimestamp();
-        if ((await database.PendingMigrations(cancellationToken)).Any())
+        if (!await database.IsUpToDate(cancellationToken))
             throw new InvalidOperationException("The schema is out of date: run the command migrate.");
 
         await using var db = database.CreateContext();

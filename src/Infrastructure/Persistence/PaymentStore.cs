@@ -1,4 +1,3 @@
-using System.Linq.Expressions;
 using CancelService.Application;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
@@ -11,32 +10,56 @@ namespace CancelService.Infrastructure.Persistence;
 /// The payments in the database: one round trip to find one with all that a decision takes, one to write all that a
 /// change brings.
 /// </summary>
-internal sealed class PaymentStore(Database database, IOptions<UnknownPaymentsOptions> unknown) : IPayments
+internal sealed class PaymentStore(Database database, GroupCommit commits, IOptions<UnknownPaymentsOptions> unknown)
+    : IPayments
 {
-    public Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken) =>
-        Find(p => p.ClientId == clientId && p.Id == id, cancellationToken);
+    // Compiled once: finding a payment is the hot path, and translating the query each time cost more than running it.
+    private readonly Func<CancelDbContext, ClientId, PaymentId, IAsyncEnumerable<FoundPayment>> _findById =
+        EF.CompileAsyncQuery(
+            (CancelDbContext db, ClientId clientId, PaymentId id) =>
+                db
+                    .Payments.AsNoTracking()
+                    .Include(p => p.Cancellation)
+                    .Where(p => p.ClientId == clientId && p.Id == id)
+                    .Select(p => new FoundPayment(
+                        p,
+                        db.Accounts.Where(a => a.ClientId == clientId && a.Currency == p.Amount.Currency)
+                            .Select(a => a.Balance)
+                            .FirstOrDefault(),
+                        EF.Property<byte[]?>(p.Cancellation!, "Answer")
+                    ))
+        );
 
-    public Task<FoundPayment?> Find(
+    private readonly Func<CancelDbContext, ClientId, PaymentRequestId, IAsyncEnumerable<FoundPayment>> _findByRequest =
+        EF.CompileAsyncQuery(
+            (CancelDbContext db, ClientId clientId, PaymentRequestId requestId) =>
+                db
+                    .Payments.AsNoTracking()
+                    .Include(p => p.Cancellation)
+                    .Where(p => p.ClientId == clientId && p.RequestId == requestId)
+                    .Select(p => new FoundPayment(
+                        p,
+                        db.Accounts.Where(a => a.ClientId == clientId && a.Currency == p.Amount.Currency)
+                            .Select(a => a.Balance)
+                            .FirstOrDefault(),
+                        EF.Property<byte[]?>(p.Cancellation!, "Answer")
+                    ))
+        );
+
+    public async Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken)
+    {
+        await using var db = database.CreateContext();
+        return await _findById(db, clientId, id).FirstOrDefaultAsync(cancellationToken);
+    }
+
+    public async Task<FoundPayment?> Find(
         ClientId clientId,
         PaymentRequestId requestId,
         CancellationToken cancellationToken
-    ) => Find(p => p.ClientId == clientId && p.RequestId == requestId, cancellationToken);
-
-    private async Task<FoundPayment?> Find(Expression<Func<Payment, bool>> which, CancellationToken cancellationToken)
+    )
     {
         await using var db = database.CreateContext();
-        return await db
-            .Payments.AsNoTracking()
-            .Include(p => p.Cancellation)
-            .Where(which)
-            .Select(p => new FoundPayment(
-                p,
-                db.Accounts.Where(a => a.ClientId == p.ClientId && a.Currency == p.Amount.Currency)
-                    .Select(a => a.Balance)
-                    .FirstOrDefault(),
-                EF.Property<byte[]?>(p.Cancellation!, "Answer")
-            ))
-            .FirstOrDefaultAsync(cancellationToken);
+        return await _findByRequest(db, clientId, requestId).FirstOrDefaultAsync(cancellationToken);
     }
 
     public async Task<RecordedEvent?> FindEvent(
@@ -223,8 +246,10 @@ internal sealed class PaymentStore(Database database, IOptions<UnknownPaymentsOp
             );
         }
 
-        LedgerStatements.Add(batch, payment.ClientId, Guid.CreateVersion7(now), change.Entries, now, payment.Id);
+        if (change.Entries is [])
+            return await database.Execute(batch, cancellationToken) is not null;
 
-        return await database.Execute(batch, cancellationToken) is not null;
+        LedgerStatements.Add(batch, payment.ClientId, Guid.CreateVersion7(now), change.Entries, now, payment.Id);
+        return await commits.Commit(payment.ClientId, new(batch, payment.Id, change.Entries), cancellationToken);
     }
 }

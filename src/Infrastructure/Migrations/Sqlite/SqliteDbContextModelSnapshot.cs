@@ -516,6 +516,10 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                         .HasDatabaseName("ix_outbox_parked_at")
                         .HasFilter("parked_at IS NOT NULL");
 
+                    b.HasIndex("ClientId", "DeliveredAt")
+                        .HasDatabaseName("ix_outbox_client_id_delivered_at")
+                        .HasFilter("delivered_at IS NOT NULL");
+
                     b.HasIndex("ClientId", "DueAt")
                         .HasDatabaseName("ix_outbox_client_id_due_at")
                         .HasFilter("due_at IS NOT NULL");

@@ -1,0 +1,91 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using CancelService.Harness;
+
+namespace CancelService.Load;
+
+/// <summary>
+/// The yardstick: PostgreSQL's own pgbench does to the same tables what a cancel does, as it is usually written: statement by
+/// statement in one transaction, with prepared statements and a connection for each of its clients.
+/// </summary>
+internal sealed partial class Pgbench(PostgresCluster cluster, string database)
+{
+    // :n counts the transactions of a connection, so that no two ever cancel the same payment.
+    private const string Script = """
+        \set i :first + :n * :connections + :client_id
+        \set n :n + 1
+        \set c :i % :clients
+        BEGIN;
+        SELECT payment_request_id, kind, status, captured, refunded, version, amount_minor_units, amount_currency, initiated_at
+            FROM payments WHERE client_id = {client} AND payment_id = {payment} FOR UPDATE;
+        SELECT enabled, contract_may_cancel, contract_window FROM clients WHERE client_id = {client};
+        UPDATE payments SET status = 'CANCELLED', version = 3 WHERE client_id = {client} AND payment_id = {payment} AND version = 2;
+        INSERT INTO payment_history (client_id, payment_id, version, action, actor, at, from_status, to_status)
+            VALUES ({client}, {payment}, 3, 'CANCEL', 'merchant', now(), 'SUCCESS', 'CANCELLED');
+        INSERT INTO cancellations (client_id, payment_id, effect, cancelled_at, answer)
+            VALUES ({client}, {payment}, 'REFUNDED', now(), '{answer}');
+        INSERT INTO ledger_entries (client_id, transaction_id, line, account, minor_units, currency, at, payment_id)
+            SELECT {client}, id, line, account, minor_units, 'USD', now(), {payment}
+            FROM gen_random_uuid() AS id, (VALUES (1::smallint, 'MERCHANT', -1000), (2::smallint, 'PAYERS', 1000)) AS l (line, account, minor_units);
+        INSERT INTO outbox (client_id, payment_id, event_id, created_at, due_at, attempts)
+            VALUES ({client}, {payment}, gen_random_uuid(), now(), now(), 0);
+        UPDATE accounts SET balance = balance - 1000 WHERE client_id = {client} AND currency = 'USD';
+        COMMIT;
+        """;
+
+    private const string Answer =
+        """{"result":{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"Success"},"paymentId":"pay-1000000","paymentRequestId":"req-pay-1000000","cancelTime":"2026-11-23T09:28:49+08:00"}""";
+
+    /// <summary>Cancels payments from a number on, for some seconds, and tells transactions a second and how many there were.</summary>
+    public async Task<(double PerSecond, long Transactions)> Run(bool hot, long first, int connections, int seconds)
+    {
+        var file = Path.Combine(cluster.Directory, $"cancel-{(hot ? "hot" : "spread")}.sql");
+        await File.WriteAllTextAsync(
+            file,
+            Script
+                .Replace("{client}", hot ? "'hot'" : "('client-' || :c)", StringComparison.Ordinal)
+                .Replace("{payment}", hot ? "('hot-' || :i)" : "('pay-' || :i)", StringComparison.Ordinal)
+                .Replace("{answer}", Answer, StringComparison.Ordinal)
+        );
+        var output = await cluster.Run(
+            "pgbench",
+            "--no-vacuum",
+            "--protocol=prepared",
+            $"--file={file}",
+            $"--client={connections}",
+            "--jobs=2",
+            $"--time={seconds}",
+            "--define=n=0",
+            $"--define=first={first}",
+            $"--define=connections={connections}",
+            $"--define=clients={Stage.Clients}",
+            $"--host={cluster.Directory}",
+            "--username=postgres",
+            database
+        );
+        var failed = Failures().Match(output);
+        if (!failed.Success || failed.Groups["n"].Value != "0")
+            throw new InvalidOperationException($"pgbench failed:\n{output}");
+        return (
+            double.Parse(PerSecond().Match(output).Groups["n"].Value, CultureInfo.InvariantCulture),
+            long.Parse(Transactions().Match(output).Groups["n"].Value, CultureInfo.InvariantCulture)
+        );
+    }
+
+    [GeneratedRegex(@"tps = (?<n>[0-9.]+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex PerSecond();
+
+    [GeneratedRegex(
+        "transactions actually processed: (?<n>[0-9]+)",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000
+    )]
+    private static partial Regex Transactions();
+
+    [GeneratedRegex(
+        "number of failed transactions: (?<n>[0-9]+)",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000
+    )]
+    private static partial Regex Failures();
+}

@@ -1,0 +1,283 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Security.Cryptography;
+using CancelService.Harness;
+
+namespace CancelService.Load;
+
+/// <summary>
+/// Measures what a cancel costs, beside what it has to cost. Figures are ratios of phases that alternate in one run, because
+/// the machine's mood hits neighbours alike.
+/// </summary>
+internal static class Program
+{
+    private const string Usage = """
+        dotnet run -c Release --project tests/Load -- [command] [--option=value ...]
+          bench      (default) every scenario beside pgbench
+          growth     the spread scenario on databases of 50 thousand, 500 thousand and 5 million payments
+          instances  the spread scenario on 1, 2 and 4 instances
+          soak       full load for minutes, and what memory does meanwhile
+          start      how long a Release build takes from start to ready
+          micro      BenchmarkDotNet on the parts of a cancel that need no database
+        --rounds=5 --seconds=6 --connections=32 --payments=500000 --minutes=10 --json=load.json
+        """;
+
+    private static readonly Dictionary<string, string> Options = new(StringComparer.Ordinal)
+    {
+        ["rounds"] = "5",
+        ["seconds"] = "6",
+        ["connections"] = "32",
+        ["payments"] = "500000",
+        ["minutes"] = "10",
+        ["json"] = "load.json",
+    };
+
+    private static readonly Report Report = new();
+
+    private static int Rounds => Number("rounds");
+
+    private static TimeSpan Time => TimeSpan.FromSeconds(Number("seconds"));
+
+    private static int Connections => Number("connections");
+
+    public static async Task<int> Main(string[] args)
+    {
+        foreach (var option in args.Where(arg => arg.StartsWith("--", StringComparison.Ordinal)))
+        {
+            if (option[2..].Split('=') is not [var name, { Length: > 0 } value] || !Options.ContainsKey(name))
+            {
+                await Console.Error.WriteLineAsync($"'{option}' is no option.\n{Usage}");
+                return 2;
+            }
+            Options[name] = value;
+        }
+        var command = args.FirstOrDefault(arg => !arg.StartsWith("--", StringComparison.Ordinal)) ?? "bench";
+        if (command == "micro")
+        {
+            Micro.Run();
+            return 0;
+        }
+        await using var stage = await Stage.Open();
+        Console.CancelKeyPress += (_, _) => stage.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        switch (command)
+        {
+            case "bench":
+                await Bench(stage);
+                break;
+            case "growth":
+                await Growth(stage);
+                break;
+            case "instances":
+                await Instances(stage);
+                break;
+            case "soak":
+                await Soak(stage);
+                break;
+            case "start":
+                await Start(stage);
+                break;
+            default:
+                await Console.Error.WriteLineAsync($"'{command}' is no command.\n{Usage}");
+                return 2;
+        }
+        Report.Save(Options["json"]);
+        return Report.Errors == 0 ? 0 : 1;
+    }
+
+    private static int Number(string option) => int.Parse(Options[option], CultureInfo.InvariantCulture);
+
+    private static async Task Bench(Stage stage)
+    {
+        Console.WriteLine("Filling ...");
+        var database = await stage.Fill("bench", Number("payments"), Number("payments"));
+        var pgbench = new Pgbench(stage.Cluster, "bench");
+        var service = await stage.Serve(database);
+        var supply = new Supply(stage, Report, Connections, service);
+
+        // The first cancels compile code and fill caches; they also tell how many requests a round needs.
+        supply.Closed("warm-up", 0, Supply.Spread, TimeSpan.FromSeconds(10));
+        supply.Closed("warm-up", 0, Supply.Hot, TimeSpan.FromSeconds(3));
+        await pgbench.Run(hot: false, supply.Take(Supply.Spread, 20_000), Connections, 2);
+
+        var crypto = new List<double>();
+        for (var round = 1; round <= Rounds; round++)
+        {
+            crypto.Add(SignAndVerify(stage));
+            await Yardstick("pgbench spread", hot: false, round);
+            var (spread, cancelled) = supply.Closed("spread", round, Supply.Spread, Time);
+            await Yardstick("pgbench hot", hot: true, round);
+            supply.Closed("hot", round, Supply.Hot, Time);
+            supply.Repeated("replay", round, cancelled, "SUCCESS", Time);
+            supply.Repeated(
+                "window closed",
+                round,
+                supply.Sign(Supply.Late, Stage.LatePayments),
+                "CANCEL_WINDOW_EXCEED",
+                Time
+            );
+            supply.Repeated("unknown payment", round, supply.Sign(Supply.Unknown, 1000), "ORDER_NOT_EXIST", Time);
+            supply.Repeated(
+                "bad signature",
+                round,
+                supply.Sign(Supply.Spread, 5000, forged: true),
+                "INVALID_SIGNATURE",
+                Time
+            );
+            supply.Open("spread at half load", round, Supply.Spread, spread.PerSecond / 2, Time);
+            supply.Open("hot at half load", round, Supply.Hot, Report.Of("hot")[^1].PerSecond / 2, Time);
+        }
+
+        Console.WriteLine();
+        Report.Ratio("cancels/s, spread, to pgbench's", "spread", "pgbench spread", "0.50");
+        Report.Ratio("cancels/s, one hot merchant, to our own spread", "hot", "spread", "0.90");
+        Report.Ratio("cancels/s, hot, to pgbench's hot", "hot", "pgbench hot", "1.0");
+        Report.Ratio("replays/s to spread cancels/s", "replay", "spread", "1.5");
+        Report.Ratio("bad signatures refused/s to spread cancels/s", "bad signature", "spread", "3");
+        Report.Ratio("window closed/s to spread cancels/s", "window closed", "spread");
+        Report.Ratio("unknown payment/s to spread cancels/s", "unknown payment", "spread");
+        Report.Add(new Figure("RSA sign + RSA verify, ms of CPU", crypto));
+        Report.Add(
+            new Figure(
+                "service CPU per cancel to (RSA sign + RSA verify)",
+                [.. Report.Of("spread").Zip(crypto).Select(pair => pair.First.ServiceCpu!.Value / pair.Second)],
+                "at most 2.0"
+            )
+        );
+        foreach (var scenario in new[] { "spread at half load", "hot at half load" })
+            Report.Add(
+                new Figure(
+                    $"p99 to p50, {scenario}",
+                    [.. Report.Of(scenario).Select(p => p.P99!.Value / p.P50!.Value)],
+                    "at most 5"
+                )
+            );
+        Report.Add(new Figure("peak memory of the service, MB", [service.PeakMemory / 1e6]));
+
+        async Task Yardstick(string scenario, bool hot, int round)
+        {
+            var which = hot ? Supply.Hot : Supply.Spread;
+            var (cpu, wal) = (stage.DatabaseCpu(), await stage.Wal());
+            var (perSecond, transactions) = await pgbench.Run(
+                hot,
+                supply.Next(which),
+                Connections,
+                (int)Time.TotalSeconds
+            );
+            // Connections that were slower than others leave gaps behind; the next phase begins after the fastest's last.
+            supply.Take(which, transactions * 2 + Connections);
+            Report.Add(
+                new Phase(scenario, round, perSecond)
+                {
+                    Requests = (int)transactions,
+                    DatabaseCpu = (stage.DatabaseCpu() - cpu).TotalMilliseconds / transactions,
+                    Wal = (double)(await stage.Wal() - wal) / transactions,
+                }
+            );
+        }
+    }
+
+    private static async Task Growth(Stage stage)
+    {
+        var sizes = new (string Name, int Payments)[] { ("50k", 50_000), ("500k", 500_000), ("5m", 5_000_000) };
+        var supplies = new List<(string Name, Supply Supply)>();
+        foreach (var (name, payments) in sizes)
+        {
+            Console.WriteLine($"Filling {payments} payments ...");
+            var database = await stage.Fill($"growth_{name}", payments, 1);
+            var supply = new Supply(stage, Report, Connections, await stage.Serve(database));
+            supply.Closed("warm-up", 0, Supply.Spread, TimeSpan.FromSeconds(5));
+            supplies.Add((name, supply));
+        }
+        // A round must not use up the smallest database.
+        var time = TimeSpan.FromSeconds(Math.Min(Time.TotalSeconds, 30.0 / Rounds));
+        for (var round = 1; round <= Rounds; round++)
+        {
+            foreach (var (name, supply) in supplies)
+                supply.Closed($"spread of {name}", round, Supply.Spread, time);
+        }
+        Console.WriteLine();
+        Report.Ratio("cancels/s, 500 thousand payments to 50 thousand", "spread of 500k", "spread of 50k");
+        Report.Ratio("cancels/s, 5 million payments to 50 thousand", "spread of 5m", "spread of 50k", "0.90");
+    }
+
+    private static async Task Instances(Stage stage)
+    {
+        Console.WriteLine("Filling ...");
+        var database = await stage.Fill("instances", Number("payments"), 1);
+        var all = new List<ServiceProcess>();
+        for (var i = 0; i < 4; i++)
+            all.Add(await stage.Serve(database));
+        var supply = new Supply(stage, Report, Connections, [.. all]);
+        supply.Closed("warm-up", 0, Supply.Spread, TimeSpan.FromSeconds(10));
+        for (var round = 1; round <= Rounds; round++)
+        {
+            foreach (var count in new[] { 1, 2, 4 })
+                supply.Closed($"{count} instances", round, Supply.Spread, Time, [.. all.Take(count)]);
+        }
+        Console.WriteLine();
+        Report.Ratio("cancels/s, 2 instances to 1", "2 instances", "1 instances");
+        Report.Ratio("cancels/s, 4 instances to 1", "4 instances", "1 instances");
+    }
+
+    private static async Task Soak(Stage stage)
+    {
+        Console.WriteLine("Filling ...");
+        var minutes = Number("minutes");
+        var database = await stage.Fill("soak", Number("payments"), 1);
+        var service = await stage.Serve(database);
+        var supply = new Supply(stage, Report, Connections, service);
+        SignedRequest[] last = [];
+        var memory = new List<double>();
+        // Only the load counts, not the time in which the next requests are signed.
+        var loaded = TimeSpan.Zero;
+        for (var round = 1; loaded < TimeSpan.FromMinutes(minutes); round++)
+        {
+            // Cancels as long as there are payments, and replays.
+            if (supply.Next(Supply.Spread) + 100_000 < Number("payments"))
+            {
+                last = supply.Closed("spread", round, Supply.Spread, TimeSpan.FromSeconds(20)).Requests;
+                loaded += TimeSpan.FromSeconds(20);
+            }
+            supply.Repeated("replay", round, last, "SUCCESS", TimeSpan.FromSeconds(10));
+            loaded += TimeSpan.FromSeconds(10);
+            memory.Add(service.Memory / 1e6);
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"   memory {memory[^1]:0} MB"));
+        }
+        Report.Add(new Figure("memory of the service, first third, MB", [.. memory.Take(memory.Count / 3)]));
+        Report.Add(new Figure("memory of the service, last third, MB", [.. memory.TakeLast(memory.Count / 3)], "flat"));
+        Report.Add(new Figure("peak memory of the service, MB", [service.PeakMemory / 1e6], "at most 250"));
+    }
+
+    private static async Task Start(Stage stage)
+    {
+        var database = await stage.Fill("start", 1000, 1);
+        var seconds = new List<double>();
+        for (var round = 0; round <= Rounds; round++)
+        {
+            var start = Stopwatch.GetTimestamp();
+            var service = await stage.Serve(database);
+            if (round > 0) // The first start warms the disk.
+                seconds.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+            await stage.Stop(service);
+        }
+        Report.Add(new Figure("start to ready, s", seconds, "under 2"));
+    }
+
+    // Milliseconds of CPU of one thread.
+    private static double SignAndVerify(Stage stage)
+    {
+        const int Times = 1000;
+        var hash = SHA256.HashData("what is signed"u8);
+        using var signer = stage.Wallet.Signer();
+        var signature = signer.SignHash(hash, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        using var self = Process.GetCurrentProcess();
+        var before = self.TotalProcessorTime;
+        for (var i = 0; i < Times; i++)
+        {
+            signer.SignHash(hash, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+            stage.Wallet.PublicKey.Verifies(hash, signature);
+        }
+        self.Refresh();
+        return (self.TotalProcessorTime - before).TotalMilliseconds / Times;
+    }
+}

@@ -1,0 +1,170 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
+using CancelService.Harness;
+
+namespace CancelService.Load;
+
+/// <summary>
+/// The payments of a database that were not used yet, the requests that cancel them, and the phases of traffic that send
+/// those to some instances.
+/// </summary>
+internal sealed partial class Supply(Stage stage, Report report, int connections, params ServiceProcess[] instances)
+{
+    /// <summary>Payments that are shared out among the clients.</summary>
+    public const string Spread = "pay";
+
+    /// <summary>Payments of one client.</summary>
+    public const string Hot = "hot";
+
+    /// <summary>Payments whose window has closed.</summary>
+    public const string Late = "late";
+
+    /// <summary>Payments that nobody has.</summary>
+    public const string Unknown = "none";
+
+    // What the fastest phase so far did a second; half as much again is signed, so that a phase never runs dry.
+    private double _perSecond = 2000;
+
+    private readonly Dictionary<string, long> _next = new(StringComparer.Ordinal);
+
+    /// <summary>The number of the next payment that was not used yet.</summary>
+    public long Next(string which) => _next.GetValueOrDefault(which);
+
+    /// <summary>Sets payments aside; returns the number of the first.</summary>
+    public long Take(string which, long count)
+    {
+        var first = Next(which);
+        _next[which] = first + count;
+        return first;
+    }
+
+    /// <summary>Signs the cancels of payments, on all cores.</summary>
+    public SignedRequest[] Sign(string which, int count, bool forged = false) =>
+        SignedRequest.Many(
+            stage.Merchant,
+            Next(which),
+            count,
+            i =>
+                (
+                    which == Hot ? "hot" : string.Create(CultureInfo.InvariantCulture, $"client-{i % Stage.Clients}"),
+                    string.Create(CultureInfo.InvariantCulture, $"{which}-{i}")
+                ),
+            forged
+        );
+
+    /// <summary>Cancels payments in a closed loop. Returns the phase, and the requests that were answered.</summary>
+    public (Phase Phase, SignedRequest[] Requests) Closed(
+        string scenario,
+        int round,
+        string which,
+        TimeSpan time,
+        ServiceProcess[]? by = null
+    )
+    {
+        var requests = Sign(which, (int)(_perSecond * 1.5 * time.TotalSeconds) + 1000);
+        var phase = Measure(
+            scenario,
+            round,
+            by ?? instances,
+            targets => Traffic.Closed(targets, requests, connections, time, "SUCCESS", stage.Wallet.PublicKey)
+        );
+        if (phase.Requests == requests.Length)
+            Console.WriteLine($"   all {requests.Length} requests were used before the time was up");
+        _perSecond = Math.Max(_perSecond, phase.PerSecond);
+        Take(which, requests.Length);
+        return (phase, requests[..phase.Requests]);
+    }
+
+    /// <summary>Cancels a number of payments, however long it takes.</summary>
+    public Phase Exactly(string scenario, string which, int count)
+    {
+        var requests = Sign(which, count);
+        Take(which, count);
+        return Measure(
+            scenario,
+            1,
+            instances,
+            targets =>
+                Traffic.Closed(targets, requests, connections, TimeSpan.MaxValue, "SUCCESS", stage.Wallet.PublicKey)
+        );
+    }
+
+    /// <summary>Sends the same requests over and over in a closed loop.</summary>
+    public Phase Repeated(string scenario, int round, SignedRequest[] requests, string code, TimeSpan time) =>
+        Measure(
+            scenario,
+            round,
+            instances,
+            targets => Traffic.Closed(targets, requests, connections, time, code, stage.Wallet.PublicKey, repeat: true)
+        );
+
+    /// <summary>Cancels payments in an open loop.</summary>
+    public Phase Open(string scenario, int round, string which, double perSecond, TimeSpan time)
+    {
+        var requests = Sign(which, (int)(perSecond * time.TotalSeconds));
+        Take(which, requests.Length);
+        return Measure(
+            scenario,
+            round,
+            instances,
+            targets => Traffic.Open(targets, requests, connections, perSecond, "SUCCESS", stage.Wallet.PublicKey)
+        );
+    }
+
+    private Phase Measure(
+        string scenario,
+        int round,
+        ServiceProcess[] by,
+        Func<IReadOnlyList<ServiceProcess>, Measured> send
+    )
+    {
+        var (service, database, allocated, wal) = (ServiceCpu(), stage.DatabaseCpu(), Allocated(by), Wal());
+        var measured = send(by);
+        var phase = new Phase(scenario, round, measured.PerSecond)
+        {
+            Requests = measured.Requests,
+            Errors = measured.Errors,
+            P50 = measured.P50,
+            P99 = measured.P99,
+            P999 = measured.P999,
+            ServiceCpu = (ServiceCpu() - service).TotalMilliseconds / measured.Requests,
+            DatabaseCpu = (stage.DatabaseCpu() - database).TotalMilliseconds / measured.Requests,
+            Allocated = (Allocated(by) - allocated) / measured.Requests,
+            Wal = (Wal() - wal) / measured.Requests,
+            TurnedAway = measured.TurnedAwayShare,
+        };
+        report.Add(phase);
+        return phase;
+
+        double Wal() => stage.Wal().GetAwaiter().GetResult();
+
+        TimeSpan ServiceCpu()
+        {
+            var sum = TimeSpan.Zero;
+            foreach (var instance in by)
+            {
+                using var process = Process.GetProcessById(instance.Process.Id);
+                sum += process.TotalProcessorTime;
+            }
+            return sum;
+        }
+    }
+
+    private static double Allocated(ServiceProcess[] instances) =>
+        instances.Sum(instance =>
+        {
+            var metrics = instance.Metrics().GetAwaiter().GetResult();
+            var total = TotalAllocated().Match(metrics);
+            return total.Success
+                ? double.Parse(total.Groups["n"].Value, CultureInfo.InvariantCulture)
+                : throw new InvalidOperationException("/metrics does not tell what was allocated.");
+        });
+
+    [GeneratedRegex(
+        @"^dotnet_gc_heap_total_allocated_bytes_total\S* (?<n>[0-9.E+]+)",
+        RegexOptions.ExplicitCapture | RegexOptions.Multiline,
+        matchTimeoutMilliseconds: 1000
+    )]
+    private static partial Regex TotalAllocated();
+}

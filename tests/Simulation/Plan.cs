@@ -1,0 +1,424 @@
+using System.Globalization;
+
+namespace CancelService.Simulation;
+
+/// <summary>What an actor can do over the public interfaces, and a pause.</summary>
+internal enum Act
+{
+    PutClient,
+    PutKey,
+    RevokeKey,
+    Register,
+    Authorize,
+    Succeed,
+    Capture,
+    Refund,
+    Fail,
+    Deposit,
+    Payout,
+    Cancel,
+    ReadPayment,
+    ReadByRequest,
+    ReadAccount,
+    ReadCancellations,
+    ReadRefusedEvents,
+    Pause,
+}
+
+/// <summary>What is wrong with a cancel, on purpose.</summary>
+internal enum Flaw
+{
+    None,
+    WrongSignature,
+    OldTime,
+}
+
+/// <summary>A cancel window by the auditor's own arithmetic: a duration, or a cut-off on a later day at an offset.</summary>
+internal sealed record Window(string Text, TimeSpan? Lasting, int Days = 0, TimeSpan Time = default, int Hours = 0)
+{
+    public static readonly Window[] All =
+    [
+        new("T+1 00:15 +08:00", null, 1, new TimeSpan(0, 15, 0), 8),
+        new("PT1H", TimeSpan.FromHours(1)),
+        new("PT24H", TimeSpan.FromHours(24)),
+        new("T+0 23:59 -05:00", null, 0, new TimeSpan(23, 59, 0), -5),
+        new("P7D", TimeSpan.FromDays(7)),
+    ];
+
+    /// <summary>The first UTC tick at which a payment that was initiated at a UTC tick can't be cancelled.</summary>
+    public long Closes(long initiatedAt)
+    {
+        if (Lasting is { } lasting)
+            return initiatedAt + lasting.Ticks;
+        var offset = TimeSpan.FromHours(Hours).Ticks;
+        var day = (initiatedAt + offset) / TimeSpan.TicksPerDay;
+        return ((day + Days) * TimeSpan.TicksPerDay) + Time.Ticks - offset;
+    }
+}
+
+/// <summary>What a client has agreed with the wallet, and its active keys (bit n: version n).</summary>
+internal sealed record Terms(bool Enabled, bool MayCancel, Window Window, int Rate, bool Remember, int Keys)
+{
+    /// <summary>A rate that no world reaches; below it a client may be told to slow down.</summary>
+    public const int Unlimited = 100_000;
+}
+
+/// <summary>One operation of a plan. Identifiers are numbers here, and names of the client's own on the wire.</summary>
+internal sealed record Op(Act Act)
+{
+    public int Number { get; init; }
+    public int Payment { get; init; } = -1;
+    public int Request { get; init; } = -1;
+
+    /// <summary>The identifier of an event or transfer, the extendInfo of a cancel.</summary>
+    public string Id { get; init; } = "";
+    public long Amount { get; init; }
+    public int Currency { get; init; }
+    public bool IsAuthorization { get; init; }
+
+    /// <summary>How long before the start of its world the payment was initiated.</summary>
+    public TimeSpan Ago { get; init; }
+    public Terms? Terms { get; init; }
+    public int Key { get; init; } = 1;
+    public Flaw Flaw { get; init; }
+    public int Instance { get; init; }
+
+    public string Actor =>
+        Act switch
+        {
+            Act.Cancel => "merchant",
+            >= Act.Register and <= Act.Fail => "core",
+            _ => "operator",
+        };
+
+    public override string ToString()
+    {
+        var parts = new List<string> { Act.ToString() };
+        if (Payment >= 0)
+            parts.Add($"p{Payment}");
+        if (Request >= 0)
+            parts.Add($"r{Request}");
+        if (Act is Act.Register)
+            parts.Add(IsAuthorization ? "authorization" : "payment");
+        if (Act is Act.Register)
+            parts.Add($"initiated {Ago} before the start");
+        if (Amount > 0)
+            parts.Add(Amount.ToString(CultureInfo.InvariantCulture) + (Act is Act.Pause ? " ms" : ""));
+        if (Act is Act.Register or Act.Deposit or Act.Payout or Act.ReadAccount)
+            parts.Add(Plan.Currencies[Currency]);
+        if (Id.Length > 0)
+            parts.Add($"'{Id}'");
+        if (Act is Act.PutKey or Act.RevokeKey || (Act is Act.Cancel && Key > 1))
+            parts.Add($"key {Key}");
+        if (Flaw is not Flaw.None)
+            parts.Add($"with {Flaw}");
+        if (Terms is { } t)
+            parts.Add(
+                $"{t.Window.Text}{(t.Enabled ? "" : ", disabled")}{(t.MayCancel ? "" : ", may not cancel")}"
+                    + $"{(t.Remember ? "" : ", forgets")}{(t.Rate < Terms.Unlimited ? $", {t.Rate}/s" : "")}"
+            );
+        return string.Join(' ', parts);
+    }
+}
+
+/// <summary>
+/// What happens in one small world: one client, a few payments. The operations of a round are sent at once, to either
+/// instance, and the next round begins when every one of them has a known outcome.
+/// </summary>
+internal sealed record Plan(int Payments, IReadOnlyList<IReadOnlyList<Op>> Rounds)
+{
+    public static readonly string[] Currencies = ["USD", "EUR"];
+
+    /// <summary>The first rounds, without which there is no client.</summary>
+    public const int Setup = 2;
+
+    /// <summary>The plan up to a number of rounds.</summary>
+    public Plan Until(int rounds) => this with { Rounds = [.. Rounds.Take(rounds)] };
+
+    /// <summary>The plan without some operations.</summary>
+    public Plan Keep(Func<Op, bool> which) =>
+        this with
+        {
+            Rounds = [.. Rounds.Select(round => (IReadOnlyList<Op>)[.. round.Where(which)])],
+        };
+}
+
+/// <summary>Makes the plan of a world from the seed and its number: always the same.</summary>
+internal sealed class Planner(int seed, int world)
+{
+    private readonly Random _random = new(unchecked((seed * 1_000_003) + world));
+    private readonly List<IReadOnlyList<Op>> _rounds = [];
+    private readonly List<Op> _past = [];
+    private Op[] _payments = [];
+    private string[] _guess = [];
+    private long[] _captured = [];
+    private readonly long[] _balance = new long[Plan.Currencies.Length];
+    private Terms _terms = new(true, true, Window.All[0], Terms.Unlimited, true, 2);
+    private int _key = 1;
+    private int _last;
+
+    public Plan Make()
+    {
+        _terms = _terms with
+        {
+            Window = Window.All[Weighted(40, 25, 15, 8, 12)],
+            Rate = Chance(6) ? 20 : Terms.Unlimited,
+            Remember = !Chance(12),
+        };
+        _payments = [.. Enumerable.Range(0, 1 + Weighted(30, 40, 30)).Select(Payment)];
+        _guess = [.. _payments.Select(_ => "")];
+        _captured = new long[_payments.Length];
+
+        Add(new Op(Act.PutClient) { Terms = _terms });
+        Add(new Op(Act.PutKey) { Key = 1 });
+        while (_last < 44)
+            Add(Scene(_random.Next(_payments.Length)));
+        Finale();
+        return new Plan(_payments.Length, _rounds);
+    }
+
+    // Registered long ago, about to leave its window, or just now.
+    private Op Payment(int number)
+    {
+        var lasting = _terms.Window.Lasting ?? TimeSpan.FromHours(1);
+        return new Op(Act.Register)
+        {
+            Payment = number,
+            Request = number,
+            IsAuthorization = Chance(45),
+            Amount = 100 * _random.Next(1, 10),
+            Currency = Chance(75) ? 0 : 1,
+            Ago = Weighted(55, 10, 35) switch
+            {
+                0 => TimeSpan.FromSeconds(_random.Next(0, 600)),
+                1 => lasting + TimeSpan.FromMinutes(5),
+                _ => lasting - TimeSpan.FromMilliseconds(_random.Next(50, 1500)),
+            },
+        };
+    }
+
+    private Op[] Scene(int payment)
+    {
+        if (_guess[payment].Length == 0 && !Chance(20))
+        {
+            return Weighted(70, 15, 15) switch
+            {
+                0 => [Advance(payment)],
+                1 => [Advance(payment), ByRequest(payment)],
+                _ => [Advance(payment), Advance(payment)],
+            };
+        }
+        switch (Weighted(20, 22, 9, 12, 14, 9, 5, 5, 4))
+        {
+            case 0:
+                return [Advance(payment)];
+            case 1: // What the merchant and the core both want at once.
+                return Chance(40)
+                    ? [Cancel(payment), Advance(payment), Cancel(payment)]
+                    : [Cancel(payment), Advance(payment)];
+            case 2:
+                return [.. Enumerable.Range(0, _random.Next(1, 4)).Select(_ => Cancel(payment))];
+            case 3: // Once more, byte for byte, or the same event with another content.
+                var again = _past[_random.Next(_past.Count)];
+                if (Chance(15) && again.Act is Act.Capture or Act.Refund or Act.Deposit or Act.Payout or Act.Register)
+                    again = again with { Amount = again.Amount + 1 };
+                return Chance(40) ? [again, again with { Instance = 1 - again.Instance }] : [again];
+            case 4:
+                return Money(payment);
+            case 5:
+                return [Read(payment), Chance(50) ? Advance(payment) : Read(payment)];
+            case 6:
+                return NewTerms(payment);
+            case 7: // Pairs that are none, and payments that are none.
+                var other = _random.Next(_payments.Length + 1);
+                return Weighted(40, 30, 30) switch
+                {
+                    0 => [_payments[payment] with { Request = other }],
+                    1 =>
+                    [
+                        new Op(Act.Cancel)
+                        {
+                            Payment = payment,
+                            Request = other,
+                            Id = Extend(),
+                        },
+                    ],
+                    _ => [new Op(Act.Cancel) { Request = other, Id = Extend() }, ByRequest(payment)],
+                };
+            default:
+                return
+                [
+                    Cancel(payment) with
+                    {
+                        Flaw = Chance(50) ? Flaw.WrongSignature : Flaw.OldTime,
+                        Key = Chance(70) ? _key : 7,
+                    },
+                ];
+        }
+    }
+
+    /// <summary>What the core is likely to do next with a payment; it may be wrong, and is refused then.</summary>
+    private Op Advance(int payment)
+    {
+        var op = _payments[payment];
+        var rest = op.Amount - _captured[payment];
+        var (act, next) = _guess[payment] switch
+        {
+            "" => (Act.Register, "PROCESSING"),
+            "PROCESSING" when Chance(12) => (Act.Fail, "FAILED"),
+            "PROCESSING" when op.IsAuthorization => (Act.Authorize, "AUTHORIZED"),
+            "PROCESSING" => (Act.Succeed, "SUCCESS"),
+            "AUTHORIZED" when Chance(12) => (Act.Fail, "FAILED"),
+            "AUTHORIZED" => (Act.Capture, "CAPTURED"),
+            "SUCCESS" => (Act.Refund, "REFUNDED"),
+            "CAPTURED" => Chance(50) ? (Act.Capture, "CAPTURED") : (Act.Refund, "REFUNDED"),
+            var stays => (Act.Authorize + _random.Next(5), stays),
+        };
+        if (act is Act.Register)
+        {
+            _guess[payment] = next;
+            return op with { Instance = _random.Next(2) };
+        }
+        // A race may end otherwise.
+        if (Chance(85))
+            _guess[payment] = next;
+        var amount = act is Act.Capture or Act.Refund
+            ? (Chance(50) ? Math.Max(1, rest / 2) : Math.Max(1, act is Act.Refund ? op.Amount : rest))
+            : 0;
+        if (act is Act.Capture)
+            _captured[payment] = Math.Min(op.Amount, _captured[payment] + amount);
+        if (act is Act.Succeed or Act.Capture)
+            _balance[op.Currency] += act is Act.Succeed ? op.Amount : amount;
+        if (act is Act.Refund)
+            _balance[op.Currency] = Math.Max(0, _balance[op.Currency] - amount);
+        return new Op(act)
+        {
+            Payment = payment,
+            Amount = amount,
+            Currency = op.Currency,
+            Id = $"e{_last}-{_random.Next(1000)}",
+        };
+    }
+
+    private Op Cancel(int payment) =>
+        Weighted(40, 40, 20) switch
+        {
+            0 => new Op(Act.Cancel)
+            {
+                Payment = payment,
+                Id = Extend(),
+                Key = _key,
+            },
+            1 => ByRequest(payment),
+            _ => new Op(Act.Cancel)
+            {
+                Payment = payment,
+                Request = payment,
+                Id = Extend(),
+                Key = _key,
+            },
+        };
+
+    private Op ByRequest(int payment) =>
+        new(Act.Cancel)
+        {
+            Request = payment,
+            Id = Extend(),
+            Key = _key,
+        };
+
+    private string Extend() => Chance(20) ? "" : $"x{_last}-{_random.Next(1000)}";
+
+    // A payout that empties the account, often beside a cancel that needs the money.
+    private Op[] Money(int payment)
+    {
+        var currency = _payments[payment].Currency;
+        var payout = _balance[currency] > 0 && Chance(65);
+        var move = new Op(payout ? Act.Payout : Act.Deposit)
+        {
+            Currency = currency,
+            Amount =
+                !payout ? 50 * _random.Next(1, 20)
+                : Chance(50) ? _balance[currency]
+                : _payments[payment].Amount,
+            Id = $"t{_last}",
+        };
+        _balance[currency] = Math.Max(0, _balance[currency] + (payout ? -move.Amount : move.Amount));
+        return Chance(60) ? [move, Cancel(payment)]
+            : Chance(30) ? [move, Read(payment)]
+            : [move];
+    }
+
+    private Op[] NewTerms(int payment)
+    {
+        if (Chance(35) && _key < 3)
+        {
+            _key++;
+            return [new Op(Act.PutKey) { Key = _key }];
+        }
+        if (Chance(30) && _key > 1)
+            return [new Op(Act.RevokeKey) { Key = _key - 1 }, Cancel(payment)];
+        _terms = Weighted(45, 15, 15, 15, 10) switch
+        {
+            0 => _terms with { Window = Window.All[_random.Next(Window.All.Length)] },
+            1 => _terms with { Enabled = !_terms.Enabled },
+            2 => _terms with { MayCancel = !_terms.MayCancel },
+            3 => _terms with { Remember = !_terms.Remember },
+            _ => _terms with { Enabled = true, MayCancel = true },
+        };
+        var put = new Op(Act.PutClient) { Terms = _terms };
+        return Chance(50) ? [put, Cancel(payment)] : [put];
+    }
+
+    private Op Read(int payment) =>
+        Weighted(35, 15, 30, 12, 8) switch
+        {
+            0 => new Op(Act.ReadPayment) { Payment = payment },
+            1 => new Op(Act.ReadByRequest) { Request = payment },
+            2 => new Op(Act.ReadAccount) { Currency = _payments[payment].Currency },
+            3 => new Op(Act.ReadCancellations),
+            _ => new Op(Act.ReadRefusedEvents),
+        };
+
+    // What is cancelled stays cancelled, and what the auditor believes is what stands in the database.
+    private void Finale()
+    {
+        Add(new Op(Act.PutClient) { Terms = _terms with { Enabled = true, MayCancel = true, Rate = Terms.Unlimited } });
+        Add(new Op(Act.Pause) { Amount = 560 });
+        Add([.. _payments.Select(p => Chance(50) ? ByRequest(p.Payment) : Cancel(p.Payment))]);
+        Add([.. _payments.Select(p => new Op(Act.ReadPayment) { Payment = p.Payment })]);
+        Add([
+            .. Plan.Currencies.Select((_, currency) => new Op(Act.ReadAccount) { Currency = currency }),
+            new Op(Act.ReadCancellations),
+            new Op(Act.ReadRefusedEvents),
+        ]);
+    }
+
+    private void Add(params Op[] round)
+    {
+        var numbered = round
+            .Select(op => op with { Number = _last++, Instance = Chance(15) ? op.Instance : _random.Next(2) })
+            .ToList();
+        _past.AddRange(numbered.Where(op => op.Act is >= Act.Register and <= Act.Cancel && op.Flaw is Flaw.None));
+        if (_past.Count == 0)
+            _past.Add(_payments[0]);
+        _rounds.Add(numbered);
+        // After new terms, sometimes until they are sure to be in force everywhere.
+        if (round[0].Act is Act.PutClient or Act.PutKey or Act.RevokeKey && _rounds.Count > Plan.Setup && Chance(40))
+            _rounds.Add([new Op(Act.Pause) { Number = _last++, Amount = 560 }]);
+    }
+
+    private bool Chance(int percent) => _random.Next(100) < percent;
+
+    private int Weighted(params ReadOnlySpan<int> weights)
+    {
+        var sum = 0;
+        foreach (var weight in weights)
+            sum += weight;
+        var at = _random.Next(sum);
+        var index = 0;
+        while (at >= weights[index])
+            at -= weights[index++];
+        return index;
+    }
+}

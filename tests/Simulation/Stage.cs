@@ -1,0 +1,377 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.IO.MemoryMappedFiles;
+using System.Text;
+using CancelService.Api.Hosting;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace CancelService.Simulation;
+
+/// <summary>A clock that several processes share: the machine's monotonic one, and what a small file adds to it.</summary>
+internal sealed class SharedClock : TimeProvider, IDisposable
+{
+    private readonly MemoryMappedFile _file;
+    private readonly MemoryMappedViewAccessor _zero;
+
+    public SharedClock(string path)
+    {
+        _file = MemoryMappedFile.CreateFromFile(path, FileMode.OpenOrCreate, null, sizeof(long));
+        _zero = _file.CreateViewAccessor(0, sizeof(long));
+    }
+
+    public long UtcTicks => _zero.ReadInt64(0) + Stopwatch.GetElapsedTime(0).Ticks;
+
+    /// <summary>Puts every process's clock forward, or for the first time to the right time.</summary>
+    public void Jump(long ticks) => _zero.Write(0, _zero.ReadInt64(0) + ticks);
+
+    public override DateTimeOffset GetUtcNow() => new(UtcTicks, TimeSpan.Zero);
+
+    public void Dispose()
+    {
+        _zero.Dispose();
+        _file.Dispose();
+    }
+}
+
+/// <summary>What goes wrong.</summary>
+internal enum Trouble
+{
+    KillInstance,
+    KillDatabase,
+    CutAll,
+    CutBefore,
+    CutWithin,
+    CutAfter,
+    StallBefore,
+    StallAfter,
+    JumpToCutOff,
+    JumpAnHour,
+    JumpADay,
+}
+
+/// <summary>A fault, and which instance or connection it hits.</summary>
+internal sealed record Fault(Trouble Trouble, int Instance, string Text)
+{
+    // What a write says to PostgreSQL, whether or not its statement is prepared: the values are always sent.
+    private static readonly string[] Writes =
+    [
+        "CANCELLED",
+        "CANCELLED",
+        "CANCELLED",
+        "SUCCEED",
+        "CAPTURE",
+        "REFUND",
+        "REGISTER",
+        "PAYOUT",
+        "payment_requests",
+    ];
+
+    public static Fault Random(Random random)
+    {
+        var at = random.Next(100);
+        var trouble =
+            at < 3 ? Trouble.KillInstance
+            : at < 12 ? Trouble.KillDatabase
+            : at < 17 ? Trouble.CutAll
+            : at < 63 ? Trouble.CutBefore + random.Next(Trouble.JumpToCutOff - Trouble.CutBefore)
+            : Trouble.JumpToCutOff + random.Next(3);
+        return new Fault(trouble, random.Next(2), Writes[random.Next(Writes.Length)]);
+    }
+
+    public static Fault Parse(string text) =>
+        text.Split('.') is [var trouble, var instance, var write]
+            ? new Fault(Enum.Parse<Trouble>(trouble), int.Parse(instance, CultureInfo.InvariantCulture), write)
+            : throw new FormatException($"'{text}' is no fault.");
+
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Trouble}.{Instance}.{Text}");
+}
+
+/// <summary>Two instances of the service on one PostgreSQL, the network between them, and the clock.</summary>
+internal sealed class Stage : IAsyncDisposable
+{
+    /// <summary>How long the instances go on with terms that have changed.</summary>
+    public static readonly TimeSpan CacheTime = TimeSpan.FromMilliseconds(500);
+
+    private static readonly TimeSpan CutOff = new(16, 15, 0); // 00:15 at UTC+8.
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("cancelservice-").FullName;
+    private readonly List<TcpForwarder> _networks = [];
+    private readonly List<ServiceProcess> _instances = [];
+    private readonly SemaphoreSlim _oneTrouble = new(1, 1);
+    private PostgresCluster? _postgres;
+    private SharedClock? _clock;
+    private TimeSpan _cpu;
+    private long _operations;
+    private long _unknown;
+
+    public HttpClient Http { get; } =
+        new(new SocketsHttpHandler { PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1) })
+        {
+            Timeout = TimeSpan.FromSeconds(20),
+        };
+
+    public SharedClock Clock => _clock!;
+
+    /// <summary>The operations with a known outcome.</summary>
+    public long Operations => Interlocked.Read(ref _operations);
+
+    /// <summary>The requests whose outcome was unknown.</summary>
+    public long Unknown => Interlocked.Read(ref _unknown);
+
+    /// <summary>How often each answer came.</summary>
+    public System.Collections.Concurrent.ConcurrentDictionary<string, int> Answers { get; } =
+        new(StringComparer.Ordinal);
+
+    /// <summary>The faults so far, and when they began, in the driver's own time.</summary>
+    public System.Collections.Concurrent.ConcurrentQueue<(long At, Fault Fault)> Troubles { get; } = [];
+
+    public static async Task<Stage> Set()
+    {
+        var stage = new Stage();
+        try
+        {
+            await stage.Start();
+            return stage;
+        }
+        catch
+        {
+            await stage.DisposeAsync();
+            throw;
+        }
+    }
+
+    public string Public(int instance) =>
+        string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{_instances[instance].PublicPort}");
+
+    public string Internal(int instance) =>
+        string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{_instances[instance].InternalPort}");
+
+    public void Count(Attempt attempt)
+    {
+        if (attempt.IsKnown)
+            Interlocked.Increment(ref _operations);
+        else
+            Interlocked.Increment(ref _unknown);
+        Answers.AddOrUpdate(
+            $"{(attempt.Op.Act is Act.Cancel ? "cancel" : "internal")} {attempt.Code ?? "unknown"}",
+            1,
+            (_, n) => n + 1
+        );
+    }
+
+    /// <summary>Lets a fault happen; one that takes a process down brings it up again.</summary>
+    public async Task Happen(Fault fault)
+    {
+        await _oneTrouble.WaitAsync();
+        try
+        {
+            Troubles.Enqueue((Stopwatch.GetTimestamp(), fault));
+            switch (fault.Trouble)
+            {
+                case Trouble.KillInstance:
+                    var instance = _instances[fault.Instance];
+                    _cpu += instance.Process.TotalProcessorTime;
+                    await instance.Kill();
+                    instance.Launch();
+                    await instance.Ready();
+                    break;
+                case Trouble.KillDatabase:
+                    await _postgres!.Kill();
+                    await _postgres.Start();
+                    break;
+                case Trouble.CutAll:
+                    _networks[fault.Instance].CutAll();
+                    break;
+                case Trouble.JumpToCutOff: // Less than a second before it: some see it come.
+                    var sinceCutOff = (Clock.UtcTicks - CutOff.Ticks) % TimeSpan.TicksPerDay;
+                    Clock.Jump(TimeSpan.TicksPerDay - sinceCutOff - (TimeSpan.TicksPerSecond / 2));
+                    break;
+                case Trouble.JumpAnHour:
+                    Clock.Jump(TimeSpan.FromMinutes(61).Ticks);
+                    break;
+                case Trouble.JumpADay:
+                    Clock.Jump(TimeSpan.FromHours(25).Ticks);
+                    break;
+                default:
+                    _networks[fault.Instance].Arm(fault.Text, Enum.Parse<Harness.Fault>(fault.Trouble.ToString()));
+                    break;
+            }
+        }
+        finally
+        {
+            _oneTrouble.Release();
+        }
+    }
+
+    /// <summary>What the database says of a client, or of all, in the auditor's words, and the answers that it stores.</summary>
+    public async Task<IReadOnlyDictionary<string, (string Summary, Dictionary<int, string> Answers)>> Summaries(
+        string? client
+    )
+    {
+        await _oneTrouble.WaitAsync(); // Not while the database is down.
+        try
+        {
+            return await Summarize(client);
+        }
+        finally
+        {
+            _oneTrouble.Release();
+        }
+    }
+
+    private async Task<IReadOnlyDictionary<string, (string Summary, Dictionary<int, string> Answers)>> Summarize(
+        string? client
+    )
+    {
+        await using var connection = new NpgsqlConnection($"{_postgres!.ConnectionString};Pooling=False");
+        await connection.OpenAsync();
+        var lines = new Dictionary<string, List<string>>(StringComparer.Ordinal);
+        var answers = new Dictionary<string, Dictionary<int, string>>(StringComparer.Ordinal);
+        await Each(
+            "SELECT client_id, payment_id, payment_request_id, status, captured, refunded, version FROM payments",
+            row =>
+                Of(lines, row)
+                    .Add(
+                        State.Summarized(
+                            Number(row, 1),
+                            Number(row, 2),
+                            row.GetString(3),
+                            row.GetInt64(4),
+                            row.GetInt64(5),
+                            row.GetInt32(6)
+                        )
+                    )
+        );
+        await Each(
+            "SELECT client_id, currency, balance FROM accounts",
+            row =>
+                Of(lines, row).Add(string.Create(CultureInfo.InvariantCulture, $"{row.GetString(1)} {row.GetInt64(2)}"))
+        );
+        await Each(
+            "SELECT client_id, payment_id, answer FROM cancellations",
+            row => Of(answers, row).Add(Number(row, 1), Encoding.UTF8.GetString((byte[])row.GetValue(2)))
+        );
+        return lines.ToDictionary(
+            of => of.Key,
+            of => (string.Join("; ", of.Value.Order(StringComparer.Ordinal)), answers.GetValueOrDefault(of.Key, [])),
+            StringComparer.Ordinal
+        );
+
+        async Task Each(string sql, Action<NpgsqlDataReader> row)
+        {
+            await using var command = new NpgsqlCommand($"{sql} WHERE $1 = '' OR client_id = $1", connection);
+            command.Parameters.Add(new NpgsqlParameter { Value = client ?? "" });
+            await using var reader = await command.ExecuteReaderAsync();
+            while (await reader.ReadAsync())
+                row(reader);
+        }
+
+        static T Of<T>(Dictionary<string, T> all, NpgsqlDataReader row)
+            where T : new() => all.TryGetValue(row.GetString(0), out var one) ? one : all[row.GetString(0)] = new T();
+
+        static int Number(NpgsqlDataReader row, int column) =>
+            int.Parse(row.GetString(column).AsSpan(1), CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>Runs <c>verify-ledger</c>: what it says, null when all is well.</summary>
+    public async Task<string?> VerifyLedger()
+    {
+        using var process = Process.Start(
+            new ProcessStartInfo(
+                "dotnet",
+                [typeof(ServiceHost).Assembly.Location, "verify-ledger", .. Settings(_postgres!.ConnectionString)]
+            )
+            {
+                UseShellExecute = false,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            }
+        )!;
+        var output = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        await process.WaitForExitAsync();
+        return process.ExitCode == 0
+            ? null
+            : $"verify-ledger ended with {process.ExitCode}:\n{string.Concat(await output)}";
+    }
+
+    /// <summary>The processor time of the two instances so far.</summary>
+    public TimeSpan InstancesCpu =>
+        _instances.Aggregate(_cpu, (sum, instance) => sum + instance.Process.TotalProcessorTime);
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var instance in _instances)
+            await instance.DisposeAsync();
+        foreach (var network in _networks)
+            await network.DisposeAsync();
+        if (_postgres is not null)
+            await _postgres.DisposeAsync();
+        Http.Dispose();
+        _clock?.Dispose();
+        _oneTrouble.Dispose();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    /// <summary>What an executable of ours does that is started as an instance: it serves, by the shared clock.</summary>
+    public static async Task Serve(string[] args)
+    {
+        using var clock = new SharedClock(args[0]);
+        await using var app = ServiceHost.Build(args[1..], services => services.AddSingleton<TimeProvider>(clock));
+        await app.RunAsync();
+    }
+
+    private async Task Start()
+    {
+        await File.WriteAllTextAsync(WalletKey, KeyPair.Wallet.PrivatePem);
+        _clock = new SharedClock(ClockFile);
+        _clock.Jump(TimeProvider.System.GetUtcNow().Ticks - _clock.UtcTicks);
+        _postgres = await PostgresCluster.Start(durable: true, "checkpoint_timeout=60s", "shared_buffers=256MB");
+        await using (
+            var database = new Database(
+                Options.Create(
+                    new DatabaseOptions
+                    {
+                        Provider = DatabaseProvider.Postgres,
+                        ConnectionString = _postgres.ConnectionString,
+                    }
+                )
+            )
+        )
+            await database.Migrate(CancellationToken.None);
+        for (var i = 0; i < 2; i++)
+        {
+            var network = new TcpForwarder($"{_postgres.ConnectionString};Maximum Pool Size=16");
+            _networks.Add(network);
+            _instances.Add(
+                await ServiceProcess.Start(
+                    [
+                        .. Settings(_postgres.ConnectionString),
+                        TcpForwarder.Setting($"{_postgres.ConnectionString};Maximum Pool Size=16", network.Port),
+                        $"--Clients:CacheTime={CacheTime}",
+                        "--Limits:UnverifiedAnswersPerSecond=1000000",
+                    ],
+                    typeof(Stage).Assembly.Location,
+                    ["instance", ClockFile]
+                )
+            );
+        }
+    }
+
+    private string WalletKey => Path.Combine(_directory, "wallet.pem");
+
+    private string ClockFile => Path.Combine(_directory, "clock");
+
+    private string[] Settings(string connectionString) =>
+        [
+            "--environment=Production",
+            "--Serilog:MinimumLevel:Default=Fatal",
+            "--Serilog:MinimumLevel:Override:Microsoft.Hosting.Lifetime=Fatal",
+            $"--Wallet:SigningKeyPath={WalletKey}",
+            "--Database:Provider=Postgres",
+            $"--Database:ConnectionString={connectionString}",
+            "--Database:Timeout=00:00:02",
+        ];
+}

@@ -1,0 +1,439 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+
+namespace CancelService.Simulation;
+
+/// <summary>
+/// A plan as it is carried out, for a client of its own: sends the operations of a round at once, repeats what has an
+/// unknown outcome until it is known, and has every round audited.
+/// </summary>
+internal sealed class World(Stage stage, Plan plan, string client, long start, CancellationToken cancellationToken)
+{
+    /// <summary>The extendInfo of a cancel that only looks whether an old answer still stands.</summary>
+    public const string Again = "again";
+
+    private const string Path = "/v2/payments/cancel";
+
+    private static readonly KeyPair[] Keys = [.. Enumerable.Range(0, 5).Select(_ => KeyPair.Generate())];
+    private static readonly AuthenticationHeaderValue Token = new("Bearer", Bearer.All);
+    private static readonly TimeSpan GivesUpAfter = TimeSpan.FromSeconds(60);
+
+    private readonly ConcurrentQueue<Attempt> _attempts = [];
+    private readonly ConcurrentDictionary<
+        (int, int, string, int, Flaw),
+        (string Time, long At, string Signature)
+    > _signatures = [];
+    private readonly Auditor _auditor = new(plan.Payments, start, Stage.CacheTime);
+    private long _sent;
+
+    public string Client => client;
+
+    public Plan Plan => plan;
+
+    /// <summary>The answers of the cancelled payments, by their numbers.</summary>
+    public IReadOnlyDictionary<int, string> Answers => _auditor.Answers;
+
+    /// <summary>What the database may say of the client at the end.</summary>
+    public IReadOnlySet<string> Summaries { get; private set; } = new HashSet<string>(StringComparer.Ordinal);
+
+    /// <summary>When each round began, in the driver's own time.</summary>
+    public List<long> RoundStarts { get; } = [];
+
+    /// <summary>Every request that was sent, and what came back.</summary>
+    public IReadOnlyList<Attempt> History => [.. _attempts.OrderBy(attempt => attempt.Sent)];
+
+    /// <exception cref="ViolationException">Something that was answered can't be true.</exception>
+    public async Task Run(Func<int, Task>? beforeRound = null)
+    {
+        for (var number = 0; number < plan.Rounds.Count; number++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            RoundStarts.Add(Stopwatch.GetTimestamp());
+            var fault = beforeRound?.Invoke(number) ?? Task.CompletedTask;
+            var round = await Task.WhenAll(plan.Rounds[number].Select(Perform));
+            await fault;
+            _auditor.Audit([.. round.SelectMany(attempts => attempts)]);
+        }
+        Summaries = _auditor.Summaries();
+    }
+
+    /// <summary>Asks once more for every answer that the world ever got.</summary>
+    public async Task AskAgain(CancellationToken stop)
+    {
+        foreach (var (payment, answer) in _auditor.Answers)
+        {
+            stop.ThrowIfCancellationRequested();
+            var op = new Op(Act.Cancel)
+            {
+                Payment = payment,
+                Key = HighestKey,
+                Id = Again,
+                Instance = payment % 2,
+            };
+            var attempt = (await Perform(op))[^1];
+            if (attempt.Code != "PARAM_ILLEGAL" && attempt.Text != answer)
+                throw new ViolationException(
+                    $"p{payment} of {client} was answered\n    {answer}\n  and is answered now\n    {attempt.Code} {attempt.Text}",
+                    attempt
+                );
+        }
+    }
+
+    private int HighestKey => 31 - int.LeadingZeroCount(_auditor.Terms.Keys);
+
+    // Until the outcome is known: repeating the same request resolves every U.
+    private async Task<IReadOnlyList<Attempt>> Perform(Op op)
+    {
+        if (op.Act is Act.Pause)
+        {
+            await Task.Delay((int)op.Amount, cancellationToken);
+            return [];
+        }
+        var began = Stopwatch.GetTimestamp();
+        var attempts = new List<Attempt>();
+        if (NewTerms(op) is { } terms)
+            _auditor.Agreeing(terms, began);
+        for (var tries = 0; ; tries++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var attempt = new Attempt(op, (op.Instance + tries) % 2);
+            if (await Send(attempt))
+            {
+                attempts.Add(attempt);
+                _attempts.Enqueue(attempt);
+                stage.Count(attempt);
+                if (attempt.IsKnown)
+                    break;
+            }
+            if (Stopwatch.GetElapsedTime(began) > GivesUpAfter)
+                throw new ViolationException(
+                    $"{op} has no known outcome after {GivesUpAfter.TotalSeconds} s: {attempt.Text}",
+                    attempt
+                );
+            await Task.Delay(Math.Min(250, 20 * tries), cancellationToken);
+        }
+        if (op.Act <= Act.RevokeKey)
+            _auditor.Agreed(Stopwatch.GetTimestamp(), atOnce: attempts.Count == 1);
+        return attempts;
+    }
+
+    private Terms? NewTerms(Op op) =>
+        op.Act switch
+        {
+            Act.PutClient => op.Terms! with { Keys = _auditor.Terms.Keys },
+            Act.PutKey => _auditor.Terms with { Keys = _auditor.Terms.Keys | (1 << op.Key) },
+            Act.RevokeKey => _auditor.Terms with { Keys = _auditor.Terms.Keys & ~(1 << op.Key) },
+            _ => null,
+        };
+
+    /// <summary>Sends one request. False: it did not even leave, because nobody listened.</summary>
+    private async Task<bool> Send(Attempt attempt)
+    {
+        using var request = attempt.Op.Act is Act.Cancel ? CancelRequest(attempt) : InternalRequest(attempt);
+        attempt.SentClock = stage.Clock.UtcTicks;
+        attempt.Sent = Stopwatch.GetTimestamp();
+        try
+        {
+            using var response = await stage.Http.SendAsync(request, cancellationToken);
+            var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
+            attempt.Received = Stopwatch.GetTimestamp();
+            var clock = stage.Clock.UtcTicks;
+            Read(attempt, response, body);
+            if (attempt.IsKnown)
+                attempt.ReceivedClock = clock;
+        }
+        catch (HttpRequestException e) when (e.HttpRequestError is HttpRequestError.ConnectionError)
+        {
+            attempt.Text = e.Message;
+            return false;
+        }
+        catch (Exception e)
+            when (e is HttpRequestException or IOException
+                || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+            )
+        {
+            attempt.Received = Stopwatch.GetTimestamp();
+            attempt.Text = e.GetType().Name;
+        }
+        return true;
+    }
+
+    private HttpRequestMessage CancelRequest(Attempt attempt)
+    {
+        var op = attempt.Op;
+        var members = new List<string>();
+        if (op.Payment >= 0)
+            members.Add($"\"paymentId\":\"p{op.Payment}\"");
+        if (op.Request >= 0)
+            members.Add($"\"paymentRequestId\":\"r{op.Request}\"");
+        if (op.Id.Length > 0)
+            members.Add($"\"extendInfo\":\"{op.Id}\"");
+        var body = $"{{{string.Join(',', members)}}}";
+
+        // The same request within a minute is the same bytes, signature included.
+        var same = (op.Payment, op.Request, op.Id, op.Key, op.Flaw);
+        var now = stage.Clock.UtcTicks;
+        if (!_signatures.TryGetValue(same, out var signed) || now - signed.At > TimeSpan.TicksPerMinute)
+        {
+            var at = new DateTimeOffset(now, TimeSpan.Zero);
+            if (op.Flaw is Flaw.OldTime)
+                at = at.AddMinutes(-6);
+            var time = at.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+            var data = Encoding.UTF8.GetBytes($"POST {Path}\n{client}.{time}.{body}");
+            var key = Keys[op.Flaw is Flaw.WrongSignature ? 0 : op.Key % Keys.Length];
+            signed = (time, at.UtcTicks, Uri.EscapeDataString(Convert.ToBase64String(key.Sign(data))));
+            _signatures[same] = signed;
+        }
+        attempt.RequestTime = signed.At;
+
+        var request = new HttpRequestMessage(HttpMethod.Post, $"{stage.Public(attempt.Instance)}{Path}")
+        {
+            Content = Json(body),
+        };
+        request.Headers.TryAddWithoutValidation("Client-Id", client);
+        request.Headers.TryAddWithoutValidation("Request-Time", signed.Time);
+        request.Headers.TryAddWithoutValidation(
+            "Signature",
+            $"algorithm=RSA256, keyVersion={op.Key}, signature={signed.Signature}"
+        );
+        return request;
+    }
+
+    private HttpRequestMessage InternalRequest(Attempt attempt)
+    {
+        var op = attempt.Op;
+        var payment = $"/payments/p{op.Payment}";
+        var account = $"/accounts/{Plan.Currencies[op.Currency]}";
+        var (method, path, body) = op.Act switch
+        {
+            Act.PutClient => (HttpMethod.Put, "", TermsBody(op.Terms!)),
+            Act.PutKey => (
+                HttpMethod.Put,
+                Key(),
+                JsonSerializer.Serialize(new { publicKey = Keys[op.Key % Keys.Length].PublicKey.Pem })
+            ),
+            Act.RevokeKey => (HttpMethod.Delete, Key(), null),
+            Act.Register => (HttpMethod.Put, payment, RegisterBody(op)),
+            Act.Authorize or Act.Succeed or Act.Capture or Act.Refund or Act.Fail => (
+                HttpMethod.Post,
+                $"{payment}/{op.Act.ToString().ToLowerInvariant()}",
+                op.Amount > 0
+                    ? $"{{\"eventId\":\"{op.Id}\",\"amount\":{{\"minorUnits\":{op.Amount},\"currency\":\"{Plan.Currencies[op.Currency]}\"}}}}"
+                    : $$"""{"eventId":"{{op.Id}}"}"""
+            ),
+            Act.Deposit => (
+                HttpMethod.Post,
+                $"{account}/deposits",
+                $$"""{"id":"{{op.Id}}","minorUnits":{{op.Amount}}}"""
+            ),
+            Act.Payout => (
+                HttpMethod.Post,
+                $"{account}/payouts",
+                $$"""{"id":"{{op.Id}}","minorUnits":{{op.Amount}}}"""
+            ),
+            Act.ReadPayment => (HttpMethod.Get, payment, null),
+            Act.ReadByRequest => (HttpMethod.Get, $"/payments?paymentRequestId=r{op.Request}", null),
+            Act.ReadAccount => (HttpMethod.Get, account, null),
+            Act.ReadCancellations => (HttpMethod.Get, "/cancellations", null),
+            Act.ReadRefusedEvents => (HttpMethod.Get, "/refused-events", (string?)null),
+            _ => throw new UnreachableException(),
+        };
+        var request = new HttpRequestMessage(
+            method,
+            $"{stage.Internal(attempt.Instance)}/internal/v1/clients/{client}{path}"
+        );
+        request.Headers.Authorization = Token;
+        if (body is not null)
+            request.Content = Json(body);
+        return request;
+
+        string Key() => string.Create(CultureInfo.InvariantCulture, $"/keys/{op.Key}");
+    }
+
+    private static string TermsBody(Terms terms) =>
+        JsonSerializer.Serialize(
+            new
+            {
+                name = "A world",
+                enabled = terms.Enabled,
+                contract = new
+                {
+                    mayCancel = terms.MayCancel,
+                    window = terms.Window.Text,
+                    requestsPerSecond = terms.Rate,
+                    burst = Math.Max(5, terms.Rate / 4),
+                    rememberUnknown = terms.Remember,
+                },
+            }
+        );
+
+    private string RegisterBody(Op op) =>
+        JsonSerializer.Serialize(
+            new
+            {
+                paymentRequestId = $"r{op.Request}",
+                kind = op.IsAuthorization ? "AUTHORIZATION" : "PAYMENT",
+                amount = new { minorUnits = op.Amount, currency = Plan.Currencies[op.Currency] },
+                initiatedAt = new DateTimeOffset(start - op.Ago.Ticks, TimeSpan.Zero),
+            }
+        );
+
+    private static ByteArrayContent Json(string body)
+    {
+        var content = new ByteArrayContent(Encoding.UTF8.GetBytes(body));
+        content.Headers.TryAddWithoutValidation("Content-Type", "application/json; charset=UTF-8");
+        return content;
+    }
+
+    private void Read(Attempt attempt, HttpResponseMessage response, byte[] body)
+    {
+        var status = (int)response.StatusCode;
+        if (status is 503)
+        {
+            attempt.Text = "503";
+            return;
+        }
+        if (body.Length == 0)
+        {
+            attempt.Code = status.ToString(CultureInfo.InvariantCulture);
+            return;
+        }
+        using var document = JsonDocument.Parse(body);
+        var json = document.RootElement;
+        if (attempt.Op.Act is Act.Cancel)
+            ReadCancel(attempt, response, body, json);
+        else if (status >= 400)
+            ReadProblem(attempt, status, json);
+        else
+        {
+            attempt.Code = status.ToString(CultureInfo.InvariantCulture);
+            ReadView(attempt, json);
+        }
+    }
+
+    private void ReadCancel(Attempt attempt, HttpResponseMessage response, byte[] body, JsonElement json)
+    {
+        attempt.Text = Encoding.UTF8.GetString(body);
+        var result = json.GetProperty("result");
+        var (code, status) = (
+            result.GetProperty("resultCode").GetString()!,
+            result.GetProperty("resultStatus").GetString()
+        );
+        if (
+            response.StatusCode is not HttpStatusCode.OK
+            || status
+                != code switch
+                {
+                    "SUCCESS" => "S",
+                    "UNKNOWN_EXCEPTION" => "U",
+                    _ => "F",
+                }
+        )
+            throw new ViolationException($"{(int)response.StatusCode} {attempt.Text}", attempt);
+        // Every twentieth answer: verifying is cheap, but not free.
+        if (Interlocked.Increment(ref _sent) % 20 == 0 && !IsSigned(response, body))
+            throw new ViolationException($"The signature of this answer does not verify: {attempt.Text}", attempt);
+        if (code == "UNKNOWN_EXCEPTION")
+            return;
+        attempt.Code = code;
+        if (code != "SUCCESS")
+            return;
+        attempt.Detail =
+            $"{Text(json, "paymentId")} {Text(json, "paymentRequestId")} '{(json.TryGetProperty("extendInfo", out var info) ? info.GetString() : "")}'";
+        attempt.CancelTime = json.GetProperty("cancelTime").GetDateTimeOffset();
+    }
+
+    private bool IsSigned(HttpResponseMessage response, byte[] body)
+    {
+        var time = response.Headers.GetValues("response-time").Single();
+        var signature = response.Headers.GetValues("signature").Single().Split("signature=")[1];
+        byte[] signed = [.. Encoding.UTF8.GetBytes($"POST {Path}\n{client}.{time}."), .. body];
+        return KeyPair.Wallet.PublicKey.Verifies(
+            SHA256.HashData(signed),
+            Convert.FromBase64String(Uri.UnescapeDataString(signature))
+        );
+    }
+
+    private static void ReadProblem(Attempt attempt, int status, JsonElement json)
+    {
+        var type = Text(json, "type") ?? "";
+        var isOurs = type.StartsWith("urn:", StringComparison.Ordinal);
+        attempt.Text = isOurs ? "" : json.GetRawText();
+        attempt.Code = isOurs ? type[(type.LastIndexOf(':') + 1)..] : status.ToString(CultureInfo.InvariantCulture);
+        attempt.Detail =
+            attempt.Code switch
+            {
+                "transition-refused" => Text(json, "paymentStatus"),
+                "payment-cancelled" => Text(json, "action"),
+                _ => "",
+            } ?? "";
+        if (json.TryGetProperty("cancelTime", out var time))
+            attempt.CancelTime = time.GetDateTimeOffset();
+    }
+
+    private static void ReadView(Attempt attempt, JsonElement json)
+    {
+        switch (attempt.Op.Act)
+        {
+            case Act.ReadAccount:
+                attempt.Detail = json.GetProperty("balance").GetRawText();
+                break;
+            case Act.ReadCancellations:
+                attempt.Text = Items(json, item => Text(item, "paymentId")!);
+                break;
+            case Act.ReadRefusedEvents:
+                attempt.Text = Items(json, item => $"{Text(item, "paymentId")} {Text(item, "eventId")}");
+                break;
+            case Act.ReadPayment or Act.ReadByRequest:
+                var history = json.GetProperty("history")
+                    .EnumerateArray()
+                    .Select(line =>
+                        Pay.Line(
+                            Text(line, "action")!,
+                            Text(line, "eventId") ?? "",
+                            line.GetProperty("minorUnits").ValueKind is JsonValueKind.Null
+                                ? null
+                                : line.GetProperty("minorUnits").GetInt64(),
+                            Text(line, "remedy") ?? ""
+                        )
+                    );
+                var net = json.GetProperty("ledgerEntries")
+                    .EnumerateArray()
+                    .Where(entry => Text(entry, "account") == "MERCHANT")
+                    .Sum(entry => entry.GetProperty("minorUnits").GetInt64());
+                attempt.Detail = string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{View(attempt, json.GetProperty("payment"))} [{string.Join('|', history)}] net {net}"
+                );
+                break;
+            case >= Act.Register and <= Act.Fail:
+                attempt.Detail = View(attempt, json);
+                break;
+        }
+    }
+
+    private static string View(Attempt attempt, JsonElement json)
+    {
+        var effect = "";
+        if (json.GetProperty("cancellation") is { ValueKind: JsonValueKind.Object } cancellation)
+        {
+            effect = Text(cancellation, "effect");
+            if (attempt.Op.Payment >= 0)
+                attempt.CancelTime = cancellation.GetProperty("cancelTime").GetDateTimeOffset();
+        }
+        var amount = json.GetProperty("amount");
+        return $"{Text(json, "paymentRequestId")} {Text(json, "kind")} {amount.GetProperty("minorUnits").GetRawText()} {Text(amount, "currency")} {Text(json, "status")} "
+            + $"captured {json.GetProperty("captured").GetRawText()} refunded {json.GetProperty("refunded").GetRawText()} v{json.GetProperty("version").GetRawText()} {effect}";
+    }
+
+    private static string Items(JsonElement json, Func<JsonElement, string> item) =>
+        JsonSerializer.Serialize(json.GetProperty("items").EnumerateArray().Select(item).ToArray());
+
+    private static string? Text(JsonElement json, string name) => json.GetProperty(name).GetString();
+}
