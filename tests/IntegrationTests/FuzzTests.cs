@@ -155,8 +155,15 @@ public sealed class FuzzTests(PostgresServer postgres)
                 .Range(0, Workers)
                 .Select(i => Task.Run(() => Work(unchecked(_run + (count * 31) + (i * 1_000_003)))))
         );
-        if (failures.FirstOrDefault(failure => failure is not null) is var (request, problem))
-            Assert.Fail(await Report(service, request, problem));
+        if (failures.FirstOrDefault(failure => failure is not null) is not var (request, problem))
+            return;
+        // Who ended the process can't be told from those who only noticed.
+        Assert.Fail(
+            service.Process.HasExited
+                ? $"CANCELSERVICE_FUZZ_SEED={_run}: the process has ended:\n{service.Output}\nThere were on their way:\n"
+                    + string.Join('\n', failures.Select(failure => failure is var (r, _) ? Escaped(r.Bytes) : ""))
+                : await Report(service, request, problem)
+        );
     }
 
     // Requests go out several at a time, until one whose end is not certain closes the connection.
@@ -273,9 +280,7 @@ public sealed class FuzzTests(PostgresServer postgres)
     // The request without whatever the failure can do without.
     private async Task<string> Report(ServiceProcess service, FuzzRequest request, Exception problem)
     {
-        if (service.Process.HasExited)
-            return Told("The process has ended.");
-        var isAlone = await Problem(request) is { } own;
+        var isAlone = await Problem(request) is not null;
         for (var i = request.Mutations.Count - 1; isAlone && i >= 0; i--)
         {
             var less = new FuzzRequest([.. request.Mutations.Where((_, at) => at != i)], request.Draft.Now);

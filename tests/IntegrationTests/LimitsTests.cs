@@ -61,6 +61,36 @@ public sealed class LimitsTests(PostgresServer postgres)
     }
 
     [Fact]
+    public async Task A_request_that_waits_too_long_for_its_turn_is_turned_away_before_anything_is_done()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
+        await using var host = await TestHost.Start(
+            database,
+            settings:
+            [
+                "--Limits:MaxConcurrentRequests=1",
+                "--Limits:MaxQueueTime=00:00:00.1",
+                "--Database:Timeout=00:00:30",
+            ]
+        );
+        var client = await host.AddClient();
+        await host.AddPayment(client, State.Processing);
+        var call = new CancelCall { Client = client, At = host.Now }.ToBytes();
+        await using var writer = new SqliteConnection(database.ConnectionString);
+        await writer.OpenAsync(TestContext.Current.CancellationToken);
+        await using var transaction = await writer.BeginTransactionAsync(TestContext.Current.CancellationToken);
+
+        // The first is held up by the writer, and the second waits for its place.
+        var answers = Enumerable.Range(0, 2).Select(_ => Wire.Exchange(host.PublicPort, call, "POST")).ToList();
+        var turnedAway = await await Task.WhenAny(answers);
+        turnedAway.Status.ShouldBe(503);
+        turnedAway.Header("Retry-After").ShouldBe("1");
+
+        await transaction.RollbackAsync(TestContext.Current.CancellationToken);
+        (await Task.WhenAll(answers)).Single(answer => answer.Status == 200).Code.ShouldBe("SUCCESS");
+    }
+
+    [Fact]
     public async Task Junk_is_answered_within_a_bound_and_costs_no_client_its_rate()
     {
         await using var host = await TestHost.Start(
@@ -126,6 +156,7 @@ public sealed class LimitsTests(PostgresServer postgres)
         await using var service = await ServiceProcess.Start([
             .. database.Settings,
             $"--Wallet:SigningKeyPath={Path.Combine(database.Directory, "wallet.pem")}",
+            "--Database:Timeout=00:00:30",
         ]);
         var whole = new CancelCall
         {

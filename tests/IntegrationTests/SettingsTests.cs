@@ -46,6 +46,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
         ["--Limits:MinBodyBytesPerSecond=0"] = "Limits:MinBodyBytesPerSecond",
         ["--Limits:MaxConcurrentRequests=0"] = "Limits:MaxConcurrentRequests",
         ["--Limits:MaxQueuedRequests=-1"] = "Limits:MaxQueuedRequests",
+        ["--Limits:MaxQueueTime=00:00:00"] = "Limits:MaxQueueTime",
         ["--Limits:UnverifiedAnswersPerSecond=0"] = "Limits:UnverifiedAnswersPerSecond",
         ["--Shutdown:DrainTime=00:03:00"] = "Shutdown:DrainTime",
         ["--Shutdown:GraceTime=00:00:00"] = "Shutdown:GraceTime",

@@ -16,6 +16,7 @@ internal static class Program
           bench      (default) every scenario beside pgbench
           growth     the spread scenario on databases of 50 thousand, 500 thousand and 5 million payments
           instances  the spread scenario on 1, 2 and 4 instances
+          overload   replays at 1, 2 and 4 times the capacity
           soak       full load for minutes, and what memory does meanwhile
           start      how long a Release build takes from start to ready
           micro      BenchmarkDotNet on the parts of a cancel that need no database
@@ -69,6 +70,9 @@ internal static class Program
                 break;
             case "instances":
                 await Instances(stage);
+                break;
+            case "overload":
+                await Overload(stage);
                 break;
             case "soak":
                 await Soak(stage);
@@ -218,6 +222,43 @@ internal static class Program
         Report.Ratio("cancels/s, 2 instances to 1", "2 instances", "1 instances");
         Report.Ratio("cancels/s, 4 instances to 1", "4 instances", "1 instances");
     }
+
+    private static async Task Overload(Stage stage)
+    {
+        var database = await stage.Fill("overload", 10_000, 1);
+        var supply = new Supply(stage, Report, Connections, await stage.Serve(database));
+        var cancelled = supply.Closed("warm-up", 0, Supply.Spread, TimeSpan.FromSeconds(5)).Requests;
+        Overload(supply, cancelled, Rounds, Time);
+        Console.WriteLine();
+        foreach (var times in new[] { 2, 4 })
+        {
+            Report.Add(
+                new Figure($"goodput at {times} times the capacity, to that at 1", Goodput(Report, times), "0.80")
+            );
+            Report.Add(
+                new Figure(
+                    "p99 of being turned away, ms",
+                    [.. Report.Of($"{times} x").Select(p => p.TurnedAwayP99 ?? 0)]
+                )
+            );
+        }
+    }
+
+    /// <summary>Measures the capacity in a closed loop, and sends so much, and twice and four times as much, in alternation.</summary>
+    internal static void Overload(Supply supply, SignedRequest[] replays, int rounds, TimeSpan time)
+    {
+        const int Crowd = 1000; // More than have a place or may wait for one, by default.
+        for (var round = 1; round <= rounds; round++)
+        {
+            var capacity = supply.Repeated("capacity", round, replays, "SUCCESS", time).PerSecond;
+            foreach (var times in new[] { 1, 2, 4 })
+                supply.Pressed($"{times} x", round, replays, capacity * times, Crowd, time);
+        }
+    }
+
+    /// <summary>The goodput of each round over that at the capacity.</summary>
+    internal static IReadOnlyList<double> Goodput(Report report, int times) =>
+        [.. report.Of($"{times} x").Zip(report.Of("1 x")).Select(pair => pair.First.Good / pair.Second.Good)];
 
     private static async Task Soak(Stage stage)
     {

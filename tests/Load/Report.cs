@@ -36,6 +36,12 @@ internal sealed record Phase(string Scenario, int Round, double PerSecond)
 
     /// <summary>The share that was turned away with a plain 503.</summary>
     public double? TurnedAway { get; init; }
+
+    /// <summary>How long it took to be turned away, in milliseconds.</summary>
+    public double? TurnedAwayP99 { get; init; }
+
+    /// <summary>Answers that are not a 503, a second.</summary>
+    public double Good => PerSecond * (1 - (TurnedAway ?? 0));
 }
 
 /// <summary>A figure of the report: the median of its values, one a round, with the smallest and the largest.</summary>
@@ -70,7 +76,7 @@ internal sealed class Report
                     + $"{Shown("p50", phase.P50, "0.0 ms")}{Shown("p99", phase.P99, "0.0 ms")}{Shown("p99.9", phase.P999, "0.0 ms")}"
                     + $"{Shown("service", phase.ServiceCpu, "0.000 ms")}{Shown("postgres", phase.DatabaseCpu, "0.000 ms")}"
                     + $"{Shown("allocated", phase.Allocated, "0 B")}{Shown("WAL", phase.Wal, "0 B")}"
-                    + $"{(phase.TurnedAway is > 0 ? Shown("turned away", phase.TurnedAway, "0.0 %") : "")}"
+                    + $"{(phase.TurnedAway is > 0 ? Shown("turned away", phase.TurnedAway, "0.0 %") + Shown("p99 of that", phase.TurnedAwayP99, "0.0 ms") : "")}"
                     + $"{(phase.Errors > 0 ? Shown("ERRORS", phase.Errors, "0") : "")}"
             )
         );

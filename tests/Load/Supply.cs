@@ -112,6 +112,23 @@ internal sealed partial class Supply(Stage stage, Report report, int connections
         );
     }
 
+    /// <summary>Sends the same requests over and over in an open loop, on so many connections that some find no room.</summary>
+    public Phase Pressed(
+        string scenario,
+        int round,
+        SignedRequest[] requests,
+        double perSecond,
+        int crowd,
+        TimeSpan time
+    ) =>
+        Measure(
+            scenario,
+            round,
+            instances,
+            targets =>
+                Traffic.Open(targets, requests, crowd, perSecond, "SUCCESS", stage.Wallet.PublicKey, repeatFor: time)
+        );
+
     private Phase Measure(
         string scenario,
         int round,
@@ -133,6 +150,7 @@ internal sealed partial class Supply(Stage stage, Report report, int connections
             Allocated = (Allocated(by) - allocated) / measured.Requests,
             Wal = (Wal() - wal) / measured.Requests,
             TurnedAway = measured.TurnedAwayShare,
+            TurnedAwayP99 = double.IsNaN(measured.TurnedAwayP99) ? null : measured.TurnedAwayP99,
         };
         report.Add(phase);
         return phase;

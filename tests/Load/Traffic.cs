@@ -75,7 +75,10 @@ internal sealed record SignedRequest(byte[] Bytes, string ClientId)
     }
 }
 
-/// <summary>What came of a phase of traffic. Latencies are in milliseconds.</summary>
+/// <summary>
+/// What came of a phase of traffic. Latencies are in milliseconds; that of a request that was turned away counts from when it
+/// was sent, because it says how fast the refusal is.
+/// </summary>
 internal sealed record Measured(
     int Requests,
     int Errors,
@@ -83,7 +86,8 @@ internal sealed record Measured(
     double P50,
     double P99,
     double P999,
-    double TurnedAwayShare
+    double TurnedAwayShare,
+    double TurnedAwayP99
 );
 
 /// <summary>Keep-alive connections, one thread each, that send requests and check every answer.</summary>
@@ -115,8 +119,19 @@ internal static partial class Traffic
         int connections,
         double rate,
         string code,
-        PublicKey wallet
-    ) => Run(instances, requests, connections, TimeSpan.MaxValue, code, wallet, rate, repeat: false);
+        PublicKey wallet,
+        TimeSpan? repeatFor = null
+    ) =>
+        Run(
+            instances,
+            requests,
+            connections,
+            repeatFor ?? TimeSpan.MaxValue,
+            code,
+            wallet,
+            rate,
+            repeatFor is not null
+        );
 
     private static Measured Run(
         IReadOnlyList<ServiceProcess> instances,
@@ -134,6 +149,7 @@ internal static partial class Traffic
         var (errors, turnedAway) = (0, 0);
         var firstError = "";
         var latencies = new List<double>[connections];
+        var refusals = new ConcurrentBag<double>();
         using var ready = new Barrier(connections + 1);
         long start = 0;
         var threads = Enumerable
@@ -156,7 +172,8 @@ internal static partial class Traffic
             Percentile(all, 0.5),
             Percentile(all, 0.99),
             Percentile(all, 0.999),
-            (double)turnedAway / Math.Max(all.Length, 1)
+            (double)turnedAway / Math.Max(all.Length, 1),
+            Percentile([.. refusals.Order()], 0.99)
         );
 
         void Converse(int connection)
@@ -178,18 +195,24 @@ internal static partial class Traffic
                     return;
                 var request = requests[i % requests.Length];
                 var due = rate is { } r ? start + (long)(i / r * Stopwatch.Frequency) : Stopwatch.GetTimestamp();
-                if (rate is null && Stopwatch.GetElapsedTime(start, due) > time)
+                if (Stopwatch.GetElapsedTime(start, due) > time)
                     return;
                 var wait = Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), due);
                 if (wait > TimeSpan.Zero)
                     _ = Sleep((uint)wait.TotalMicroseconds);
+                var sent = Stopwatch.GetTimestamp();
                 socket.Send(request.Bytes);
                 var (head, end) = Receive(socket, buffer);
                 mine.Add(Stopwatch.GetElapsedTime(due).TotalMilliseconds);
 
                 var body = buffer.AsSpan(head, end - head);
                 if (buffer.AsSpan(0, head).StartsWith("HTTP/1.1 503"u8))
+                {
                     Interlocked.Increment(ref turnedAway);
+                    refusals.Add(Stopwatch.GetElapsedTime(sent).TotalMilliseconds);
+                    if (buffer.AsSpan(0, head).IndexOf("Retry-After: "u8) < 0)
+                        Interlocked.Increment(ref errors);
+                }
                 else if (
                     body.IndexOf(marker) < 0
                     || (

@@ -35,9 +35,20 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         }
     );
 
-    /// <summary>A place for one request's work, after a wait if need be; not acquired when too many wait already.</summary>
-    public ValueTask<RateLimitLease> Enter(CancellationToken cancellationToken) =>
-        _work.AcquireAsync(1, cancellationToken);
+    /// <summary>A place for one request's work, after a wait if need be; null when too many wait already, or it takes too long.</summary>
+    public async ValueTask<IDisposable?> Enter()
+    {
+        using var patience = new CancellationTokenSource(limits.Value.MaxQueueTime);
+        try
+        {
+            var lease = await _work.AcquireAsync(1, patience.Token);
+            return lease.IsAcquired ? lease : null;
+        }
+        catch (OperationCanceledException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>Whether there is still time for a request that nobody has vouched for.</summary>
     public bool HasTimeForStranger()

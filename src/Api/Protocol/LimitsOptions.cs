@@ -25,6 +25,12 @@ public sealed class LimitsOptions
     public int MaxQueuedRequests { get; set; } = 512;
 
     /// <summary>
+    /// How long a request may wait for its turn: 10 milliseconds to 1 minute. Shorter than merchants wait for an answer, or
+    /// an instance that falls behind works for those only who have given up.
+    /// </summary>
+    public TimeSpan MaxQueueTime { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
     /// The most answers a second to requests whose signature did not verify, whoever sent them: 1 to 1,000,000. Signing
     /// an answer is the most expensive thing that a stranger can make us do.
     /// </summary>
@@ -44,6 +50,8 @@ public sealed class LimitsOptions
             ? $"Limits:MaxConcurrentRequests is {MaxConcurrentRequests}. Set it between 1 and 10000."
         : MaxQueuedRequests is < 0 or > 100_000
             ? $"Limits:MaxQueuedRequests is {MaxQueuedRequests}. Set it between 0 and 100000."
+        : MaxQueueTime < TimeSpan.FromMilliseconds(10) || MaxQueueTime > TimeSpan.FromMinutes(1)
+            ? $"Limits:MaxQueueTime is {MaxQueueTime}. Set it between 00:00:00.0100000 and 00:01:00."
         : UnverifiedAnswersPerSecond is < 1 or > 1_000_000
             ? $"Limits:UnverifiedAnswersPerSecond is {UnverifiedAnswersPerSecond}. Set it between 1 and 1000000."
         : null;

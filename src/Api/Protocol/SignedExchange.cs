@@ -129,14 +129,15 @@ public sealed partial class SignedExchange
         var body = await ReadBody(request, http.RequestAborted);
         var signed = body is null ? null : SignatureScheme.Hash(request.Method, path, clientId, requestTime, body);
 
+        using var place = await _admission.Enter();
+        if (place is null)
+            return null;
+
         // From here on the database may be asked. An answer that it does not allow in time is U, and the outcome of
         // whatever is still under way is unknown.
         using var timeout = new CancellationTokenSource(_timeout);
         try
         {
-            using var place = await _admission.Enter(timeout.Token);
-            if (!place.IsAcquired)
-                return null;
             return await Verified(new ClientId(clientId), signature, signed, body, timeout.Token)
                 .WaitAsync(timeout.Token);
         }
