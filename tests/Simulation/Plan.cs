@@ -328,7 +328,7 @@ internal sealed class Planner(int seed, int world)
         };
 
     // Few, because the same request again needs no other signature; enough to tell whose cancel took effect.
-    private string Extend() => Chance(20) ? "" : $"x{_random.Next(5)}";
+    private string Extend() => Chance(20) ? "" : $"x{_random.Next(3)}";
 
     // A payout that empties the account, often beside a cancel that needs the money.
     private Op[] Money(int payment)

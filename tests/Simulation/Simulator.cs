@@ -16,7 +16,7 @@ internal sealed partial class Simulator(
     CancellationToken cancellationToken
 ) : IAsyncDisposable
 {
-    private const int OperationsPerFault = 600;
+    private const int OperationsPerFault = 750;
     private const int OperationsPerLine = 10_000;
     private const int Revisited = 10;
     private const int Copies = 12;

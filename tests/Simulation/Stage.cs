@@ -52,7 +52,7 @@ internal enum Trouble
     JumpADay,
 }
 
-/// <summary>A fault, and which instance or connection it hits.</summary>
+/// <summary>A fault, which instance it hits, and the text that it waits for on the network.</summary>
 internal sealed record Fault(Trouble Trouble, int Instance, string Text)
 {
     // What a write says to PostgreSQL, whether or not its statement is prepared: the values are always sent.
@@ -106,10 +106,10 @@ internal sealed class Stage : IAsyncDisposable
     private static readonly TimeSpan CutOff = new(16, 15, 0); // 00:15 at UTC+8.
 
     private readonly string _directory = Directory.CreateTempSubdirectory("cancelservice-").FullName;
-    private readonly List<TcpForwarder> _networks = [];
     private readonly List<ServiceProcess> _instances = [];
     private readonly SemaphoreSlim _oneTrouble = new(1, 1);
     private PostgresCluster? _postgres;
+    private TcpForwarder? _network;
     private SharedClock? _clock;
     private TimeSpan _cpu;
     private long _operations;
@@ -191,7 +191,7 @@ internal sealed class Stage : IAsyncDisposable
                     await _postgres.Start();
                     break;
                 case Trouble.CutAll:
-                    _networks[fault.Instance].CutAll();
+                    _network!.CutAll();
                     break;
                 case Trouble.JumpToCutOff: // Less than a second before it: some see it come.
                     var sinceCutOff = (Clock.UtcTicks - CutOff.Ticks) % TimeSpan.TicksPerDay;
@@ -204,7 +204,7 @@ internal sealed class Stage : IAsyncDisposable
                     Clock.Jump(TimeSpan.FromHours(25).Ticks);
                     break;
                 default:
-                    _networks[fault.Instance].Arm(fault.Text, Enum.Parse<Harness.Fault>(fault.Trouble.ToString()));
+                    _network!.Arm(fault.Text, Enum.Parse<Harness.Fault>(fault.Trouble.ToString()));
                     break;
             }
         }
@@ -313,8 +313,8 @@ internal sealed class Stage : IAsyncDisposable
     {
         foreach (var instance in _instances)
             await instance.DisposeAsync();
-        foreach (var network in _networks)
-            await network.DisposeAsync();
+        if (_network is not null)
+            await _network.DisposeAsync();
         if (_postgres is not null)
             await _postgres.DisposeAsync();
         Http.Dispose();
@@ -349,15 +349,20 @@ internal sealed class Stage : IAsyncDisposable
             )
         )
             await database.Migrate(CancellationToken.None);
-        for (var i = 0; i < 2; i++)
-        {
-            var network = new TcpForwarder($"{_postgres.ConnectionString};Maximum Pool Size=16");
-            _networks.Add(network);
+        // The first instance's connections can be cut; the second one's go past the network, which costs nothing.
+        var connection = $"{_postgres.ConnectionString};Maximum Pool Size=16;Max Auto Prepare=100";
+        _network = new TcpForwarder(connection);
+        string[] connections =
+        [
+            TcpForwarder.Setting(connection, _network.Port),
+            $"--Database:ConnectionString={connection}",
+        ];
+        foreach (var setting in connections)
             _instances.Add(
                 await ServiceProcess.Start(
                     [
                         .. Settings(_postgres.ConnectionString),
-                        TcpForwarder.Setting($"{_postgres.ConnectionString};Maximum Pool Size=16", network.Port),
+                        setting,
                         $"--Clients:CacheTime={CacheTime}",
                         "--Limits:UnverifiedAnswersPerSecond=1000000",
                     ],
@@ -365,7 +370,6 @@ internal sealed class Stage : IAsyncDisposable
                     ["instance", ClockFile]
                 )
             );
-        }
     }
 
     private string WalletKey => Path.Combine(_directory, "wallet.pem");
