@@ -368,7 +368,7 @@ internal sealed partial class Simulator(
     {
         var payment = failed.Payment >= 0 ? failed.Payment : failed.Request;
         return failed.Act is Act.ReadAccount or Act.Payout or Act.ReadCancellations or Act.ReadRefusedEvents
-            || op.Act <= Act.RevokeKey
+            || op.Act is <= Act.RevokeKey or Act.Deposit or Act.Payout
             || op.Payment == payment
             || op.Request == payment;
     }
