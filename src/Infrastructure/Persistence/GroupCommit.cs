@@ -7,7 +7,7 @@ namespace CancelService.Infrastructure.Persistence;
 /// <summary>
 /// Commits writes of one merchant together. Each write changes the merchant's balance, a single row, which stays locked until
 /// the commit is on disk; one after the other, a busy merchant's cancels would queue for the disk. So while one transaction
-/// of a merchant is under way, the writes that come meanwhile wait for it, and then share the next one, and its single change
+/// of a merchant is under way, the writes that come meanwhile wait for it, a moment at most, and then share the next one, and its single change
 /// of the balance. The database arbitrates as ever: a group that a constraint refuses has changed nothing, and each of
 /// its writes is tried on its own.
 /// </summary>
@@ -15,6 +15,9 @@ internal sealed class GroupCommit(Database database)
 {
     /// <summary>The most writes of a transaction.</summary>
     public const int MaxGroup = 32;
+
+    // A transaction that takes longer has met a lock or a broken connection, which must not hold up the whole merchant.
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
 
     private readonly ConcurrentDictionary<ClientId, List<Waiting>> _busy = new();
 
@@ -58,7 +61,7 @@ internal sealed class GroupCommit(Database database)
         List<Waiting> group = [first];
         do
         {
-            await Commit(clientId, group);
+            await Task.WhenAny(Commit(clientId, group), Task.Delay(Patience));
             lock (line)
             {
                 group = Take(line);
