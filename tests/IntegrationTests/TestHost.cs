@@ -196,6 +196,7 @@ public sealed class TestHost : IAsyncDisposable
                 "--Serilog:MinimumLevel:Default=Fatal",
                 "--Serilog:MinimumLevel:Override:Microsoft.Hosting.Lifetime=Fatal",
                 "--Clients:CacheTime=00:00:00",
+                "--Limits:UnverifiedAnswersPerSecond=1000000", // Refusals are what most tests are about.
                 "--Shutdown:DrainTime=00:00:00",
                 .. withoutKey ? Array.Empty<string>() : [$"--Wallet:SigningKeyPath={walletKey}"],
                 .. database.Settings,

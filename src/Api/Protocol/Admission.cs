@@ -50,10 +50,15 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         }
     }
 
-    /// <summary>Whether there is still time for a request that nobody has vouched for.</summary>
-    public bool HasTimeForStranger()
+    /// <summary>
+    /// Whether there is still time for a request that nobody has vouched for. Where there is none, that takes a second to
+    /// say, or one connection that sends junk without a pause could keep a processor busy with refusals.
+    /// </summary>
+    public async ValueTask<bool> HasTimeForStranger(CancellationToken aborted)
     {
         using var lease = _strangers.AttemptAcquire();
+        if (!lease.IsAcquired)
+            await Task.Delay(TimeSpan.FromSeconds(1), aborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return lease.IsAcquired;
     }
 

@@ -2,7 +2,8 @@ namespace CancelService.Api.Protocol;
 
 /// <summary>
 /// The section <c>Limits</c> of the settings: what strangers and greedy clients can cost an instance. What is over a limit
-/// gets a plain 503 at once, which costs next to nothing; a merchant repeats the request.
+/// gets a plain 503, which costs next to nothing: at once, but for strangers, who wait a second for it; a merchant repeats
+/// the request.
 /// </summary>
 public sealed class LimitsOptions
 {
@@ -32,9 +33,10 @@ public sealed class LimitsOptions
 
     /// <summary>
     /// The most answers a second to requests whose signature did not verify, whoever sent them: 1 to 1,000,000. Signing
-    /// an answer is the most expensive thing that a stranger can make us do.
+    /// an answer is the most expensive thing that a stranger can make us do: with a hundred for each processor, it takes up
+    /// a tenth of them.
     /// </summary>
-    public int UnverifiedAnswersPerSecond { get; set; } = 1000;
+    public int UnverifiedAnswersPerSecond { get; set; } = 100 * Environment.ProcessorCount;
 
     /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
     public string? Problem() =>

@@ -69,7 +69,7 @@ public sealed partial class SignedExchange
         var clientId = Echo(http.Request.Headers["Client-Id"]);
         var path = RawPath(http);
         var answer = await Decide(http, clientId, path);
-        if (answer is null || (!answer.IsVerified && !_admission.HasTimeForStranger()))
+        if (answer is null || (!answer.IsVerified && !await _admission.HasTimeForStranger(http.RequestAborted)))
         {
             _metrics.Answered("none", _time.GetElapsedTime(started));
             http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
@@ -129,6 +129,9 @@ public sealed partial class SignedExchange
         var body = await ReadBody(request, http.RequestAborted);
         var signed = body is null ? null : SignatureScheme.Hash(request.Method, path, clientId, requestTime, body);
 
+        // An id that was never seen costs a look into the database.
+        if (!_clients.IsKnown(new ClientId(clientId)) && !await _admission.HasTimeForStranger(http.RequestAborted))
+            return null;
         using var place = await _admission.Enter();
         if (place is null)
             return null;
@@ -148,7 +151,7 @@ public sealed partial class SignedExchange
         }
     }
 
-    private async Task<Answer?> Verified(
+    private async Task<Answer> Verified(
         ClientId clientId,
         SignatureHeader signature,
         byte[]? signed,
@@ -156,9 +159,6 @@ public sealed partial class SignedExchange
         CancellationToken cancellationToken
     )
     {
-        // An id that was never seen costs a look into the database.
-        if (!_clients.IsKnown(clientId) && !_admission.HasTimeForStranger())
-            return null;
         var client = await _clients.Find(clientId, cancellationToken);
         if (client is not { Enabled: true })
             return Answer.Of(ResultCode.ClientInvalid);
