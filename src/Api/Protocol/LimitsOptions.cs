@@ -29,7 +29,7 @@ public sealed class LimitsOptions
     /// How long a request may wait for its turn: 10 milliseconds to 1 minute. Shorter than merchants wait for an answer, or
     /// an instance that falls behind works for those only who have given up.
     /// </summary>
-    public TimeSpan MaxQueueTime { get; set; } = TimeSpan.FromSeconds(1);
+    public TimeSpan MaxQueueTime { get; set; } = TimeSpan.FromMilliseconds(500);
 
     /// <summary>
     /// The most answers a second to requests whose signature did not verify, whoever sent them: 1 to 1,000,000. Signing
