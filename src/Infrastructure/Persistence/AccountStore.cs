@@ -42,67 +42,73 @@ internal sealed class AccountStore(Database database) : IAccounts
             transfer.Actor,
             transfer.At
         );
-        var entries = transfer.Entries();
-        LedgerStatements.Add(batch, transfer.ClientId, transfer.TransactionId, entries, transfer.At, null);
-        LedgerStatements.AddBalances(batch, transfer.ClientId, entries);
+        LedgerStatements.Add(
+            batch,
+            transfer.ClientId,
+            [new Posting(transfer.TransactionId, transfer.Entries(), transfer.At, null)]
+        );
         return await database.Execute(batch, cancellationToken) is not null;
     }
 }
 
-/// <summary>The statements of a ledger transaction: its entries, and the merchant's balance.</summary>
+/// <summary>A transaction of the ledger that is to be written.</summary>
+internal sealed record Posting(
+    Guid TransactionId,
+    IReadOnlyList<LedgerEntry> Entries,
+    DateTimeOffset At,
+    PaymentId? PaymentId
+);
+
+/// <summary>The statements that write transactions of a merchant's ledger: the merchant's balances, and the entries.</summary>
 internal static class LedgerStatements
 {
-    /// <summary>Writes the entries.</summary>
-    public static void Add(
-        AtomicBatch batch,
-        ClientId clientId,
-        Guid transactionId,
-        IReadOnlyList<LedgerEntry> entries,
-        DateTimeOffset now,
-        PaymentId? paymentId
-    )
-    {
-        foreach (var entry in entries.Where(e => e is { Account: LedgerAccount.Merchant, MinorUnits: > 0 }))
-            batch.Add(
-                "INSERT INTO accounts (client_id, currency, balance) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
-                clientId.Value,
-                entry.Currency.Code
-            );
-
-        for (var i = 0; i < entries.Count; i++)
-            batch.Add(
-                """
-                INSERT INTO ledger_entries (client_id, transaction_id, line, account, minor_units, currency, at, payment_id)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-                """,
-                clientId.Value,
-                transactionId,
-                (short)(i + 1),
-                CancelDbContext.Stored(entries[i].Account),
-                entries[i].MinorUnits,
-                entries[i].Currency.Code,
-                now,
-                paymentId?.Value
-            );
-    }
-
     /// <summary>
-    /// Brings the merchant's balances up to date, in the order of the currencies. It has to come last, because the row of a
-    /// busy merchant is what everyone waits for: it is locked for the commit and no longer.
+    /// Adds the statements. They have to come last, because a busy merchant's account is the row that everyone waits for. Its
+    /// balance comes before the entries: they refer to the account, and each would otherwise share a lock of its row, which
+    /// leaves versions of the row behind that every reader has to pass until the next vacuum.
     /// </summary>
-    public static void AddBalances(AtomicBatch batch, ClientId clientId, IEnumerable<LedgerEntry> entries)
+    public static void Add(AtomicBatch batch, ClientId clientId, IReadOnlyList<Posting> postings)
     {
+        // In the order of the currencies, so that no two writers can lock each other out.
         foreach (
-            var account in entries
-                .Where(e => e.Account is LedgerAccount.Merchant)
-                .GroupBy(e => e.Currency.Code, StringComparer.Ordinal)
+            var account in postings
+                .SelectMany(posting => posting.Entries)
+                .Where(entry => entry.Account is LedgerAccount.Merchant)
+                .GroupBy(entry => entry.Currency.Code, StringComparer.Ordinal)
                 .OrderBy(account => account.Key, StringComparer.Ordinal)
         )
+        {
+            if (account.Any(entry => entry.MinorUnits > 0))
+                batch.Add(
+                    "INSERT INTO accounts (client_id, currency, balance) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
+                    clientId.Value,
+                    account.Key
+                );
             batch.Add(
                 "UPDATE accounts SET balance = balance + $1 WHERE client_id = $2 AND currency = $3",
                 account.Sum(entry => entry.MinorUnits),
                 clientId.Value,
                 account.Key
             );
+        }
+
+        foreach (var posting in postings)
+        {
+            List<object?> values = [clientId.Value, posting.TransactionId, posting.At, posting.PaymentId?.Value];
+            var lines = new List<string>();
+            foreach (var entry in posting.Entries)
+            {
+                var n = values.Count;
+                lines.Add($"($1, $2, {lines.Count + 1}, ${n + 1}, ${n + 2}, ${n + 3}, $3, $4)");
+                values.AddRange([CancelDbContext.Stored(entry.Account), entry.MinorUnits, entry.Currency.Code]);
+            }
+            batch.Add(
+                $"""
+                INSERT INTO ledger_entries (client_id, transaction_id, line, account, minor_units, currency, at, payment_id)
+                VALUES {string.Join(", ", lines)}
+                """,
+                [.. values]
+            );
+        }
     }
 }

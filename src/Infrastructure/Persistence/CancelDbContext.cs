@@ -6,6 +6,7 @@ using CancelService.Domain.Payments;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+using Microsoft.Extensions.Caching.Memory;
 
 namespace CancelService.Infrastructure.Persistence;
 
@@ -276,7 +277,23 @@ public abstract class CancelDbContext(DbContextOptions options) : DbContext(opti
         : ValueConverter<CancelWindow, string>(window => window.ToString()!, text => CancelWindow.Parse(text));
 
     private sealed class PublicKeyConverter()
-        : ValueConverter<PublicKey, string>(key => key.Pem, text => PublicKey.Parse(text));
+        : ValueConverter<PublicKey, string>(key => key.Pem, text => ParsedKeys.Parse(text));
+
+    // Clients are read again and again, and preparing a key costs many times what verifying with it does.
+    private static class ParsedKeys
+    {
+        private static readonly MemoryCache Keys = new(new MemoryCacheOptions { SizeLimit = 10_000 });
+
+        public static PublicKey Parse(string pem) =>
+            Keys.GetOrCreate(
+                pem,
+                entry =>
+                {
+                    entry.Size = 1;
+                    return PublicKey.Parse(pem);
+                }
+            )!;
+    }
 
     private sealed class EnumConverter<T>() : ValueConverter<T, string>(value => ToText[value], text => FromText[text])
         where T : struct, Enum

@@ -65,7 +65,7 @@ public sealed class DatabaseOptions
             // Statements that come again and again are prepared; 0 in the connection string switches that off.
             MaxAutoPrepare = given.ContainsKey("Max Auto Prepare")
                 ? new NpgsqlConnectionStringBuilder(ConnectionString).MaxAutoPrepare
-                : 20,
+                : 100,
             // Nothing that serves changes a session, so there is nothing to reset when a connection goes back to the pool; the
             // reset would cost the server more statements than a look-up.
             NoResetOnClose = true,

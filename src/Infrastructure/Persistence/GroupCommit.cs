@@ -1,14 +1,13 @@
 using System.Collections.Concurrent;
 using CancelService.Domain;
-using CancelService.Domain.Ledger;
 
 namespace CancelService.Infrastructure.Persistence;
 
 /// <summary>
 /// Commits writes of one merchant together. Each write changes the merchant's balance, a single row, which stays locked until
 /// the commit is on disk; one after the other, a busy merchant's cancels would queue for the disk. So while one transaction
-/// of a merchant is under way, the writes that come meanwhile wait for it, a moment at most, and then share the next one, and its single change
-/// of the balance. The database arbitrates as ever: a group that a constraint refuses has changed nothing, and each of
+/// of a merchant is under way, the writes that come meanwhile wait for it, a moment at most, and then share the next one,
+/// and its single change of the balance. The database arbitrates as ever: a group that a constraint refuses has changed nothing, and each of
 /// its writes is tried on its own.
 /// </summary>
 internal sealed class GroupCommit(Database database)
@@ -22,10 +21,10 @@ internal sealed class GroupCommit(Database database)
     private readonly ConcurrentDictionary<ClientId, List<Waiting>> _busy = new();
 
     /// <summary>A write that changes the balance of its merchant.</summary>
-    /// <param name="Batch">All statements but the one that changes the balance.</param>
+    /// <param name="Batch">All statements but those of the ledger.</param>
     /// <param name="PaymentId">The payment that is written.</param>
-    /// <param name="Entries">The entries of the ledger by which the balance changes.</param>
-    internal sealed record Write(AtomicBatch Batch, PaymentId PaymentId, IReadOnlyList<LedgerEntry> Entries);
+    /// <param name="Posting">The ledger's transaction, by which the balance changes.</param>
+    internal sealed record Write(AtomicBatch Batch, PaymentId PaymentId, Posting Posting);
 
     /// <summary>
     /// Commits a write, alone or with others of the merchant. False: a constraint refused it, and it changed nothing. An
@@ -91,7 +90,7 @@ internal sealed class GroupCommit(Database database)
             var batch = new AtomicBatch();
             foreach (var waiting in group)
                 batch.Add(waiting.Write.Batch);
-            LedgerStatements.AddBalances(batch, clientId, group.SelectMany(waiting => waiting.Write.Entries));
+            LedgerStatements.Add(batch, clientId, [.. group.Select(waiting => waiting.Write.Posting)]);
             // Bounded by the command's time-out: no single caller may give up for all.
             var committed = await database.Execute(batch, CancellationToken.None) is not null;
             if (committed || group is [_])

@@ -46,6 +46,21 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
                     ))
         );
 
+    private readonly Func<
+        CancelDbContext,
+        ClientId,
+        PaymentId,
+        string,
+        CancellationToken,
+        Task<RecordedEvent?>
+    > _findEvent = EF.CompileAsyncQuery(
+        (CancelDbContext db, ClientId clientId, PaymentId id, string eventId, CancellationToken cancellationToken) =>
+            db
+                .History.Where(h => h.ClientId == clientId && h.PaymentId == id && h.EventId == eventId)
+                .Select(h => new RecordedEvent(h.Action, h.MinorUnits, h.Remedy))
+                .SingleOrDefault()
+    );
+
     public async Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken)
     {
         await using var db = database.CreateContext();
@@ -70,10 +85,7 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
     )
     {
         await using var db = database.CreateContext();
-        return await db
-            .History.Where(h => h.ClientId == clientId && h.PaymentId == id && h.EventId == eventId)
-            .Select(h => new RecordedEvent(h.Action, h.MinorUnits, h.Remedy))
-            .SingleOrDefaultAsync(cancellationToken);
+        return await _findEvent(db, clientId, id, eventId, cancellationToken);
     }
 
     public async Task<EarlierRegistration?> FindRegistration(
@@ -249,7 +261,7 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
         if (change.Entries is [])
             return await database.Execute(batch, cancellationToken) is not null;
 
-        LedgerStatements.Add(batch, payment.ClientId, Guid.CreateVersion7(now), change.Entries, now, payment.Id);
-        return await commits.Commit(payment.ClientId, new(batch, payment.Id, change.Entries), cancellationToken);
+        var posting = new Posting(Guid.CreateVersion7(now), change.Entries, now, payment.Id);
+        return await commits.Commit(payment.ClientId, new(batch, payment.Id, posting), cancellationToken);
     }
 }

@@ -37,6 +37,12 @@ internal sealed class ClientCache(Database database, IOptions<ClientsOptions> op
     private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = MaxEntries });
     private readonly TimeSpan _cacheTime = options.Value.CacheTime;
 
+    // Compiled once: every client is read again each time that its entry is too old.
+    private readonly Func<CancelDbContext, ClientId, CancellationToken, Task<Client?>> _load = EF.CompileAsyncQuery(
+        (CancelDbContext db, ClientId id, CancellationToken cancellationToken) =>
+            db.Clients.AsNoTracking().Include(c => c.Keys).SingleOrDefault(c => c.Id == id)
+    );
+
     public bool IsKnown(ClientId id) => _cache.TryGetValue(id, out Entry? entry) && entry!.Client is not null;
 
     public ValueTask<Client?> Find(ClientId id, CancellationToken cancellationToken) =>
@@ -52,10 +58,7 @@ internal sealed class ClientCache(Database database, IOptions<ClientsOptions> op
         // The time before the query: what changes while it runs is still seen within the cache time.
         var loadedAt = time.GetTimestamp();
         await using var db = database.CreateContext();
-        var client = await db
-            .Clients.AsNoTracking()
-            .Include(c => c.Keys)
-            .SingleOrDefaultAsync(c => c.Id == id, cancellationToken);
+        var client = await _load(db, id, cancellationToken);
         _cache.Set(id, new Entry(client, loadedAt), new MemoryCacheEntryOptions { Size = 1 });
         return client;
     }
