@@ -20,17 +20,19 @@ internal static class Program
           soak       full load for minutes, and what memory does meanwhile
           start      how long a Release build takes from start to ready
           micro      BenchmarkDotNet on the parts of a cancel that need no database
-        --rounds=5 --seconds=6 --connections=32 --payments=500000 --minutes=10 --json=load.json
+        --rounds=5 --seconds=10 --connections=32 --payments=500000 --minutes=10 --json=load.json
+        --service=FOLDER   of a service that was published; without it, what was built with this program is measured
         """;
 
     private static readonly Dictionary<string, string> Options = new(StringComparer.Ordinal)
     {
         ["rounds"] = "5",
-        ["seconds"] = "6",
+        ["seconds"] = "10",
         ["connections"] = "32",
         ["payments"] = "500000",
         ["minutes"] = "10",
         ["json"] = "load.json",
+        ["service"] = "",
     };
 
     private static readonly Report Report = new();
@@ -58,7 +60,9 @@ internal static class Program
             Micro.Run();
             return 0;
         }
-        await using var stage = await Stage.Open();
+        await using var stage = await Stage.Open(
+            Options["service"] is { Length: > 0 } folder ? Path.Combine(folder, "CancelService.Api.dll") : null
+        );
         Console.CancelKeyPress += (_, _) => stage.DisposeAsync().AsTask().GetAwaiter().GetResult();
         switch (command)
         {

@@ -21,6 +21,7 @@ internal sealed class Stage : IAsyncDisposable
     private readonly string _directory;
     private readonly string _walletKey;
     private readonly List<ServiceProcess> _instances = [];
+    private string? _service;
 
     private Stage(PostgresCluster cluster, string directory, string walletKey) =>
         (Cluster, _directory, _walletKey) = (cluster, directory, walletKey);
@@ -33,7 +34,9 @@ internal sealed class Stage : IAsyncDisposable
     /// <summary>The wallet's key.</summary>
     public KeyPair Wallet { get; private init; } = null!;
 
-    public static async Task<Stage> Open()
+    /// <summary>Starts PostgreSQL.</summary>
+    /// <param name="service">The assembly that is run as the service; without it, the one that was built with this program.</param>
+    public static async Task<Stage> Open(string? service = null)
     {
         // What checkpoints do in the middle of a run would hit whoever happens to be measured then.
         var cluster = await PostgresCluster.Start(
@@ -46,7 +49,7 @@ internal sealed class Stage : IAsyncDisposable
         var wallet = KeyPair.Generate();
         var walletKey = Path.Combine(directory, "wallet.pem");
         await File.WriteAllTextAsync(walletKey, wallet.PrivatePem);
-        return new Stage(cluster, directory, walletKey) { Wallet = wallet };
+        return new Stage(cluster, directory, walletKey) { Wallet = wallet, _service = service };
     }
 
     /// <summary>
@@ -125,13 +128,16 @@ internal sealed class Stage : IAsyncDisposable
     /// <summary>Starts an instance on a database, without limits that would throttle the load of one machine.</summary>
     public async Task<ServiceProcess> Serve(string connectionString, params string[] settings)
     {
-        var instance = await ServiceProcess.Start([
-            $"--Wallet:SigningKeyPath={_walletKey}",
-            "--Database:Provider=Postgres",
-            $"--Database:ConnectionString={connectionString}",
-            "--Api:RequestTimeTolerance=01:00:00",
-            .. settings,
-        ]);
+        var instance = await ServiceProcess.Start(
+            [
+                $"--Wallet:SigningKeyPath={_walletKey}",
+                "--Database:Provider=Postgres",
+                $"--Database:ConnectionString={connectionString}",
+                "--Api:RequestTimeTolerance=01:00:00",
+                .. settings,
+            ],
+            _service
+        );
         _instances.Add(instance);
         return instance;
     }

@@ -24,7 +24,7 @@ internal sealed partial class Supply(Stage stage, Report report, int connections
     public const string Unknown = "none";
 
     // What the fastest phase so far did a second; half as much again is signed, so that a phase never runs dry.
-    private double _perSecond = 2000;
+    private double _perSecond = 1000;
 
     private readonly Dictionary<string, long> _next = new(StringComparer.Ordinal);
 

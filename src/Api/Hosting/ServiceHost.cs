@@ -32,6 +32,8 @@ public static class ServiceHost
         AddServices(builder.Services);
         if (builder.Environment.IsDevelopment())
             builder.Services.AddSingleton<DemoKeys>().AddSingleton<DemoWallet>();
+        if (builder.Environment.IsDevelopment() || OpenApi.IsBuilding)
+            builder.Services.AddOpenApiDocuments();
         replace?.Invoke(builder.Services);
 
         var app = builder.Build();
@@ -80,7 +82,7 @@ public static class ServiceHost
                     .AddRuntimeInstrumentation()
                     .AddPrometheusExporter()
             );
-        services.AddInternalApi().AddOpenApiDocuments();
+        services.AddInternalApi();
         services.AddHealthChecks().AddCheck<Readiness>("database");
     }
 
