@@ -56,7 +56,8 @@ public sealed class FuzzTests(PostgresServer postgres)
             .. database.Settings,
             $"--Wallet:SigningKeyPath={Path.Combine(database.Directory, "wallet.pem")}",
             "--Database:Timeout=00:00:30",
-            "--Limits:UnverifiedAnswersPerSecond=1000000", // The bound on junk has a test of its own.
+            "--Limits:UnverifiedAnswersPerSecond=1000000", // The bounds on junk have tests of their own.
+            "--Limits:UnknownClientsPerSecond=1000000",
             "--Api:RequestTimeTolerance=01:00:00",
             "--Api:Prefixes:0=",
             "--Api:Prefixes:1=/api",

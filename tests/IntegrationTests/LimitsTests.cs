@@ -121,6 +121,34 @@ public sealed class LimitsTests(PostgresServer postgres)
     }
 
     [Fact]
+    public async Task Made_up_clients_are_looked_for_within_a_bound_and_known_ones_are_served()
+    {
+        await using var host = await TestHost.Start(
+            DatabaseProvider.Sqlite,
+            postgres,
+            "--Limits:UnknownClientsPerSecond=5",
+            "--Clients:CacheTime=00:05:00"
+        );
+        var client = await host.AddClient();
+        await host.AddPayment(client, State.Processing);
+        (await host.Cancel(client, """{"paymentId":"none"}""")).Code.ShouldBe("ORDER_NOT_EXIST"); // Makes it known.
+
+        var clock = Stopwatch.StartNew();
+        var answers = await Task.WhenAll(
+            Enumerable
+                .Range(0, 100)
+                .Select(i => new CancelCall { Client = client with { Id = new($"made-up-{i}") }, At = host.Now })
+                .Select(call => Wire.Exchange(host.PublicPort, call.ToBytes(), "POST"))
+        );
+        var seconds = clock.Elapsed.TotalSeconds;
+
+        var lookedFor = answers.Count(answer => answer.Status == 200 && answer.Code == "CLIENT_INVALID");
+        lookedFor.ShouldBeInRange(1, 5 * (2 + (int)seconds));
+        answers.Count(answer => answer.Status == 503).ShouldBe(100 - lookedFor);
+        (await host.Cancel(client)).Code.ShouldBe("SUCCESS");
+    }
+
+    [Fact]
     public async Task Slow_headers_are_cut_off_while_others_are_served()
     {
         await using var host = await TestHost.Start(

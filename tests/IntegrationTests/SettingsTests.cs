@@ -47,6 +47,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
         ["--Limits:MaxConcurrentRequests=0"] = "Limits:MaxConcurrentRequests",
         ["--Limits:MaxQueuedRequests=-1"] = "Limits:MaxQueuedRequests",
         ["--Limits:MaxQueueTime=00:00:00"] = "Limits:MaxQueueTime",
+        ["--Limits:UnknownClientsPerSecond=0"] = "Limits:UnknownClientsPerSecond",
         ["--Limits:UnverifiedAnswersPerSecond=0"] = "Limits:UnverifiedAnswersPerSecond",
         ["--Shutdown:DrainTime=00:03:00"] = "Shutdown:DrainTime",
         ["--Shutdown:GraceTime=00:00:00"] = "Shutdown:GraceTime",

@@ -196,6 +196,9 @@ public sealed class TestHost : IAsyncDisposable
                 "--Serilog:MinimumLevel:Default=Fatal",
                 "--Serilog:MinimumLevel:Override:Microsoft.Hosting.Lifetime=Fatal",
                 "--Clients:CacheTime=00:00:00",
+                // Refusals are what most tests are about, and every client is new to them.
+                "--Limits:UnverifiedAnswersPerSecond=1000000",
+                "--Limits:UnknownClientsPerSecond=1000000",
                 "--Shutdown:DrainTime=00:00:00",
                 .. withoutKey ? Array.Empty<string>() : [$"--Wallet:SigningKeyPath={walletKey}"],
                 .. database.Settings,

@@ -171,7 +171,7 @@ internal sealed class Planner(int seed, int world)
 
         Add(new Op(Act.PutClient) { Terms = _terms });
         Add(new Op(Act.PutKey) { Key = 1 });
-        while (_last < 70)
+        while (_last < 90)
             Add(Scene(_random.Next(_payments.Length)));
         Finale();
         return new Plan(_payments.Length, _rounds);
@@ -208,7 +208,7 @@ internal sealed class Planner(int seed, int world)
                 _ => [Advance(payment), Advance(payment)],
             };
         }
-        switch (Weighted(19, 21, 9, 18, 13, 7, 4, 5, 4))
+        switch (Weighted(16, 17, 7, 15, 10, 25, 3, 4, 3))
         {
             case 0:
                 return [Advance(payment)];
@@ -226,7 +226,7 @@ internal sealed class Planner(int seed, int world)
             case 4:
                 return Money(payment);
             case 5:
-                return [Read(payment), Chance(50) ? Advance(payment) : Read(payment)];
+                return [Read(payment), Read(payment), Chance(40) ? Advance(payment) : Read(payment)];
             case 6:
                 return NewTerms(payment);
             case 7: // Pairs that are none, and payments that are none.
@@ -372,7 +372,7 @@ internal sealed class Planner(int seed, int world)
     }
 
     private Op Read(int payment) =>
-        Weighted(35, 15, 30, 12, 8) switch
+        Weighted(15, 30, 40, 9, 6) switch
         {
             0 => new Op(Act.ReadPayment) { Payment = payment },
             1 => new Op(Act.ReadByRequest) { Request = payment },

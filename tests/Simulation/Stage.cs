@@ -350,7 +350,7 @@ internal sealed class Stage : IAsyncDisposable
         )
             await database.Migrate(CancellationToken.None);
         // The first instance's connections can be cut; the second one's go past the network, which costs nothing.
-        var connection = $"{_postgres.ConnectionString};Maximum Pool Size=16;Max Auto Prepare=100";
+        var connection = $"{_postgres.ConnectionString};Maximum Pool Size=16";
         _network = new TcpForwarder(connection);
         string[] connections =
         [
@@ -365,6 +365,7 @@ internal sealed class Stage : IAsyncDisposable
                         setting,
                         $"--Clients:CacheTime={CacheTime}",
                         "--Limits:UnverifiedAnswersPerSecond=1000000",
+                        "--Limits:UnknownClientsPerSecond=1000000",
                     ],
                     typeof(Stage).Assembly.Location,
                     ["instance", ClockFile]

@@ -513,6 +513,7 @@ public sealed class ProtocolTests
     [InlineData("MaxConcurrentRequests", "1 10000", "0 10001")]
     [InlineData("MaxQueuedRequests", "0 100000", "-1 100001")]
     [InlineData("MaxQueueTime", "00:00:00.0100000 00:01:00", "00:00:00.0099999 00:01:00.0000001")]
+    [InlineData("UnknownClientsPerSecond", "1 1000000", "0 1000001")]
     [InlineData("UnverifiedAnswersPerSecond", "1 1000000", "0 1000001")]
     public void A_limit_has_its_bounds(string name, string inside, string outside)
     {

@@ -25,15 +25,9 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         }
     );
 
-    private readonly TokenBucketRateLimiter _strangers = new(
-        new TokenBucketRateLimiterOptions
-        {
-            TokenLimit = limits.Value.UnverifiedAnswersPerSecond,
-            TokensPerPeriod = limits.Value.UnverifiedAnswersPerSecond,
-            ReplenishmentPeriod = TimeSpan.FromSeconds(1),
-            QueueLimit = 0,
-        }
-    );
+    private readonly TokenBucketRateLimiter _introductions = PerSecond(limits.Value.UnknownClientsPerSecond);
+
+    private readonly TokenBucketRateLimiter _strangers = PerSecond(limits.Value.UnverifiedAnswersPerSecond);
 
     /// <summary>A place for one request's work, after a wait if need be; null when too many wait already, or it takes too long.</summary>
     public async ValueTask<IDisposable?> Enter()
@@ -50,7 +44,14 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         }
     }
 
-    /// <summary>Whether there is still time for a request that nobody has vouched for.</summary>
+    /// <summary>Whether the database may be asked who a client is that this instance has not met yet.</summary>
+    public bool MayBeIntroduced()
+    {
+        using var lease = _introductions.AttemptAcquire();
+        return lease.IsAcquired;
+    }
+
+    /// <summary>Whether there is still time to sign an answer to a request that nobody has vouched for.</summary>
     public bool HasTimeForStranger()
     {
         using var lease = _strangers.AttemptAcquire();
@@ -69,8 +70,20 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
     {
         await _rates.DisposeAsync();
         await _work.DisposeAsync();
+        await _introductions.DisposeAsync();
         await _strangers.DisposeAsync();
     }
+
+    private static TokenBucketRateLimiter PerSecond(int count) =>
+        new(
+            new TokenBucketRateLimiterOptions
+            {
+                TokenLimit = count,
+                TokensPerPeriod = count,
+                ReplenishmentPeriod = TimeSpan.FromSeconds(1),
+                QueueLimit = 0,
+            }
+        );
 
     // A changed contract is a partition of its own, so a new rate holds as soon as the contract is seen.
     private static RateLimitPartition<(ClientId, int, int)> PerClient(Client client) =>

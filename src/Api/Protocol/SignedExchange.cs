@@ -127,8 +127,12 @@ public sealed partial class SignedExchange
             return Illegal("The header Signature must be algorithm=RSA256, keyVersion=<version>, signature=<text>.");
 
         var body = await ReadBody(request, http.RequestAborted);
+        if (body is null)
+            http.Response.Headers.Connection = "close"; // Or the connection could go on pouring in such bodies.
         var signed = body is null ? null : SignatureScheme.Hash(request.Method, path, clientId, requestTime, body);
 
+        if (!_clients.IsKnown(new ClientId(clientId)) && !_admission.MayBeIntroduced())
+            return null;
         using var place = await _admission.Enter();
         if (place is null)
             return null;
@@ -148,7 +152,7 @@ public sealed partial class SignedExchange
         }
     }
 
-    private async Task<Answer?> Verified(
+    private async Task<Answer> Verified(
         ClientId clientId,
         SignatureHeader signature,
         byte[]? signed,
@@ -156,9 +160,6 @@ public sealed partial class SignedExchange
         CancellationToken cancellationToken
     )
     {
-        // An id that was never seen costs a look into the database.
-        if (!_clients.IsKnown(clientId) && !_admission.HasTimeForStranger())
-            return null;
         var client = await _clients.Find(clientId, cancellationToken);
         if (client is not { Enabled: true })
             return Answer.Of(ResultCode.ClientInvalid);
@@ -194,6 +195,7 @@ public sealed partial class SignedExchange
         return path.StartsWith('/') ? path : $"/{path}";
     }
 
+    // Null: over the limit.
     private static async Task<byte[]?> ReadBody(HttpRequest request, CancellationToken cancellationToken)
     {
         if (request.ContentLength > MaxBodyBytes)
