@@ -189,6 +189,7 @@ internal sealed class Stage : IAsyncDisposable
                 case Trouble.KillDatabase:
                     await _postgres!.Kill();
                     await _postgres.Start();
+                    NpgsqlConnection.ClearAllPools(); // The auditor's.
                     break;
                 case Trouble.CutAll:
                     _network!.CutAll();
@@ -234,7 +235,7 @@ internal sealed class Stage : IAsyncDisposable
         string? client
     )
     {
-        await using var connection = new NpgsqlConnection($"{_postgres!.ConnectionString};Pooling=False");
+        await using var connection = new NpgsqlConnection(_postgres!.ConnectionString);
         await connection.OpenAsync();
         var lines = new Dictionary<string, List<string>>(StringComparer.Ordinal);
         var answers = new Dictionary<string, Dictionary<int, string>>(StringComparer.Ordinal);
@@ -350,7 +351,7 @@ internal sealed class Stage : IAsyncDisposable
         )
             await database.Migrate(CancellationToken.None);
         // The first instance's connections can be cut; the second one's go past the network, which costs nothing.
-        var connection = $"{_postgres.ConnectionString};Maximum Pool Size=16";
+        var connection = $"{_postgres.ConnectionString};Maximum Pool Size=8";
         _network = new TcpForwarder(connection);
         string[] connections =
         [

@@ -66,6 +66,8 @@ public sealed class DatabaseOptions
             MaxAutoPrepare = given.ContainsKey("Max Auto Prepare")
                 ? new NpgsqlConnectionStringBuilder(ConnectionString).MaxAutoPrepare
                 : 100,
+            // At their second use on a connection, not at the fifth: there are few, and all of them come again.
+            AutoPrepareMinUsages = 2,
             // Nothing that serves changes a session, so there is nothing to reset when a connection goes back to the pool; the
             // reset would cost the server more statements than a look-up.
             NoResetOnClose = true,
