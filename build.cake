@@ -64,7 +64,7 @@ Task("Mutation")
     });
 
 Task("Publish")
-    .Description("Publishes the service to artifacts/service, compiled for Linux ahead of time; it runs elsewhere, too")
+    .Description("Publishes the service to artifacts/service, compiled ahead of time for Linux on x64")
     .IsDependentOn("Build")
     .Does(() => Run($"publish src/Api --configuration {configuration} --runtime linux-x64 --self-contained false --output {artifacts}/service"));
 

@@ -19,6 +19,7 @@ internal static class Program
           overload   replays at 1, 2 and 4 times the capacity
           soak       full load for minutes, and what memory does meanwhile
           start      how long a Release build takes from start to ready
+          statements what PostgreSQL's time goes to, by statement (pg_stat_statements)
           micro      BenchmarkDotNet on the parts of a cancel that need no database
         --rounds=5 --seconds=10 --connections=32 --payments=500000 --minutes=10 --json=load.json
         --service=FOLDER   of a service that was published; without it, what was built with this program is measured
@@ -60,8 +61,12 @@ internal static class Program
             Micro.Run();
             return 0;
         }
+        string[] settings = command is "statements"
+            ? ["shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on"]
+            : [];
         await using var stage = await Stage.Open(
-            Options["service"] is { Length: > 0 } folder ? Path.Combine(folder, "CancelService.Api.dll") : null
+            Options["service"] is { Length: > 0 } folder ? Path.Combine(folder, "CancelService.Api.dll") : null,
+            settings
         );
         Console.CancelKeyPress += (_, _) => stage.DisposeAsync().AsTask().GetAwaiter().GetResult();
         switch (command)
@@ -83,6 +88,9 @@ internal static class Program
                 break;
             case "start":
                 await Start(stage);
+                break;
+            case "statements":
+                await Statements(stage);
                 break;
             default:
                 await Console.Error.WriteLineAsync($"'{command}' is no command.\n{Usage}");
@@ -309,6 +317,39 @@ internal static class Program
             await stage.Stop(service);
         }
         Report.Add(new Figure("start to ready, s", seconds, "under 2"));
+    }
+
+    private static async Task Statements(Stage stage)
+    {
+        var database = await stage.Fill("statements", 100_000, 50_000);
+        await stage.Execute("statements", "CREATE EXTENSION pg_stat_statements");
+        var supply = new Supply(stage, Report, Connections, await stage.Serve(database));
+        foreach (
+            var (scenario, which) in new[]
+            {
+                ("warm-up", Supply.Spread),
+                ("spread", Supply.Spread),
+                ("hot", Supply.Hot),
+            }
+        )
+        {
+            await stage.Execute("statements", "SELECT pg_stat_statements_reset()");
+            var (phase, _) = supply.Closed(scenario, 1, which, Time);
+            var lines = await stage.Lines(
+                "statements",
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"""
+                    SELECT format('%s ms a cancel  %s calls a cancel  %s',
+                        to_char((total_exec_time + total_plan_time) / {phase.Requests}, '0.000'),
+                        to_char(calls::numeric / {phase.Requests}, '0.000'),
+                        left(regexp_replace(query, '\s+', ' ', 'g'), 90))
+                    FROM pg_stat_statements ORDER BY total_exec_time + total_plan_time DESC LIMIT 12
+                    """
+                )
+            );
+            Console.WriteLine(string.Join('\n', lines));
+        }
     }
 
     // Milliseconds of CPU of one thread.

@@ -36,14 +36,13 @@ internal sealed class Stage : IAsyncDisposable
 
     /// <summary>Starts PostgreSQL.</summary>
     /// <param name="service">The assembly that is run as the service; without it, the one that was built with this program.</param>
-    public static async Task<Stage> Open(string? service = null)
+    /// <param name="settings">Settings of the server, beside the usual ones.</param>
+    public static async Task<Stage> Open(string? service = null, params string[] settings)
     {
         // What checkpoints do in the middle of a run would hit whoever happens to be measured then.
         var cluster = await PostgresCluster.Start(
             durable: true,
-            "shared_buffers=1GB",
-            "max_wal_size=16GB",
-            "checkpoint_timeout=1h"
+            ["shared_buffers=1GB", "max_wal_size=16GB", "checkpoint_timeout=1h", .. settings]
         );
         var directory = Directory.CreateTempSubdirectory("cancelservice-load-").FullName;
         var wallet = KeyPair.Generate();
@@ -167,6 +166,19 @@ internal sealed class Stage : IAsyncDisposable
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 600 };
         return Convert.ToInt64(await command.ExecuteScalarAsync(), CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>The rows of a query with one column of text.</summary>
+    public async Task<IReadOnlyList<string>> Lines(string database, string sql)
+    {
+        await using var connection = new NpgsqlConnection(ConnectionString(database) + ";Pooling=false");
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        await using var reader = await command.ExecuteReaderAsync();
+        var lines = new List<string>();
+        while (await reader.ReadAsync())
+            lines.Add(reader.GetString(0));
+        return lines;
     }
 
     /// <summary>The bytes that PostgreSQL has written to its log so far.</summary>

@@ -15,7 +15,7 @@ public sealed class ClientsOptions
     /// How long an instance may go on with a client, a contract or a key that has been changed or revoked meanwhile:
     /// 0 (always ask the database) to 5 minutes.
     /// </summary>
-    public TimeSpan CacheTime { get; set; } = TimeSpan.FromSeconds(10);
+    public TimeSpan CacheTime { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
     public string? Problem() =>
