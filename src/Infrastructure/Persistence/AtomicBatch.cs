@@ -10,6 +10,7 @@ namespace CancelService.Infrastructure.Persistence;
 /// the server runs as one transaction, commit included; on SQLite they are one immediate transaction. The values of a
 /// statement are its parameters <c>$1</c>, <c>$2</c>, and so on.
 /// </summary>
+/// <remarks>On PostgreSQL no command is used again, for the reason that <see cref="FreshCommands"/> gives.</remarks>
 internal sealed class AtomicBatch
 {
     // SQLite has one writer. Waiting for it here is fair, and cheaper than its own retries.
@@ -35,8 +36,8 @@ internal sealed class AtomicBatch
         try
         {
             return await (
-                connection.CanCreateBatch
-                    ? InOneTrip(connection, cancellationToken)
+                connection is NpgsqlConnection postgres
+                    ? InOneTrip(postgres, cancellationToken)
                     : OneByOne(connection, cancellationToken)
             );
         }
@@ -63,7 +64,9 @@ internal sealed class AtomicBatch
             await SqliteWriter.WaitAsync(cancellationToken);
         try
         {
-            await using var command = connection.CreateCommand();
+            await using var command = connection is NpgsqlConnection postgres
+                ? new NpgsqlCommand(null, postgres)
+                : connection.CreateCommand();
             command.CommandText = sql;
             for (var i = 0; i < values.Length; i++)
                 command.Parameters.Add(sqlite ? SqliteValue(i, values[i]) : PostgresValue(values[i]));
@@ -95,9 +98,9 @@ internal sealed class AtomicBatch
                 or raw.SQLITE_CONSTRAINT_CHECK
                 or raw.SQLITE_CONSTRAINT_FOREIGNKEY;
 
-    private async Task<int> InOneTrip(DbConnection connection, CancellationToken cancellationToken)
+    private async Task<int> InOneTrip(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
-        await using var batch = connection.CreateBatch();
+        await using var batch = new NpgsqlBatch(connection);
         foreach (var (sql, values) in _statements)
         {
             var command = batch.CreateBatchCommand();

@@ -29,7 +29,11 @@ public sealed class Database : IAsyncDisposable
         if (options.Value.Provider is DatabaseProvider.Postgres)
         {
             _postgres = NpgsqlDataSource.Create(options.Value.Postgres());
-            _createContext = Pooled(new DbContextOptionsBuilder<PostgresDbContext>().UseNpgsql(_postgres));
+            _createContext = Pooled(
+                new DbContextOptionsBuilder<PostgresDbContext>()
+                    .UseNpgsql(_postgres)
+                    .AddInterceptors(new FreshCommands())
+            );
         }
         else
         {
@@ -129,6 +133,22 @@ public sealed class Database : IAsyncDisposable
             return Task.CompletedTask;
         }
     }
+}
+
+/// <summary>
+/// Gives each query a command of its own. A connection of Npgsql keeps its last command for the next query. When sending that
+/// command fails while one of its statements is being prepared, the mark of that stays on it, and the next connection is told to
+/// prepare the statement again, which the server refuses (42P05), from then on for as long as the connection lives.
+/// </summary>
+internal sealed class FreshCommands : DbCommandInterceptor
+{
+    public override InterceptionResult<DbCommand> CommandCreating(
+        CommandCorrelatedEventData eventData,
+        InterceptionResult<DbCommand> result
+    ) =>
+        InterceptionResult<DbCommand>.SuppressWithResult(
+            new NpgsqlCommand(null, (NpgsqlConnection)eventData.Connection)
+        );
 }
 
 /// <summary>Contexts for the tools that write migrations: <c>dotnet ef migrations add</c>. They open no connection.</summary>
