@@ -29,6 +29,7 @@ public sealed class ProtocolTests
     [InlineData("signature=", "-|-|")]
     [InlineData("algorithm=,keyVersion=,signature=abc", "||abc")]
     [InlineData("nonce=1,signature=abc,nonce=2", "-|-|abc")]
+    [InlineData("=1,signature=abc", "-|-|abc")]
     public void A_signature_header_is_taken_apart(string header, string expected)
     {
         SignatureHeader.TryParse(header, out var parsed).ShouldBeTrue();
@@ -289,6 +290,7 @@ public sealed class ProtocolTests
     [InlineData("image/png|application/json", true)]
     [InlineData("application/json;q=0.001", true)]
     [InlineData("application/json; q=1", true)]
+    [InlineData("application/json; v=0", true)]
     [InlineData("application/json;q=0, */*", true)]
     [InlineData("image/png", false)]
     [InlineData("image/*", false)]
