@@ -85,7 +85,10 @@ public sealed class FuzzTests(PostgresServer postgres)
         await TestHost.Until(() => Task.FromResult(service.Memory - before < MaxGrowth)).Becomes(true);
         await TestHost.Until(() => Gauge(service, "kestrel_active_connections", "Public")).Becomes(0);
         await TestHost.Until(() => Gauge(service, "http_server_active_requests", "POST")).Becomes(0);
-        service.Output.ShouldNotContain("Exception");
+        var complaints = service
+            .Output.Split('\n')
+            .Where(line => line.Contains("Exception", StringComparison.OrdinalIgnoreCase));
+        complaints.ShouldBeEmpty(string.Join('\n', complaints.Take(5)));
         _outcomes.ShouldContainKey("200 SUCCESS"); // The fuzzer gets through to the rule at all.
         await service.Kill();
 

@@ -13,6 +13,7 @@ using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 using OpenTelemetry.Metrics;
 using Serilog;
+using Serilog.Events;
 using Serilog.Formatting.Compact;
 
 namespace CancelService.Api.Hosting;
@@ -161,12 +162,17 @@ public static class ServiceHost
             .ReadFrom.Configuration(builder.Configuration)
             .Enrich.FromLogContext()
             // A body that is no HTTP is the client's mistake, answered 400: strangers must not fill the log with traces.
-            .Filter.ByExcluding(line => line.Exception is BadHttpRequestException);
+            .Filter.ByExcluding(line => line.Exception is BadHttpRequestException || IsUnreadBody(line));
         configuration = builder.Environment.IsDevelopment()
             ? configuration.WriteTo.Console(formatProvider: CultureInfo.InvariantCulture)
             : configuration.WriteTo.Console(new RenderedCompactJsonFormatter());
         builder.Logging.ClearProviders().AddSerilog(configuration.CreateLogger(), dispose: true);
     }
+
+    // Of a body that nobody has read Kestrel reads what is left, and takes a NUL in its trailer for a mistake of ours.
+    private static bool IsUnreadBody(LogEvent line) =>
+        line.Properties.GetValueOrDefault("EventId") is StructureValue { Properties: var id }
+        && id.Any(part => part.Value is ScalarValue { Value: "RequestBodyDrainBodyReaderInvalidState" });
 
     // The ports are ordinary Kestrel endpoints of the settings. What comes in on Internal is marked; all else is public,
     // so that an endpoint that somebody adds can't open the internal API to the world.
