@@ -58,6 +58,7 @@ public sealed class FuzzTests(PostgresServer postgres)
             "--Database:Timeout=00:00:30",
             "--Limits:UnverifiedAnswersPerSecond=1000000", // The bounds on junk have tests of their own.
             "--Limits:UnknownClientsPerSecond=1000000",
+            "--Limits:RefusalDelay=00:00:00",
             "--Api:RequestTimeTolerance=01:00:00",
             "--Api:Prefixes:0=",
             "--Api:Prefixes:1=/api",

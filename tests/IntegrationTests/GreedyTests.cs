@@ -17,6 +17,7 @@ public sealed class GreedyTests(PostgresServer postgres)
     private const int Idle = 2000;
     private const int Slow = 200;
     private const int Pouring = 3;
+    private const int Pipelining = 3;
     private const int Merchants = 3;
     private const int Alternations = 5;
 
@@ -160,7 +161,7 @@ public sealed class GreedyTests(PostgresServer postgres)
 
     private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 
-    /// <summary>Clients that take what they can get: they hold connections, dribble, and pour in bodies over the limit.</summary>
+    /// <summary>Clients that take what they can get: they hold connections, dribble, and pour in forgeries and bodies over the limit.</summary>
     private sealed class Crowd : IAsyncDisposable
     {
         private readonly CancellationTokenSource _end = new();
@@ -179,6 +180,7 @@ public sealed class GreedyTests(PostgresServer postgres)
         public static async Task<Crowd> Gather(int port, CancelCall call, bool comesBack)
         {
             var crowd = new Crowd { _comesBack = comesBack };
+            byte[] forged = (call with { SignedBody = [1] }).ToBytes();
             var lines = Encoding.Latin1.GetString((call with { Body = new byte[100_000] }).ToBytes());
             var head = Encoding.Latin1.GetBytes(lines[..(lines.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)]);
             var connected = new List<Task>();
@@ -198,6 +200,13 @@ public sealed class GreedyTests(PostgresServer postgres)
                 "x"u8.ToArray()
             );
             Add("pouring", Pouring, [], [.. head, .. new byte[100_000]], pours: true);
+            Add(
+                "pipelining",
+                Pipelining,
+                [],
+                [.. Enumerable.Repeat(forged, 100).SelectMany(bytes => bytes)],
+                pours: true
+            );
             await Task.WhenAll(connected);
             return crowd;
 

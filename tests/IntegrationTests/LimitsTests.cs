@@ -148,6 +148,55 @@ public sealed class LimitsTests(PostgresServer postgres)
         (await host.Cancel(client)).Code.ShouldBe("SUCCESS");
     }
 
+    public static readonly TheoryData<string, bool> WhatIsHeldBack = new()
+    {
+        { "a good request", false },
+        { "a refusal by the rules", false },
+        { "a forged signature", true },
+        { "another path", true },
+        { "more than the contract's rate", true },
+    };
+
+    /// <summary>Who goes on with what is refused anyway gets little of our time; who is served does not wait.</summary>
+    [Theory]
+    [MemberData(nameof(WhatIsHeldBack))]
+    public async Task What_could_be_poured_in_is_held_back(string what, bool isHeldBack)
+    {
+        var delay = TimeSpan.FromSeconds(0.25);
+        await using var host = await TestHost.Start(
+            DatabaseProvider.Sqlite,
+            postgres,
+            $"--Limits:RefusalDelay={delay}",
+            "--Clients:CacheTime=00:05:00"
+        );
+        var client = await host.AddClient(
+            what.Contains("rate", StringComparison.Ordinal) ? new() { RequestsPerSecond = 1, Burst = 1 } : new()
+        );
+        await host.AddPayment(client, State.Processing);
+        var call = new CancelCall { Client = client, At = host.Now };
+        (await Wire.Exchange(host.PublicPort, call.ToBytes(), "POST")).Code.ShouldBe("SUCCESS"); // And the rate is used up.
+        var (request, code) = what switch
+        {
+            "a forged signature" => (call with { SignedBody = [1] }, "INVALID_SIGNATURE"),
+            "a refusal by the rules" => (call with { Json = """{"paymentId":"none"}""" }, "ORDER_NOT_EXIST"),
+            "another path" => (call with { Target = "/v2/payments/refund" }, "INVALID_API"),
+            "more than the contract's rate" => (call, "REQUEST_TRAFFIC_EXCEED_LIMIT"),
+            _ => (call, "SUCCESS"),
+        };
+
+        using var connection = new KeptConnection(host.PublicPort);
+        var times = new List<TimeSpan>();
+        for (var i = 0; i < 6; i++)
+        {
+            var clock = Stopwatch.StartNew();
+            if ((await connection.Send(request.ToBytes())).Code == code) // Once a second, one is within the rate.
+                times.Add(clock.Elapsed);
+        }
+
+        times.Count.ShouldBeGreaterThan(2);
+        (times.Min() > delay - TimeSpan.FromMilliseconds(20)).ShouldBe(isHeldBack, times.Min().ToString());
+    }
+
     [Fact]
     public async Task Slow_headers_are_cut_off_while_others_are_served()
     {

@@ -49,6 +49,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
         ["--Limits:MaxQueueTime=00:00:00"] = "Limits:MaxQueueTime",
         ["--Limits:UnknownClientsPerSecond=0"] = "Limits:UnknownClientsPerSecond",
         ["--Limits:UnverifiedAnswersPerSecond=0"] = "Limits:UnverifiedAnswersPerSecond",
+        ["--Limits:RefusalDelay=00:00:02"] = "Limits:RefusalDelay",
         ["--Shutdown:DrainTime=00:03:00"] = "Shutdown:DrainTime",
         ["--Shutdown:GraceTime=00:00:00"] = "Shutdown:GraceTime",
         ["--UnknownPayments:RememberFor=00:00:01"] = "UnknownPayments:RememberFor",

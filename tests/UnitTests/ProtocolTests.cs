@@ -517,6 +517,7 @@ public sealed class ProtocolTests
     [InlineData("MaxQueueTime", "00:00:00.0100000 00:01:00", "00:00:00.0099999 00:01:00.0000001")]
     [InlineData("UnknownClientsPerSecond", "1 1000000", "0 1000001")]
     [InlineData("UnverifiedAnswersPerSecond", "1 1000000", "0 1000001")]
+    [InlineData("RefusalDelay", "00:00:00 00:00:01", "-00:00:00.0000001 00:00:01.0000001")]
     public void A_limit_has_its_bounds(string name, string inside, string outside)
     {
         new LimitsOptions().Problem().ShouldBeNull();

@@ -186,6 +186,7 @@ public static class ServiceHost
             kestrel.Limits.RequestHeadersTimeout = limits.HeadersTimeout;
             kestrel.Limits.KeepAliveTimeout = limits.KeepAliveTimeout;
             kestrel.Limits.MinRequestBodyDataRate = new(limits.MinBodyBytesPerSecond, TimeSpan.FromSeconds(5));
+            kestrel.Limits.MaxRequestBufferSize = 64 * 1024; // Of each connection, before anybody has looked at it.
             kestrel.Limits.MaxRequestBodySize = 1024 * 1024; // What is over the API's own limit is still answered, up to here.
             kestrel
                 .Configure(builder.Configuration.GetSection("Kestrel"))

@@ -58,6 +58,13 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         return lease.IsAcquired;
     }
 
+    /// <summary>
+    /// Keeps a request waiting that is refused for something that its sender could go on doing all day: a connection's next
+    /// request is looked at only after the answer to the last.
+    /// </summary>
+    public Task HoldBack(CancellationToken cancellationToken) =>
+        Task.Delay(limits.Value.RefusalDelay, cancellationToken);
+
     /// <summary>Whether a verified client is within the rate of its contract.</summary>
     public bool IsWithinRate(Client client)
     {

@@ -43,6 +43,12 @@ public sealed class LimitsOptions
     /// </summary>
     public int UnverifiedAnswersPerSecond { get; set; } = 100 * Environment.ProcessorCount;
 
+    /// <summary>
+    /// How long what nobody has vouched for, or what is over a client's rate, waits for its answer: 0 to 1 second. Nobody
+    /// notices who sends such a request by mistake, and a connection that pours them in gets a hundred a second and no more.
+    /// </summary>
+    public TimeSpan RefusalDelay { get; set; } = TimeSpan.FromMilliseconds(10);
+
     /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
     public string? Problem() =>
         MaxConnections is < 10 or > 1_000_000
@@ -63,5 +69,7 @@ public sealed class LimitsOptions
             ? $"Limits:UnknownClientsPerSecond is {UnknownClientsPerSecond}. Set it between 1 and 1000000."
         : UnverifiedAnswersPerSecond is < 1 or > 1_000_000
             ? $"Limits:UnverifiedAnswersPerSecond is {UnverifiedAnswersPerSecond}. Set it between 1 and 1000000."
+        : RefusalDelay < TimeSpan.Zero || RefusalDelay > TimeSpan.FromSeconds(1)
+            ? $"Limits:RefusalDelay is {RefusalDelay}. Set it between 00:00:00 and 00:00:01."
         : null;
 }

@@ -69,6 +69,8 @@ public sealed partial class SignedExchange
         var clientId = Echo(http.Request.Headers["Client-Id"]);
         var path = RawPath(http);
         var answer = await Decide(http, clientId, path);
+        if (answer is { IsVerified: false } || answer?.Code == ResultCode.RequestTrafficExceedLimit)
+            await _admission.HoldBack(http.RequestAborted);
         if (answer is null || (!answer.IsVerified && !_admission.HasTimeForStranger()))
         {
             _metrics.Answered("none", _time.GetElapsedTime(started));
@@ -132,7 +134,10 @@ public sealed partial class SignedExchange
         var signed = body is null ? null : SignatureScheme.Hash(request.Method, path, clientId, requestTime, body);
 
         if (!_clients.IsKnown(new ClientId(clientId)) && !_admission.MayBeIntroduced())
+        {
+            await _admission.HoldBack(http.RequestAborted);
             return null;
+        }
         using var place = await _admission.Enter();
         if (place is null)
             return null;
