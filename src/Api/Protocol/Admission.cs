@@ -25,9 +25,16 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         }
     );
 
-    private readonly TokenBucketRateLimiter _introductions = PerSecond(limits.Value.UnknownClientsPerSecond);
+    // After a start all clients are new, and come at once.
+    private readonly TokenBucketRateLimiter _introductions = PerSecond(
+        limits.Value.UnknownClientsPerSecond,
+        burst: limits.Value.UnknownClientsPerSecond
+    );
 
-    private readonly TokenBucketRateLimiter _strangers = PerSecond(limits.Value.UnverifiedAnswersPerSecond);
+    private readonly TokenBucketRateLimiter _strangers = PerSecond(
+        limits.Value.UnverifiedAnswersPerSecond,
+        burst: Math.Max(1, limits.Value.UnverifiedAnswersPerSecond / 20)
+    );
 
     /// <summary>A place for one request's work, after a wait if need be; null when too many wait already, or it takes too long.</summary>
     public async ValueTask<IDisposable?> Enter()
@@ -81,16 +88,20 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         await _strangers.DisposeAsync();
     }
 
-    private static TokenBucketRateLimiter PerSecond(int count) =>
-        new(
+    // Evenly: what comes in a burst once a second makes everybody else wait once a second.
+    private static TokenBucketRateLimiter PerSecond(int count, int burst)
+    {
+        var portion = Math.Max(1, count / 20);
+        return new(
             new TokenBucketRateLimiterOptions
             {
-                TokenLimit = count,
-                TokensPerPeriod = count,
-                ReplenishmentPeriod = TimeSpan.FromSeconds(1),
+                TokenLimit = burst,
+                TokensPerPeriod = portion,
+                ReplenishmentPeriod = TimeSpan.FromSeconds((double)portion / count),
                 QueueLimit = 0,
             }
         );
+    }
 
     // A changed contract is a partition of its own, so a new rate holds as soon as the contract is seen.
     private static RateLimitPartition<(ClientId, int, int)> PerClient(Client client) =>

@@ -38,10 +38,10 @@ public sealed class LimitsOptions
 
     /// <summary>
     /// The most answers a second to requests whose signature did not verify, whoever sent them: 1 to 1,000,000. Signing
-    /// an answer is the most expensive thing that a stranger can make us do: a hundred for each processor take up a tenth
-    /// of it at most.
+    /// an answer is the most expensive thing that a stranger can make us do: fifty for each processor take up a
+    /// twentieth of it at most.
     /// </summary>
-    public int UnverifiedAnswersPerSecond { get; set; } = 100 * Environment.ProcessorCount;
+    public int UnverifiedAnswersPerSecond { get; set; } = 50 * Environment.ProcessorCount;
 
     /// <summary>
     /// How long what nobody has vouched for, or what is over a client's rate, waits for its answer: 0 to 1 second. Nobody
