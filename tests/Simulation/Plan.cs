@@ -328,7 +328,7 @@ internal sealed class Planner(int seed, int world)
         };
 
     // Few, because the same request again needs no other signature; enough to tell whose cancel took effect.
-    private string Extend() => Chance(20) ? "" : $"x{_random.Next(3)}";
+    private string Extend() => Chance(40) ? "" : $"x{_random.Next(2)}";
 
     // A payout that empties the account, often beside a cancel that needs the money.
     private Op[] Money(int payment)
@@ -372,7 +372,7 @@ internal sealed class Planner(int seed, int world)
     }
 
     private Op Read(int payment) =>
-        Weighted(15, 30, 40, 9, 6) switch
+        Weighted(15, 15, 50, 12, 8) switch
         {
             0 => new Op(Act.ReadPayment) { Payment = payment },
             1 => new Op(Act.ReadByRequest) { Request = payment },
@@ -386,13 +386,20 @@ internal sealed class Planner(int seed, int world)
     {
         Add(new Op(Act.PutClient) { Terms = _terms with { Enabled = true, MayCancel = true, Rate = Terms.Unlimited } });
         Add([.. _payments.Select(p => Chance(50) ? ByRequest(p.Payment) : Cancel(p.Payment))]);
-        Add([.. _payments.Select(p => new Op(Act.ReadPayment) { Payment = p.Payment })]);
-        Add([
+        AddAtBoth([.. _payments.Select(p => new Op(Act.ReadPayment) { Payment = p.Payment })]);
+        AddAtBoth([
             .. Plan.Currencies.Select((_, currency) => new Op(Act.ReadAccount) { Currency = currency }),
             new Op(Act.ReadCancellations),
             new Op(Act.ReadRefusedEvents),
         ]);
     }
+
+    private void AddAtBoth(Op[] round) =>
+        _rounds.Add([
+            .. round.SelectMany(op =>
+                new[] { op with { Number = _last++, Instance = 0 }, op with { Number = _last++, Instance = 1 } }
+            ),
+        ]);
 
     private void Add(params Op[] round)
     {

@@ -337,7 +337,7 @@ internal sealed class Stage : IAsyncDisposable
         await File.WriteAllTextAsync(WalletKey, KeyPair.Wallet.PrivatePem);
         _clock = new SharedClock(ClockFile);
         _clock.Jump(TimeProvider.System.GetUtcNow().Ticks - _clock.UtcTicks);
-        _postgres = await PostgresCluster.Start(durable: true, "checkpoint_timeout=60s", "shared_buffers=256MB");
+        _postgres = await PostgresCluster.Start(durable: true, "checkpoint_timeout=30s", "shared_buffers=256MB");
         await using (
             var database = new Database(
                 Options.Create(

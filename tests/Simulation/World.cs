@@ -122,7 +122,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
                     $"{op} has no known outcome after {GivesUpAfter.TotalSeconds} s: {attempt.Text}",
                     attempt
                 );
-            await Task.Delay(Math.Min(400, 40 * tries), cancellationToken);
+            await Task.Delay(Math.Min(200, 40 * tries), cancellationToken);
         }
         if (op.Act <= Act.RevokeKey)
             _auditor.Agreed(Stopwatch.GetTimestamp(), atOnce: attempts.Count == 1);
