@@ -141,6 +141,8 @@ internal static class Program
             );
             supply.Open("spread at half load", round, Supply.Spread, spread.PerSecond / 2, Time);
             supply.Open("hot at half load", round, Supply.Hot, Report.Of("hot")[^1].PerSecond / 2, Time);
+            if (supply.Next(Supply.Spread) > Number("payments"))
+                throw new InvalidOperationException("All payments were used before the end: take more, --payments=N.");
         }
 
         Console.WriteLine();
@@ -180,7 +182,11 @@ internal static class Program
                 (int)Time.TotalSeconds
             );
             // Connections that were slower than others leave gaps behind; the next phase begins after the fastest's last.
-            supply.Take(which, transactions * 2 + Connections);
+            var last = await stage.Lines(
+                "bench",
+                $"SELECT max(substr(payment_id, 5)::bigint)::text FROM cancellations WHERE payment_id LIKE '{which}-%'"
+            );
+            supply.Take(which, long.Parse(last.Single(), CultureInfo.InvariantCulture) + 1 - supply.Next(which));
             // pgbench's transactions share locks of the hot account's row, and index entries of versions that were locked so stay
             // until a vacuum. Whoever comes next must not pay for that.
             await stage.Execute("bench", "VACUUM accounts");

@@ -72,7 +72,7 @@ internal sealed partial class Supply(Stage stage, Report report, int connections
         if (phase.Requests == requests.Length)
             Console.WriteLine($"   all {requests.Length} requests were used before the time was up");
         _perSecond = Math.Max(_perSecond, phase.PerSecond);
-        Take(which, requests.Length);
+        Take(which, phase.Requests);
         return (phase, requests[..phase.Requests]);
     }
 

@@ -45,9 +45,9 @@ public sealed class LimitsOptions
 
     /// <summary>
     /// How long what nobody has vouched for, or what is over a client's rate, waits for its answer: 0 to 1 second. Nobody
-    /// notices who sends such a request by mistake, and a connection that pours them in gets a hundred a second and no more.
+    /// notices who sends such a request by mistake, and a connection that pours them in gets a few hundred a second and no more.
     /// </summary>
-    public TimeSpan RefusalDelay { get; set; } = TimeSpan.FromMilliseconds(10);
+    public TimeSpan RefusalDelay { get; set; } = TimeSpan.FromMilliseconds(2);
 
     /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
     public string? Problem() =>
