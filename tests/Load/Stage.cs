@@ -39,10 +39,11 @@ internal sealed class Stage : IAsyncDisposable
     /// <param name="settings">Settings of the server, beside the usual ones.</param>
     public static async Task<Stage> Open(string? service = null, params string[] settings)
     {
-        // What checkpoints do in the middle of a run would hit whoever happens to be measured then.
+        // What checkpoints, or new files for the write-ahead log, cost in the middle of a run would hit whoever happens to be
+        // measured then; the files that filling needed are used again.
         var cluster = await PostgresCluster.Start(
             durable: true,
-            ["shared_buffers=1GB", "max_wal_size=16GB", "checkpoint_timeout=1h", .. settings]
+            ["shared_buffers=1GB", "max_wal_size=16GB", "min_wal_size=8GB", "checkpoint_timeout=1h", .. settings]
         );
         var directory = Directory.CreateTempSubdirectory("cancelservice-load-").FullName;
         var wallet = KeyPair.Generate();
