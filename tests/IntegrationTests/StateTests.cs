@@ -250,10 +250,29 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
         var client = await host.AddClient();
         (await host.Cancel(client)).Code.ShouldBe("ORDER_NOT_EXIST");
         await host.Execute($"UPDATE clients SET enabled = FALSE WHERE client_id = '{client.Id.Value}'");
-        host.Clock.Advance(TimeSpan.FromSeconds(7)); // Up to a quarter less than that: not all clients are read again at once.
+        host.Clock.Advance(TimeSpan.FromSeconds(7)); // A client is read again up to a quarter earlier.
         (await host.Cancel(client)).Code.ShouldBe("ORDER_NOT_EXIST");
         host.Clock.Advance(TimeSpan.FromSeconds(3));
         (await host.Cancel(client)).Code.ShouldBe("CLIENT_INVALID");
+    }
+
+    [Fact]
+    public async Task Clients_that_came_at_once_are_not_read_again_at_once()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres, "--Clients:CacheTime=00:00:10");
+        var clients = new List<TestClient>();
+        for (var i = 0; i < 40; i++)
+        {
+            clients.Add(await host.AddClient());
+            (await host.Cancel(clients[i])).Code.ShouldBe("ORDER_NOT_EXIST");
+        }
+        await host.Execute("UPDATE clients SET enabled = FALSE");
+
+        host.Clock.Advance(TimeSpan.FromSeconds(8.75)); // Half of the time in which they are.
+        var readAgain = 0;
+        foreach (var client in clients)
+            readAgain += (await host.Cancel(client)).Code == "CLIENT_INVALID" ? 1 : 0;
+        readAgain.ShouldBeInRange(1, clients.Count - 1);
     }
 
     private static string CancelTime(TestHost host) =>

@@ -31,10 +31,7 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         burst: limits.Value.UnknownClientsPerSecond
     );
 
-    private readonly TokenBucketRateLimiter _strangers = PerSecond(
-        limits.Value.UnverifiedAnswersPerSecond,
-        burst: Math.Max(1, limits.Value.UnverifiedAnswersPerSecond / 20)
-    );
+    private readonly TokenBucketRateLimiter _strangers = PerSecond(limits.Value.UnverifiedAnswersPerSecond);
 
     /// <summary>A place for one request's work, after a wait if need be; null when too many wait already, or it takes too long.</summary>
     public async ValueTask<IDisposable?> Enter()
@@ -88,14 +85,14 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         await _strangers.DisposeAsync();
     }
 
-    // Evenly: what comes in a burst once a second makes everybody else wait once a second.
-    private static TokenBucketRateLimiter PerSecond(int count, int burst)
+    // Evenly, a twentieth at a time: what comes in a burst once a second makes everybody else wait once a second.
+    private static TokenBucketRateLimiter PerSecond(int count, int? burst = null)
     {
         var portion = Math.Max(1, count / 20);
         return new(
             new TokenBucketRateLimiterOptions
             {
-                TokenLimit = burst,
+                TokenLimit = burst ?? portion,
                 TokensPerPeriod = portion,
                 ReplenishmentPeriod = TimeSpan.FromSeconds((double)portion / count),
                 QueueLimit = 0,
