@@ -96,7 +96,7 @@ public sealed class PutClientValidator : AbstractValidator<PutClientCommand>
     public PutClientValidator()
     {
         ClassLevelCascadeMode = CascadeMode.Stop;
-        RuleFor(c => c.ClientId).Id("clientId");
+        RuleFor(c => c.ClientId).ClientId();
         RuleFor(c => c.Name)
             .Must(name => name is { Length: > 0 and <= 256 } && !name.Any(char.IsControl))
             .WithMessage("name must be 1 to 256 characters.");
@@ -121,7 +121,7 @@ public sealed class PutClientKeyValidator : AbstractValidator<PutClientKeyComman
     public PutClientKeyValidator()
     {
         ClassLevelCascadeMode = CascadeMode.Stop;
-        RuleFor(c => c.ClientId).Id("clientId");
+        RuleFor(c => c.ClientId).ClientId();
         RuleFor(c => c.Version).GreaterThan(0).WithMessage("version must be 1 or more.");
         RuleFor(c => c.PublicKey).NotEmpty().WithMessage("publicKey must be a public key in PEM.");
         RuleFor(c => c.NotAfter)
@@ -134,7 +134,7 @@ public sealed class PutClientKeyValidator : AbstractValidator<PutClientKeyComman
 public sealed class RevokeClientKeyValidator : AbstractValidator<RevokeClientKeyCommand>
 {
     /// <summary>Sets the rules up.</summary>
-    public RevokeClientKeyValidator() => RuleFor(c => c.ClientId).Id("clientId");
+    public RevokeClientKeyValidator() => RuleFor(c => c.ClientId).ClientId();
 }
 
 /// <summary>Creates or replaces a client.</summary>

@@ -64,7 +64,7 @@ public sealed class PostTransferValidator : AbstractValidator<PostTransferComman
     public PostTransferValidator()
     {
         ClassLevelCascadeMode = CascadeMode.Stop;
-        RuleFor(c => c.ClientId).Id("clientId");
+        RuleFor(c => c.ClientId).ClientId();
         RuleFor(c => c.Currency).Currency();
         RuleFor(c => c.Id).Id("id");
         RuleFor(c => c.MinorUnits).Amount();

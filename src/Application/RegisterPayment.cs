@@ -82,7 +82,7 @@ public sealed class RegisterPaymentValidator : AbstractValidator<RegisterPayment
     {
         ArgumentNullException.ThrowIfNull(time);
         ClassLevelCascadeMode = CascadeMode.Stop;
-        RuleFor(c => c.ClientId).Id("clientId");
+        RuleFor(c => c.ClientId).ClientId();
         RuleFor(c => c.PaymentId).Id("paymentId");
         RuleFor(c => c.PaymentRequestId).Id("paymentRequestId");
         RuleFor(c => c.Kind).NotNull().WithMessage("kind must be PAYMENT or AUTHORIZATION.");

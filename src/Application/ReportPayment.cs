@@ -79,7 +79,7 @@ public sealed class ReportPaymentValidator : AbstractValidator<ReportPaymentComm
     public ReportPaymentValidator()
     {
         ClassLevelCascadeMode = CascadeMode.Stop;
-        RuleFor(c => c.ClientId).Id("clientId");
+        RuleFor(c => c.ClientId).ClientId();
         RuleFor(c => c.PaymentId).Id("paymentId");
         RuleFor(c => c.EventId).Id("eventId");
         RuleFor(c => c.MinorUnits).Amount().When(c => c.HasAmount);

@@ -46,6 +46,9 @@ internal static class Rules
     public static IRuleBuilderOptions<T, string?> Currency<T>(this IRuleBuilder<T, string?> rule) =>
         rule.Must(Domain.Currency.IsWellFormed).WithMessage("amount.currency must be three capital letters.");
 
+    public static IRuleBuilderOptions<T, string?> ClientId<T>(this IRuleBuilder<T, string?> rule) =>
+        rule.Must(id => Domain.ClientId.IsWellFormed(id)).WithMessage($"clientId {Domain.ClientId.Rule}.");
+
     public static IRuleBuilderOptions<T, string?> Id<T>(this IRuleBuilder<T, string?> rule, string name) =>
         rule.Must(id => Identifier.IsWellFormed(id)).WithMessage($"{name} {Identifier.Rule}.");
 }

@@ -3,8 +3,8 @@ using System.Buffers;
 namespace CancelService.Domain;
 
 /// <summary>
-/// The one rule for every identifier on the wire: 1 to 64 ASCII letters, digits, <c>_</c>, <c>-</c> and <c>.</c>
-/// (the API page says "special characters are not supported").
+/// The rule for every identifier on the wire but the client's: 1 to 64 ASCII letters, digits, <c>_</c>, <c>-</c> and
+/// <c>.</c> (the API page says "special characters are not supported").
 /// </summary>
 public static class Identifier
 {
@@ -26,12 +26,22 @@ public static class Identifier
         IsWellFormed(value) ? value : throw new ArgumentException($"{what} {Rule}.", nameof(value));
 }
 
-/// <summary>Names a client (a merchant's account with the wallet). Every key in the database begins with it.</summary>
-/// <exception cref="ArgumentException">The text breaks the rule of <see cref="Identifier"/>.</exception>
+/// <summary>
+/// Names a client (a merchant's account with the wallet): 1 to 64 ASCII letters, digits, <c>_</c> and <c>-</c>. Every key
+/// in the database begins with it. It holds no dot, because the string to sign ends it with one.
+/// </summary>
+/// <exception cref="ArgumentException">The text breaks the rule.</exception>
 public readonly record struct ClientId(string Value)
 {
+    /// <summary>The rule in words, for messages.</summary>
+    public const string Rule = "must be 1 to 64 letters, digits, '_' or '-'";
+
     /// <summary>The identifier as it was sent.</summary>
-    public string Value { get; } = Identifier.Checked(Value, nameof(ClientId));
+    public string Value { get; } =
+        IsWellFormed(Value) ? Value : throw new ArgumentException($"{nameof(ClientId)} {Rule}.", nameof(Value));
+
+    /// <summary>Tells whether <paramref name="value"/> keeps the rule.</summary>
+    public static bool IsWellFormed(ReadOnlySpan<char> value) => Identifier.IsWellFormed(value) && !value.Contains('.');
 
     /// <inheritdoc/>
     public override string ToString() => Value;

@@ -93,7 +93,7 @@ internal sealed class FuzzRequest
     public bool MayBePlain { get; }
 
     /// <summary>What the answer says for whom it is.</summary>
-    public string EchoedClientId => Draft.ClientIds is [{ Length: <= 256 } id] ? id : "";
+    public string EchoedClientId => Draft.ClientIds is [var id] && FuzzOracle.ClientId().IsMatch(id) ? id : "";
 
     private static string Written(FuzzDraft draft)
     {
@@ -154,7 +154,7 @@ internal static partial class FuzzOracle
             Stops(draft.Api, "INVALID_API")
             || Stops(When(draft.Method == "POST"), "METHOD_NOT_SUPPORTED")
             || Stops((Verdict)Math.Max((int)draft.Accept, (int)draft.ContentType), "MEDIA_TYPE_NOT_ACCEPTABLE")
-            || Stops(When(draft.ClientIds is [var id] && Id().IsMatch(id)), Illegal)
+            || Stops(When(draft.ClientIds is [var id] && ClientId().IsMatch(id)), Illegal)
             || Stops(Time(draft.Times, draft.Now), Illegal)
             || Stops(form, Illegal)
             || Stops(When(draft.ClientIds[0] is Client or "OTHER" or "BARRED" or "HASTY"), "CLIENT_INVALID")
@@ -396,6 +396,9 @@ internal static partial class FuzzOracle
             }
         }
     }
+
+    [GeneratedRegex(@"\A[A-Za-z0-9_-]{1,64}\z", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    internal static partial Regex ClientId();
 
     [GeneratedRegex(@"\A[A-Za-z0-9_.-]{1,64}\z", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Id();

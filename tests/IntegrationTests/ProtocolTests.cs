@@ -401,9 +401,15 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
         "a b",
         "a/b",
         "'; DROP TABLE payments; --",
-        "12345678901234567890123456789012345678901234567890123456789012345"
+        "12345678901234567890123456789012345678901234567890123456789012345",
+        "DEMO_CLIENT.2026-11-25T11:00:00.000+08:00.{\"result\":{\"resultCode\":\"SUCCESS\",\"resultStatus\":\"S\"}}",
+        "DEMO_CLIENT.1764039600000",
+        "DEMO_CLIENT."
     )]
-    public async Task A_malformed_Client_Id_is_refused_and_echoed(string id, DatabaseProvider provider)
+    public async Task A_malformed_Client_Id_is_refused_and_neither_echoed_nor_signed(
+        string id,
+        DatabaseProvider provider
+    )
     {
         var host = await hosts.On(provider);
         var call = new CancelCall
@@ -414,7 +420,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
             Lines = [$"Client-Id: {id}"],
         };
         var answer = await Wire.Exchange(host.PublicPort, call.ToBytes(), "POST");
-        answer.ShouldBeSigned("POST", call.Target, id);
+        answer.ShouldBeSigned("POST", call.Target, clientId: "");
         answer.Code.ShouldBe("PARAM_ILLEGAL");
         answer.Message.ShouldContain("Client-Id");
     }

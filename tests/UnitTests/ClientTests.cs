@@ -156,7 +156,6 @@ public sealed class ClientTests
         Identifier.IsWellFormed(text).ShouldBe(wellFormed);
         Func<string>[] identifiers =
         [
-            () => new ClientId(text!).ToString(),
             () => new PaymentId(text!).ToString(),
             () => new PaymentRequestId(text!).ToString(),
         ];
@@ -167,6 +166,29 @@ public sealed class ClientTests
             else
                 Should.Throw<ArgumentException>(identifier).Message.ShouldContain(Identifier.Rule);
         }
+    }
+
+    // The string to sign ends a client's identifier with a dot.
+    [Theory]
+    [InlineData("a", true)]
+    [InlineData("TEST_5X00000000000000", true)]
+    [InlineData("A-Z_0-9", true)]
+    [InlineData("1234567890123456789012345678901234567890123456789012345678901234", true)]
+    [InlineData("12345678901234567890123456789012345678901234567890123456789012345", false)]
+    [InlineData("a.b", false)]
+    [InlineData(".", false)]
+    [InlineData("", false)]
+    [InlineData(null, false)]
+    [InlineData("a b", false)]
+    [InlineData("a\n", false)]
+    [InlineData("é", false)]
+    public void A_clients_identifier_holds_no_dot(string? text, bool wellFormed)
+    {
+        ClientId.IsWellFormed(text).ShouldBe(wellFormed);
+        if (wellFormed)
+            new ClientId(text!).ToString().ShouldBe(text);
+        else
+            Should.Throw<ArgumentException>(() => new ClientId(text!)).Message.ShouldContain(ClientId.Rule);
     }
 
     [Theory]

@@ -27,7 +27,7 @@ public static class CancellationsApi
     {
         if (Paging.Size(limit) is not { } size)
             return Paging.BadLimit();
-        return Identifier.IsWellFormed(clientId)
+        return ClientId.IsWellFormed(clientId)
             ? TypedResults.Ok(await feeds.Cancellations(new ClientId(clientId), after ?? 0, size, cancellationToken))
             : Problems.NotFound("client");
     }
@@ -43,7 +43,7 @@ public static class CancellationsApi
     {
         if (Paging.Size(limit) is not { } size)
             return Paging.BadLimit();
-        return Identifier.IsWellFormed(clientId)
+        return ClientId.IsWellFormed(clientId)
             ? TypedResults.Ok(await feeds.RefusedEvents(new ClientId(clientId), after ?? 0, size, cancellationToken))
             : Problems.NotFound("client");
     }

@@ -75,8 +75,7 @@ public static class ClientsApi
         Queries queries,
         CancellationToken cancellationToken
     ) =>
-        Identifier.IsWellFormed(clientId)
-        && await queries.Client(new ClientId(clientId), cancellationToken) is { } client
+        ClientId.IsWellFormed(clientId) && await queries.Client(new ClientId(clientId), cancellationToken) is { } client
             ? TypedResults.Ok(client)
             : Problems.NotFound("client");
 
@@ -118,7 +117,7 @@ public static class ClientsApi
         if (Paging.Size(limit) is not { } size)
             return Paging.BadLimit();
         return
-            Identifier.IsWellFormed(clientId)
+            ClientId.IsWellFormed(clientId)
             && await queries.Client(new ClientId(clientId), cancellationToken) is not null
             ? TypedResults.Ok(await queries.Keys(new ClientId(clientId), after ?? 0, size, cancellationToken))
             : Problems.NotFound("client");
@@ -132,7 +131,7 @@ public static class ClientsApi
         CancellationToken cancellationToken
     )
     {
-        if (!Identifier.IsWellFormed(clientId))
+        if (!ClientId.IsWellFormed(clientId))
             return Problems.NotFound("client");
         var keys = await queries.Keys(new ClientId(clientId), version - 1, 1, cancellationToken);
         return keys.Items is [var key] && key.Version == version ? TypedResults.Ok(key) : Problems.NotFound("key");
@@ -180,7 +179,7 @@ public static class ClientsApi
         if (Paging.Size(limit) is not { } size)
             return Paging.BadLimit();
         return
-            Identifier.IsWellFormed(clientId)
+            ClientId.IsWellFormed(clientId)
             && Currency.IsWellFormed(currency)
             && await queries.Account(new ClientId(clientId), new Currency(currency), after, size, cancellationToken)
                 is { } account

@@ -50,7 +50,7 @@ public static class NotificationsApi
         TimeProvider time,
         CancellationToken cancellationToken
     ) =>
-        Identifier.IsWellFormed(clientId)
+        ClientId.IsWellFormed(clientId)
         && Identifier.IsWellFormed(paymentId)
         && await outbox.Requeue(new ClientId(clientId), new PaymentId(paymentId), time.GetUtcNow(), cancellationToken)
             is { } item

@@ -86,7 +86,7 @@ public static class PaymentsApi
         Queries queries,
         CancellationToken cancellationToken
     ) =>
-        Identifier.IsWellFormed(clientId)
+        ClientId.IsWellFormed(clientId)
         && Identifier.IsWellFormed(paymentId)
         && await queries.Payment(new ClientId(clientId), new PaymentId(paymentId), cancellationToken) is { } payment
             ? TypedResults.Ok(payment)
@@ -103,7 +103,7 @@ public static class PaymentsApi
         if (!Identifier.IsWellFormed(paymentRequestId))
             return Problems.Invalid($"paymentRequestId {Identifier.Rule}.");
         return
-            Identifier.IsWellFormed(clientId)
+            ClientId.IsWellFormed(clientId)
             && await queries.PaymentIdOf(
                 new ClientId(clientId),
                 new PaymentRequestId(paymentRequestId!),
