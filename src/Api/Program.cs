@@ -1,7 +1,8 @@
 using System.Data.Common;
 using System.Net.Sockets;
 using CancelService.Api.Hosting;
-using CancelService.Api.Protocol;
+using CancelService.Api.Public;
+using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Extensions.Options;
 

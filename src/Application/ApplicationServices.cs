@@ -1,3 +1,8 @@
+using CancelService.Application.Accounts;
+using CancelService.Application.Cancelling;
+using CancelService.Application.Clients;
+using CancelService.Application.Intake;
+using CancelService.Application.Pipeline;
 using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;

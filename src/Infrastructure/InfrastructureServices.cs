@@ -1,7 +1,11 @@
-using CancelService.Application;
+using CancelService.Application.Accounts;
+using CancelService.Application.Clients;
+using CancelService.Application.Payments;
+using CancelService.Infrastructure.Clients;
+using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
+using CancelService.Infrastructure.Payments;
 using CancelService.Infrastructure.Persistence;
-using CancelService.Infrastructure.Security;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.Infrastructure;

@@ -3,7 +3,7 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using CancelService.Api.Internal;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Ledger;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.IntegrationTests;

@@ -4,13 +4,13 @@ using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
-using CancelService.Api.Payments;
-using CancelService.Api.Protocol;
+using CancelService.Api.Public;
+using CancelService.Api.Public.Cancelling;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
 using CancelService.Harness;
-using CancelService.Infrastructure.Security;
+using CancelService.Infrastructure.Signing;
 
 namespace CancelService.Load;
 

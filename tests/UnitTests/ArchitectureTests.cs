@@ -1,7 +1,7 @@
 using System.Reflection;
-using CancelService.Application;
+using CancelService.Application.Cancelling;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Security;
+using CancelService.Infrastructure.Signing;
 
 namespace CancelService.UnitTests;
 

@@ -1,8 +1,10 @@
 using System.Text;
 using System.Text.Json;
 using AutoMapper;
-using CancelService.Api.Payments;
+using CancelService.Api.Public.Cancelling;
 using CancelService.Application;
+using CancelService.Application.Cancelling;
+using CancelService.Application.Payments;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;

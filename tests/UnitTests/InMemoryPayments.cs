@@ -1,5 +1,5 @@
 using System.Reflection;
-using CancelService.Application;
+using CancelService.Application.Payments;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;

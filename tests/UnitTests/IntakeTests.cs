@@ -1,4 +1,9 @@
 using CancelService.Application;
+using CancelService.Application.Accounts;
+using CancelService.Application.Cancelling;
+using CancelService.Application.Clients;
+using CancelService.Application.Intake;
+using CancelService.Application.Payments;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Ledger;

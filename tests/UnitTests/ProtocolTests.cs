@@ -2,11 +2,12 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using CancelService.Api.Payments;
-using CancelService.Api.Protocol;
+using CancelService.Api.Public;
+using CancelService.Api.Public.Cancelling;
 using CancelService.Domain.Clients;
+using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Persistence;
-using CancelService.Infrastructure.Security;
+using CancelService.Infrastructure.Signing;
 using Microsoft.Extensions.Primitives;
 
 namespace CancelService.UnitTests;

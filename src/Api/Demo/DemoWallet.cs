@@ -1,4 +1,7 @@
-using CancelService.Application;
+using CancelService.Application.Accounts;
+using CancelService.Application.Clients;
+using CancelService.Application.Intake;
+using CancelService.Application.Payments;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;

@@ -1,6 +1,6 @@
 using System.Reflection;
-using CancelService.Api.Payments;
-using CancelService.Api.Protocol;
+using CancelService.Api.Public;
+using CancelService.Api.Public.Cancelling;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;

@@ -1,4 +1,5 @@
 using CancelService.Domain;
+using CancelService.Infrastructure.Payments;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.AspNetCore.Http.HttpResults;
 

@@ -1,5 +1,6 @@
 using System.Security.Claims;
-using CancelService.Application;
+using CancelService.Application.Accounts;
+using CancelService.Application.Clients;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
 using CancelService.Infrastructure.Persistence;

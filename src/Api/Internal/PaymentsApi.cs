@@ -1,5 +1,5 @@
 using System.Security.Claims;
-using CancelService.Application;
+using CancelService.Application.Intake;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Persistence;

@@ -3,7 +3,7 @@ using System.Net.Http.Headers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using CancelService.Infrastructure.Persistence;
-using CancelService.Infrastructure.Security;
+using CancelService.Infrastructure.Signing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Http.Resilience;

@@ -1,0 +1,75 @@
+namespace CancelService.Api.Public;
+
+/// <summary>
+/// The section <c>Limits</c> of the settings: what strangers and greedy clients can cost an instance. What is over a limit
+/// gets a plain 503 at once, which costs next to nothing; a merchant repeats the request.
+/// </summary>
+public sealed class LimitsOptions
+{
+    /// <summary>The most connections, of both ports: 10 to 1,000,000. Further ones are closed.</summary>
+    public int MaxConnections { get; set; } = 10_000;
+
+    /// <summary>How long a client may take to send the headers of a request: 1 second to 5 minutes.</summary>
+    public TimeSpan HeadersTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a connection may be idle: 1 second to 1 hour.</summary>
+    public TimeSpan KeepAliveTimeout { get; set; } = TimeSpan.FromMinutes(2);
+
+    /// <summary>The slowest body, in bytes a second, after 5 seconds of grace: 1 to 65,536.</summary>
+    public int MinBodyBytesPerSecond { get; set; } = 240;
+
+    /// <summary>The most requests that are verified and carried out at a time: 1 to 10,000.</summary>
+    public int MaxConcurrentRequests { get; set; } = 128;
+
+    /// <summary>The most requests that wait for their turn: 0 to 100,000.</summary>
+    public int MaxQueuedRequests { get; set; } = 512;
+
+    /// <summary>
+    /// How long a request may wait for its turn: 10 milliseconds to 1 minute. Shorter than merchants wait for an answer, or
+    /// an instance that falls behind works for those only who have given up.
+    /// </summary>
+    public TimeSpan MaxQueueTime { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// The most clients a second that the database is asked about because the instance has not met them yet: 1 to
+    /// 1,000,000. Merchants' first requests after a start come to it together with made-up names.
+    /// </summary>
+    public int UnknownClientsPerSecond { get; set; } = 1000;
+
+    /// <summary>
+    /// The most answers a second to requests whose signature did not verify, whoever sent them: 1 to 1,000,000. Signing
+    /// an answer is the most expensive thing that a stranger can make us do: fifty for each processor take up a
+    /// twentieth of it at most.
+    /// </summary>
+    public int UnverifiedAnswersPerSecond { get; set; } = 50 * Environment.ProcessorCount;
+
+    /// <summary>
+    /// How long what nobody has vouched for, or what is over a client's rate, waits for its answer: 0 to 1 second. Nobody
+    /// notices who sends such a request by mistake, and a connection that pours them in gets a few hundred a second and no more.
+    /// </summary>
+    public TimeSpan RefusalDelay { get; set; } = TimeSpan.FromMilliseconds(2);
+
+    /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
+    public string? Problem() =>
+        MaxConnections is < 10 or > 1_000_000
+            ? $"Limits:MaxConnections is {MaxConnections}. Set it between 10 and 1000000."
+        : HeadersTimeout < TimeSpan.FromSeconds(1) || HeadersTimeout > TimeSpan.FromMinutes(5)
+            ? $"Limits:HeadersTimeout is {HeadersTimeout}. Set it between 00:00:01 and 00:05:00."
+        : KeepAliveTimeout < TimeSpan.FromSeconds(1) || KeepAliveTimeout > TimeSpan.FromHours(1)
+            ? $"Limits:KeepAliveTimeout is {KeepAliveTimeout}. Set it between 00:00:01 and 01:00:00."
+        : MinBodyBytesPerSecond is < 1 or > 65_536
+            ? $"Limits:MinBodyBytesPerSecond is {MinBodyBytesPerSecond}. Set it between 1 and 65536."
+        : MaxConcurrentRequests is < 1 or > 10_000
+            ? $"Limits:MaxConcurrentRequests is {MaxConcurrentRequests}. Set it between 1 and 10000."
+        : MaxQueuedRequests is < 0 or > 100_000
+            ? $"Limits:MaxQueuedRequests is {MaxQueuedRequests}. Set it between 0 and 100000."
+        : MaxQueueTime < TimeSpan.FromMilliseconds(10) || MaxQueueTime > TimeSpan.FromMinutes(1)
+            ? $"Limits:MaxQueueTime is {MaxQueueTime}. Set it between 00:00:00.0100000 and 00:01:00."
+        : UnknownClientsPerSecond is < 1 or > 1_000_000
+            ? $"Limits:UnknownClientsPerSecond is {UnknownClientsPerSecond}. Set it between 1 and 1000000."
+        : UnverifiedAnswersPerSecond is < 1 or > 1_000_000
+            ? $"Limits:UnverifiedAnswersPerSecond is {UnverifiedAnswersPerSecond}. Set it between 1 and 1000000."
+        : RefusalDelay < TimeSpan.Zero || RefusalDelay > TimeSpan.FromSeconds(1)
+            ? $"Limits:RefusalDelay is {RefusalDelay}. Set it between 00:00:00 and 00:00:01."
+        : null;
+}

@@ -1,0 +1,201 @@
+using CancelService.Application.Pipeline;
+using CancelService.Domain;
+using CancelService.Domain.Clients;
+using CancelService.Domain.Payments;
+using FluentValidation;
+using MediatR;
+
+namespace CancelService.Application.Clients;
+
+/// <summary>The clients, for operators: each member is one conditional write.</summary>
+public interface IClientRegistry
+{
+    /// <summary>Creates the client, or replaces its name, state and contract; its keys stay.</summary>
+    Task Put(Client client, CancellationToken cancellationToken);
+
+    /// <summary>Adds a key, or changes the validity of the same key; what that led to.</summary>
+    Task<ClientOutcome> PutKey(ClientId clientId, ClientKey key, CancellationToken cancellationToken);
+
+    /// <summary>Revokes a key for good; what that led to. A second time changes nothing.</summary>
+    Task<ClientOutcome> RevokeKey(
+        ClientId clientId,
+        int version,
+        DateTimeOffset now,
+        CancellationToken cancellationToken
+    );
+}
+
+/// <summary>How a change of a client or a key ended.</summary>
+public enum ClientOutcome
+{
+    /// <summary>The command is malformed; the message says what is wrong.</summary>
+    Invalid,
+
+    /// <summary>There is no such client, or it has no such key.</summary>
+    NotFound,
+
+    /// <summary>The key is of a kind that is not accepted; the message says why.</summary>
+    KeyNotAccepted,
+
+    /// <summary>The version is taken, by another key or by one that is revoked; a version is never used again.</summary>
+    KeyDiffers,
+
+    /// <summary>Done; other instances see it within the cache time.</summary>
+    Done,
+}
+
+/// <summary>The result of the commands below.</summary>
+/// <param name="Outcome">How the change ended.</param>
+/// <param name="Message">What is wrong, with an outcome that says so.</param>
+public sealed record ClientResult(ClientOutcome Outcome, string? Message = null) : IValidated<ClientResult>
+{
+    /// <inheritdoc/>
+    public static ClientResult Invalid(string message) => new(ClientOutcome.Invalid, message);
+}
+
+/// <summary>Creates a client, or replaces all of it but its keys. What is null takes the default of <see cref="Contract"/>.</summary>
+/// <param name="ClientId">The client.</param>
+/// <param name="Name">A name for operators, 1 to 256 characters.</param>
+/// <param name="Enabled">Whether the client may call.</param>
+/// <param name="MayCancel">Whether the contract includes cancelling.</param>
+/// <param name="Window">The cancel window: <c>T+1 00:15 +08:00</c> or <c>PT24H</c>.</param>
+/// <param name="RequestsPerSecond">1 to 100,000, on each instance.</param>
+/// <param name="Burst">1 to 100,000, on each instance.</param>
+/// <param name="RememberUnknown">Whether cancels that come before their payment are remembered.</param>
+public sealed record PutClientCommand(
+    string ClientId,
+    string? Name,
+    bool? Enabled,
+    bool? MayCancel,
+    string? Window,
+    int? RequestsPerSecond,
+    int? Burst,
+    bool? RememberUnknown
+) : IRequest<ClientResult>;
+
+/// <summary>Registers a key under a version, or changes the validity of the same key.</summary>
+/// <param name="ClientId">The client.</param>
+/// <param name="Version">From 1; never used again.</param>
+/// <param name="PublicKey">SubjectPublicKeyInfo in PEM.</param>
+/// <param name="NotBefore">The first instant at which the key is valid; null: always.</param>
+/// <param name="NotAfter">The first instant at which the key is no longer valid; null: never.</param>
+public sealed record PutClientKeyCommand(
+    string ClientId,
+    int Version,
+    string? PublicKey,
+    DateTimeOffset? NotBefore,
+    DateTimeOffset? NotAfter
+) : IRequest<ClientResult>;
+
+/// <summary>Revokes a key for good.</summary>
+public sealed record RevokeClientKeyCommand(string ClientId, int Version) : IRequest<ClientResult>;
+
+/// <summary>The shape of a <see cref="PutClientCommand"/>.</summary>
+public sealed class PutClientValidator : AbstractValidator<PutClientCommand>
+{
+    /// <summary>Sets the rules up.</summary>
+    public PutClientValidator()
+    {
+        ClassLevelCascadeMode = CascadeMode.Stop;
+        RuleFor(c => c.ClientId).ClientId();
+        RuleFor(c => c.Name)
+            .Must(name => name is { Length: > 0 and <= 256 } && !name.Any(char.IsControl))
+            .WithMessage("name must be 1 to 256 characters.");
+        RuleFor(c => c.Enabled).NotNull().WithMessage("enabled must be true or false.");
+        RuleFor(c => c.Window)
+            .Must(window => window is null || CancelWindow.TryParse(window, out _))
+            .WithMessage(
+                "contract.window must be a cut-off such as 'T+1 00:15 +08:00' (day, time, zone) or a duration such as "
+                    + $"'PT24H' or 'P7D', up to {CancelWindow.MaxDays} days."
+            );
+        RuleFor(c => c.RequestsPerSecond)
+            .InclusiveBetween(1, 100_000)
+            .WithMessage("contract.requestsPerSecond must be 1 to 100000.");
+        RuleFor(c => c.Burst).InclusiveBetween(1, 100_000).WithMessage("contract.burst must be 1 to 100000.");
+    }
+}
+
+/// <summary>The shape of a <see cref="PutClientKeyCommand"/>.</summary>
+public sealed class PutClientKeyValidator : AbstractValidator<PutClientKeyCommand>
+{
+    /// <summary>Sets the rules up.</summary>
+    public PutClientKeyValidator()
+    {
+        ClassLevelCascadeMode = CascadeMode.Stop;
+        RuleFor(c => c.ClientId).ClientId();
+        RuleFor(c => c.Version).GreaterThan(0).WithMessage("version must be 1 or more.");
+        RuleFor(c => c.PublicKey).NotEmpty().WithMessage("publicKey must be a public key in PEM.");
+        RuleFor(c => c.NotAfter)
+            .Must((command, notAfter) => notAfter is null || command.NotBefore is null || command.NotBefore < notAfter)
+            .WithMessage("notAfter must be later than notBefore.");
+    }
+}
+
+/// <summary>The shape of a <see cref="RevokeClientKeyCommand"/>.</summary>
+public sealed class RevokeClientKeyValidator : AbstractValidator<RevokeClientKeyCommand>
+{
+    /// <summary>Sets the rules up.</summary>
+    public RevokeClientKeyValidator() => RuleFor(c => c.ClientId).ClientId();
+}
+
+/// <summary>Creates or replaces a client.</summary>
+public sealed class PutClientHandler(IClientRegistry registry) : IRequestHandler<PutClientCommand, ClientResult>
+{
+    private static readonly Contract Default = new();
+
+    /// <inheritdoc/>
+    public async Task<ClientResult> Handle(PutClientCommand request, CancellationToken cancellationToken)
+    {
+        var client = new Client
+        {
+            Id = new ClientId(request.ClientId),
+            Name = request.Name!,
+            Enabled = request.Enabled!.Value,
+            Contract = new Contract
+            {
+                MayCancel = request.MayCancel ?? Default.MayCancel,
+                Window = request.Window is null ? Default.Window : CancelWindow.Parse(request.Window),
+                RequestsPerSecond = request.RequestsPerSecond ?? Default.RequestsPerSecond,
+                Burst = request.Burst ?? Default.Burst,
+                RememberUnknown = request.RememberUnknown ?? Default.RememberUnknown,
+            },
+        };
+        await registry.Put(client, cancellationToken);
+        return new(ClientOutcome.Done);
+    }
+}
+
+/// <summary>Registers a key that keeps the rules of <see cref="Domain.Clients.PublicKey"/>.</summary>
+public sealed class PutClientKeyHandler(IClientRegistry registry) : IRequestHandler<PutClientKeyCommand, ClientResult>
+{
+    /// <inheritdoc/>
+    public async Task<ClientResult> Handle(PutClientKeyCommand request, CancellationToken cancellationToken)
+    {
+        if (!PublicKey.TryParse(request.PublicKey!, out var publicKey, out var problem))
+            return new(ClientOutcome.KeyNotAccepted, problem);
+        var key = new ClientKey
+        {
+            Version = request.Version,
+            PublicKey = publicKey,
+            NotBefore = request.NotBefore?.ToUniversalTime(),
+            NotAfter = request.NotAfter?.ToUniversalTime(),
+        };
+        return new(await registry.PutKey(new ClientId(request.ClientId), key, cancellationToken));
+    }
+}
+
+/// <summary>Revokes a key.</summary>
+public sealed class RevokeClientKeyHandler(IClientRegistry registry, TimeProvider time)
+    : IRequestHandler<RevokeClientKeyCommand, ClientResult>
+{
+    /// <inheritdoc/>
+    public async Task<ClientResult> Handle(RevokeClientKeyCommand request, CancellationToken cancellationToken) =>
+        new(
+            await registry.RevokeKey(
+                new ClientId(request.ClientId),
+                request.Version,
+                time.GetUtcNow(),
+                cancellationToken
+            )
+        );
+}

@@ -1,0 +1,156 @@
+using CancelService.Application.Cancelling;
+using CancelService.Application.Clients;
+using CancelService.Application.Payments;
+using CancelService.Application.Pipeline;
+using CancelService.Domain;
+using CancelService.Domain.Payments;
+using FluentValidation;
+using MediatR;
+
+namespace CancelService.Application.Intake;
+
+/// <summary>The core makes a payment known.</summary>
+/// <param name="ClientId">The client whose payment it is.</param>
+/// <param name="PaymentId">The wallet's identifier.</param>
+/// <param name="PaymentRequestId">The merchant's identifier.</param>
+/// <param name="Kind">Whether money is taken at once or held first.</param>
+/// <param name="MinorUnits">The full amount, in minor units.</param>
+/// <param name="Currency">Three letters (ISO 4217).</param>
+/// <param name="InitiatedAt">When the payment was initiated; kept to the microsecond.</param>
+/// <param name="Payer">Who pays, as the core names the payer, at most 128 characters.</param>
+/// <param name="Actor">Who calls, for the history.</param>
+public sealed record RegisterPaymentCommand(
+    string ClientId,
+    string PaymentId,
+    string? PaymentRequestId,
+    PaymentKind? Kind,
+    long? MinorUnits,
+    string? Currency,
+    DateTimeOffset? InitiatedAt,
+    string? Payer,
+    string Actor
+) : IRequest<RegisterPaymentResult>;
+
+/// <summary>How a registration ended.</summary>
+public enum RegisterOutcome
+{
+    /// <summary>The command is malformed; the message says what is wrong.</summary>
+    Invalid,
+
+    /// <summary>There is no such client.</summary>
+    ClientNotFound,
+
+    /// <summary>The payment is known with other content, which stays.</summary>
+    PaymentDiffers,
+
+    /// <summary>One of the two identifiers is mapped to another payment, for ever.</summary>
+    MappingConflict,
+
+    /// <summary>The merchant cancelled before the payment arrived, and was told that it does not exist.</summary>
+    CancelledBeforeArrival,
+
+    /// <summary>The payment is known now.</summary>
+    Registered,
+
+    /// <summary>The payment was known already, with the same content.</summary>
+    Known,
+
+    /// <summary>It is not known whether the payment is registered; repeating the command resolves it.</summary>
+    Unknown,
+}
+
+/// <summary>The result of a <see cref="RegisterPaymentCommand"/>.</summary>
+/// <param name="Outcome">How the registration ended.</param>
+/// <param name="Payment">The payment, when it is registered or known.</param>
+/// <param name="RefusedAt">With <see cref="RegisterOutcome.CancelledBeforeArrival"/>: when the cancel came (UTC).</param>
+/// <param name="Message">With <see cref="RegisterOutcome.Invalid"/>: what is wrong.</param>
+public sealed record RegisterPaymentResult(
+    RegisterOutcome Outcome,
+    Payment? Payment = null,
+    DateTimeOffset? RefusedAt = null,
+    string? Message = null
+) : IValidated<RegisterPaymentResult>
+{
+    /// <inheritdoc/>
+    public static RegisterPaymentResult Invalid(string message) => new(RegisterOutcome.Invalid, Message: message);
+}
+
+/// <summary>The shape of a registration.</summary>
+public sealed class RegisterPaymentValidator : AbstractValidator<RegisterPaymentCommand>
+{
+    /// <summary>The longest name of a payer, in UTF-16 code units.</summary>
+    public const int MaxPayer = 128;
+
+    /// <summary>Sets the rules up.</summary>
+    public RegisterPaymentValidator(TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(time);
+        ClassLevelCascadeMode = CascadeMode.Stop;
+        RuleFor(c => c.ClientId).ClientId();
+        RuleFor(c => c.PaymentId).Id("paymentId");
+        RuleFor(c => c.PaymentRequestId).Id("paymentRequestId");
+        RuleFor(c => c.Kind).NotNull().WithMessage("kind must be PAYMENT or AUTHORIZATION.");
+        RuleFor(c => c.MinorUnits).Amount();
+        RuleFor(c => c.Currency).Currency();
+        RuleFor(c => c.InitiatedAt)
+            .Must(at => at is not null && at.Value.Year >= 2000 && at.Value <= time.GetUtcNow().AddDays(1))
+            .WithMessage("initiatedAt must be a time with an offset, since 2000 and not in the future.");
+        RuleFor(c => c.Payer)
+            .Must(payer => payer is null || (payer.Length is > 0 and <= MaxPayer && !payer.Any(char.IsControl)))
+            .WithMessage($"payer must be 1 to {MaxPayer} characters, or left out.");
+    }
+}
+
+/// <summary>Registers: the keys of the database decide which of two registrations, or of a registration and a cancel, was first.</summary>
+public sealed class RegisterPaymentHandler(IPayments payments, IClients clients, TimeProvider time)
+    : IRequestHandler<RegisterPaymentCommand, RegisterPaymentResult>
+{
+    /// <inheritdoc/>
+    public async Task<RegisterPaymentResult> Handle(RegisterPaymentCommand request, CancellationToken cancellationToken)
+    {
+        var clientId = new ClientId(request.ClientId);
+        if (await clients.Find(clientId, cancellationToken) is not { } client)
+            return new(RegisterOutcome.ClientNotFound);
+
+        for (var attempt = 1; attempt <= CancelPaymentHandler.MaxAttempts; attempt++)
+        {
+            var now = time.GetUtcNow();
+            var (payment, change) = Payment.Register(
+                clientId,
+                new PaymentId(request.PaymentId),
+                new PaymentRequestId(request.PaymentRequestId!),
+                request.Kind!.Value,
+                new Money(request.MinorUnits!.Value, new Currency(request.Currency!)),
+                request.InitiatedAt!.Value,
+                now,
+                request.Payer
+            );
+
+            var earlier = await payments.FindRegistration(
+                clientId,
+                payment.Id,
+                payment.RequestId,
+                now,
+                cancellationToken
+            );
+            if (earlier is { Payment: { } known })
+                return new(Compare(known, payment), known);
+            if (earlier is { RefusedAt: { } refusedAt } && client.Contract.RememberUnknown)
+                return new(RegisterOutcome.CancelledBeforeArrival, RefusedAt: refusedAt);
+
+            var write = new PaymentWrite(payment, change, request.Actor)
+            {
+                DespiteRefusal = !client.Contract.RememberUnknown,
+            };
+            if (await payments.Commit(write, cancellationToken))
+                return new(RegisterOutcome.Registered, payment);
+        }
+
+        return new(RegisterOutcome.Unknown);
+    }
+
+    private static RegisterOutcome Compare(Payment known, Payment given) =>
+        known.Id != given.Id || known.RequestId != given.RequestId ? RegisterOutcome.MappingConflict
+        : known.IsSameAs(given) ? RegisterOutcome.Known
+        : RegisterOutcome.PaymentDiffers;
+}

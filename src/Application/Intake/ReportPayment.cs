@@ -1,0 +1,186 @@
+using System.Diagnostics;
+using CancelService.Application.Cancelling;
+using CancelService.Application.Payments;
+using CancelService.Application.Pipeline;
+using CancelService.Domain;
+using CancelService.Domain.Payments;
+using FluentValidation;
+using MediatR;
+
+namespace CancelService.Application.Intake;
+
+/// <summary>The core reports what has happened to a payment.</summary>
+/// <param name="ClientId">The client whose payment it is.</param>
+/// <param name="PaymentId">The wallet's identifier.</param>
+/// <param name="Action">Authorize, Succeed, Capture, Refund or Fail.</param>
+/// <param name="EventId">The core's identifier of the event: repeated, it is answered as it was the first time.</param>
+/// <param name="MinorUnits">The amount of a capture or refund, in minor units.</param>
+/// <param name="Currency">The currency of that amount, three letters (ISO 4217).</param>
+/// <param name="Actor">Who calls, for the history.</param>
+public sealed record ReportPaymentCommand(
+    string ClientId,
+    string PaymentId,
+    PaymentAction Action,
+    string? EventId,
+    long? MinorUnits,
+    string? Currency,
+    string Actor
+) : IRequest<ReportPaymentResult>
+{
+    /// <summary>Whether the event is about an amount of its own.</summary>
+    public bool HasAmount => Action is PaymentAction.Capture or PaymentAction.Refund;
+}
+
+/// <summary>How a report ended.</summary>
+public enum ReportOutcome
+{
+    /// <summary>The command is malformed; the message says what is wrong.</summary>
+    Invalid,
+
+    /// <summary>The client has no such payment.</summary>
+    PaymentNotFound,
+
+    /// <summary>The event is known with other content, which stays.</summary>
+    EventDiffers,
+
+    /// <summary>The event is impossible in the payment's state, which is unchanged.</summary>
+    Refused,
+
+    /// <summary>The merchant's account can't pay for the refund.</summary>
+    BalanceNotEnough,
+
+    /// <summary>Late money: the payment is cancelled. The event is on record, and the remedy says what to do.</summary>
+    PaymentCancelled,
+
+    /// <summary>The payment has changed, now or when the event was first reported.</summary>
+    Applied,
+
+    /// <summary>It is not known whether the event took effect; repeating the command resolves it.</summary>
+    Unknown,
+}
+
+/// <summary>The result of a <see cref="ReportPaymentCommand"/>.</summary>
+/// <param name="Outcome">How the report ended.</param>
+/// <param name="Payment">The payment as it stands, unless there is none.</param>
+/// <param name="Remedy">With <see cref="ReportOutcome.PaymentCancelled"/>: what to do with the money.</param>
+/// <param name="Message">With <see cref="ReportOutcome.Invalid"/>: what is wrong.</param>
+public sealed record ReportPaymentResult(
+    ReportOutcome Outcome,
+    Payment? Payment = null,
+    LateMoney? Remedy = null,
+    string? Message = null
+) : IValidated<ReportPaymentResult>
+{
+    /// <inheritdoc/>
+    public static ReportPaymentResult Invalid(string message) => new(ReportOutcome.Invalid, Message: message);
+}
+
+/// <summary>The shape of a report.</summary>
+public sealed class ReportPaymentValidator : AbstractValidator<ReportPaymentCommand>
+{
+    /// <summary>Sets the rules up.</summary>
+    public ReportPaymentValidator()
+    {
+        ClassLevelCascadeMode = CascadeMode.Stop;
+        RuleFor(c => c.ClientId).ClientId();
+        RuleFor(c => c.PaymentId).Id("paymentId");
+        RuleFor(c => c.EventId).Id("eventId");
+        RuleFor(c => c.MinorUnits).Amount().When(c => c.HasAmount);
+        RuleFor(c => c.Currency).Currency().When(c => c.HasAmount);
+    }
+}
+
+/// <summary>Reports: the aggregate decides, the database arbitrates, and an event takes effect once.</summary>
+public sealed class ReportPaymentHandler(IPayments payments, TimeProvider time)
+    : IRequestHandler<ReportPaymentCommand, ReportPaymentResult>
+{
+    /// <inheritdoc/>
+    public async Task<ReportPaymentResult> Handle(ReportPaymentCommand request, CancellationToken cancellationToken)
+    {
+        var (clientId, paymentId) = (new ClientId(request.ClientId), new PaymentId(request.PaymentId));
+        for (var attempt = 1; attempt <= CancelPaymentHandler.MaxAttempts; attempt++)
+        {
+            // The payment first: where the same event is recorded between the two looks, it is found, and what it has
+            // done itself is no reason to refuse it.
+            var found = await payments.Find(clientId, paymentId, cancellationToken);
+            var recorded = await payments.FindEvent(clientId, paymentId, request.EventId!, cancellationToken);
+            if (recorded is not null)
+                found = await payments.Find(clientId, paymentId, cancellationToken);
+            if (found is null)
+                return new(ReportOutcome.PaymentNotFound);
+
+            var payment = found.Payment;
+            if (recorded is not null)
+                return Recorded(recorded, request, payment);
+
+            switch (Decide(request, found))
+            {
+                case TransitionDecision.Refused refused:
+                    return new(
+                        refused.Reason switch
+                        {
+                            TransitionRefusal.Impossible => ReportOutcome.Refused,
+                            TransitionRefusal.BalanceNotEnough => ReportOutcome.BalanceNotEnough,
+                        },
+                        payment
+                    );
+
+                case TransitionDecision.TooLate late:
+                    if (await Commit(payment, late.Change, request, cancellationToken))
+                        return new(ReportOutcome.PaymentCancelled, payment, late.Remedy);
+                    break;
+
+                case TransitionDecision.Applied applied:
+                    if (await Commit(payment, applied.Change, request, cancellationToken))
+                        return new(ReportOutcome.Applied, payment);
+                    break;
+            }
+        }
+
+        return new(ReportOutcome.Unknown);
+    }
+
+    private TransitionDecision Decide(ReportPaymentCommand request, FoundPayment found)
+    {
+        var now = time.GetUtcNow();
+        return request.Action switch
+        {
+            PaymentAction.Authorize => found.Payment.Authorize(now),
+            PaymentAction.Succeed => found.Payment.Succeed(now),
+            PaymentAction.Capture => found.Payment.Capture(Amount(request), now),
+            PaymentAction.Refund => found.Payment.Refund(Amount(request), found.Available, now),
+            PaymentAction.Fail => found.Payment.Fail(now),
+            PaymentAction.Register or PaymentAction.Cancel => throw new UnreachableException(
+                "Not an event of the core."
+            ),
+        };
+    }
+
+    private static Money Amount(ReportPaymentCommand request) =>
+        new(request.MinorUnits!.Value, new Currency(request.Currency!));
+
+    // An event that is on record is answered as it was the first time, whatever has happened since.
+    private static ReportPaymentResult Recorded(
+        RecordedEvent recorded,
+        ReportPaymentCommand request,
+        Payment payment
+    ) =>
+        recorded.Action != request.Action
+        || (request.HasAmount && recorded.MinorUnits != request.MinorUnits)
+        // What took effect was in the payment's currency; late money is on record in whatever it came.
+        || (request.HasAmount && recorded.Remedy is null && request.Currency != payment.Amount.Currency.Code)
+            ? new(ReportOutcome.EventDiffers, payment)
+        : recorded.Remedy is { } remedy ? new(ReportOutcome.PaymentCancelled, payment, remedy)
+        : new(ReportOutcome.Applied, payment);
+
+    private Task<bool> Commit(
+        Payment payment,
+        PaymentChange change,
+        ReportPaymentCommand request,
+        CancellationToken cancellationToken
+    ) =>
+        payments.Commit(
+            new PaymentWrite(payment, change, request.Actor) { EventId = request.EventId },
+            cancellationToken
+        );
+}

@@ -1,0 +1,72 @@
+using CancelService.Application.Clients;
+using CancelService.Domain;
+using CancelService.Domain.Clients;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Caching.Memory;
+using Microsoft.Extensions.Options;
+
+namespace CancelService.Infrastructure.Clients;
+
+/// <summary>The section <c>Clients</c> of the settings.</summary>
+public sealed class ClientsOptions
+{
+    /// <summary>
+    /// How long an instance may go on with a client, a contract or a key that has been changed or revoked meanwhile:
+    /// 0 (always ask the database) to 5 minutes.
+    /// </summary>
+    public TimeSpan CacheTime { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
+    public string? Problem() =>
+        CacheTime < TimeSpan.Zero || CacheTime > TimeSpan.FromMinutes(5)
+            ? $"Clients:CacheTime is {CacheTime}. Set it between 00:00:00 and 00:05:00."
+            : null;
+}
+
+/// <summary>
+/// The clients with their parsed keys, for <see cref="ClientsOptions.CacheTime"/>. Ids that no client has are remembered
+/// as well, so that junk does not reach the database; the number of entries is bounded.
+/// </summary>
+internal sealed class ClientCache(Database database, IOptions<ClientsOptions> options, TimeProvider time)
+    : IClients,
+        IDisposable
+{
+    private const int MaxEntries = 100_000;
+
+    private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = MaxEntries });
+    private readonly TimeSpan _cacheTime = options.Value.CacheTime;
+
+    // Compiled once: every client is read again each time that its entry is too old.
+    private readonly Func<CancelDbContext, ClientId, CancellationToken, Task<Client?>> _load = EF.CompileAsyncQuery(
+        (CancelDbContext db, ClientId id, CancellationToken cancellationToken) =>
+            db.Clients.AsNoTracking().Include(c => c.Keys).SingleOrDefault(c => c.Id == id)
+    );
+
+    public bool IsKnown(ClientId id) => _cache.TryGetValue(id, out Entry? entry) && entry!.Client is not null;
+
+    public ValueTask<Client?> Find(ClientId id, CancellationToken cancellationToken) =>
+        _cache.TryGetValue(id, out Entry? entry) && time.GetElapsedTime(entry!.LoadedAt) < GoodFor(id)
+            ? ValueTask.FromResult(entry.Client)
+            : new ValueTask<Client?>(Load(id, cancellationToken));
+
+    /// <summary>Makes this instance see a change at once.</summary>
+    public void Forget(ClientId id) => _cache.Remove(id);
+
+    // Three quarters of the cache time at least: clients that came at the same time must not all come back at the same time.
+    private TimeSpan GoodFor(ClientId id) => _cacheTime * (1 - ((uint)id.GetHashCode() / (4.0 * uint.MaxValue)));
+
+    private async Task<Client?> Load(ClientId id, CancellationToken cancellationToken)
+    {
+        // The time before the query: what changes while it runs is still seen within the cache time.
+        var loadedAt = time.GetTimestamp();
+        await using var db = database.CreateContext();
+        var client = await _load(db, id, cancellationToken);
+        _cache.Set(id, new Entry(client, loadedAt), new MemoryCacheEntryOptions { Size = 1 });
+        return client;
+    }
+
+    public void Dispose() => _cache.Dispose();
+
+    private sealed record Entry(Client? Client, long LoadedAt);
+}

@@ -1,0 +1,24 @@
+using System.Security.Cryptography;
+using System.Text;
+
+namespace CancelService.Infrastructure.Signing;
+
+/// <summary>
+/// The scheme in which requests, answers and notifications are signed: SHA-256 with RSA, PKCS#1 v1.5, over
+/// <c>METHOD path LF client-id . time . body</c>, every part byte for byte as it is sent.
+/// </summary>
+public static class SignatureScheme
+{
+    /// <summary>The hash of the string to sign.</summary>
+    public static byte[] Hash(string method, string path, string clientId, string time, ReadOnlySpan<byte> body)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes($"{method} {path}\n{clientId}.{time}."));
+        hash.AppendData(body);
+        return hash.GetHashAndReset();
+    }
+
+    /// <summary>The header's value; the order and the missing spaces matter, because clients split it by position.</summary>
+    public static string Header(int keyVersion, ReadOnlySpan<byte> signature) =>
+        $"algorithm=RSA256,keyVersion={keyVersion},signature={Uri.EscapeDataString(Convert.ToBase64String(signature))}";
+}

@@ -1,0 +1,51 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using CancelService.Domain.Clients;
+
+namespace CancelService.Infrastructure.Signing;
+
+/// <summary>The wallet's own private key, which signs every answer and every notification.</summary>
+public sealed class WalletKey
+{
+    // RSA objects are not promised to be safe for concurrent use, so each signature borrows one of its own.
+    private readonly ConcurrentBag<RSA> _idle = [];
+    private readonly RSAParameters _parameters;
+
+    private WalletKey(int version, RSAParameters parameters) => (Version, _parameters) = (version, parameters);
+
+    /// <summary>The version that receivers find the public key by.</summary>
+    public int Version { get; }
+
+    /// <summary>Reads an RSA private key of 2048 bits or more from a PEM file.</summary>
+    /// <exception cref="CryptographicException">The file is missing, unreadable, or holds no such key; the message says which.</exception>
+    public static WalletKey Load(string path, int version)
+    {
+        using var rsa = RSA.Create();
+        try
+        {
+            rsa.ImportFromPem(File.ReadAllText(path));
+            var key = new WalletKey(version, rsa.ExportParameters(includePrivateParameters: true));
+            return rsa.KeySize >= PublicKey.MinBits
+                ? key
+                : throw new CryptographicException($"the key has {rsa.KeySize} bits, not {PublicKey.MinBits} or more");
+        }
+        catch (ArgumentException e)
+        {
+            throw new CryptographicException("the file holds no RSA private key in PEM", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CryptographicException("the file cannot be read", e);
+        }
+    }
+
+    /// <summary>Signs a hash, and writes the header that carries the signature.</summary>
+    public string Sign(byte[] hash)
+    {
+        if (!_idle.TryTake(out var rsa))
+            rsa = RSA.Create(_parameters);
+        var signature = rsa.SignHash(hash, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        _idle.Add(rsa);
+        return SignatureScheme.Header(Version, signature);
+    }
+}
