@@ -80,6 +80,9 @@ public sealed class TcpForwarder : IAsyncDisposable
     /// <summary>From now on new connections are forwarded. Those that came before stay unanswered.</summary>
     public void Speak() => _silent = false;
 
+    /// <summary>From now on nothing is forwarded any more, and nobody is told: connections stay open and unanswered.</summary>
+    public void FallSilent() => _silent = true;
+
     /// <summary>Breaks every connection, as a server that restarts does.</summary>
     public void CutAll()
     {
@@ -162,7 +165,7 @@ public sealed class TcpForwarder : IAsyncDisposable
                     if (fault is Fault.CutBefore or Fault.CutWithin)
                         return;
                 }
-                if (fault is not Fault.StallBefore)
+                if (fault is not Fault.StallBefore && !_silent)
                     await server.SendAsync(buffer.AsMemory(0, read));
             }
         }
@@ -173,9 +176,9 @@ public sealed class TcpForwarder : IAsyncDisposable
             int read;
             while ((read = await Receive(server, buffer)) > 0)
             {
-                if (fault is null)
+                if (fault is null && !_silent)
                     await client.SendAsync(buffer.AsMemory(0, read));
-                else if (buffer.AsSpan(0, read).IndexOf(Ready) >= 0)
+                else if (fault is not null && buffer.AsSpan(0, read).IndexOf(Ready) >= 0)
                     return;
             }
         }

@@ -180,13 +180,13 @@ internal static class FuzzCorpus
     private static void Times(FuzzDraft draft, Random random)
     {
         var now = draft.Now;
-        var form = Pick(random, "ss'Z'|ss.fffffff'99Z'|ss.fzzz|ss'-1200'|sszzz");
+        var form = Pick(random, ":ss'Z'|:ss.fffffff'99Z'|:ss.fzzz|:ss'-1200'|:sszzz|'Z'|zzz");
         var offset = TimeSpan.FromHours(
             form.EndsWith("00'", StringComparison.Ordinal) ? -12
             : form.Contains('Z') ? 0
             : 5.5
         );
-        var good = now.ToOffset(offset).ToString($"yyyy-MM-dd'T'HH:mm:{form}", CultureInfo.InvariantCulture);
+        var good = now.ToOffset(offset).ToString($"yyyy-MM-dd'T'HH:mm{form}", CultureInfo.InvariantCulture);
         if (random.Next(5) == 0)
             good = Text($"{now.ToUnixTimeMilliseconds()}");
         draft.Times = random.Next(10) switch
@@ -220,6 +220,7 @@ internal static class FuzzCorpus
                 url.TrimEnd(random.Next(2) == 0 ? '=' : ' '),
                 escaped.Replace("%2B", "%2b", StringComparison.Ordinal).Replace("%2F", "%2f", StringComparison.Ordinal),
                 string.Concat(base64.Select(c => Text($"%{(int)c:X2}"))),
+                Uri.EscapeDataString(base64.Insert(76, "\r\n") + "\n"),
             ];
             string[] bad =
             [

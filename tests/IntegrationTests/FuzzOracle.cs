@@ -316,7 +316,9 @@ internal static partial class FuzzOracle
 
     private static Verdict Encoded(string text, byte[] right)
     {
-        var plain = Uri.UnescapeDataString(text);
+        var plain = Uri.UnescapeDataString(text)
+            .Replace("\r", "", StringComparison.Ordinal)
+            .Replace("\n", "", StringComparison.Ordinal);
         if (!Escaped().IsMatch(text) || plain.Any(char.IsWhiteSpace))
             return Verdict.Fail;
         var base64 = Convert.ToBase64String(right);
@@ -336,6 +338,8 @@ internal static partial class FuzzOracle
     // for depth, half surrogates, and repeats in what is ignored anyway.
     private static (bool Sure, bool Problem, string? Payment) Read(byte[] body)
     {
+        if (body is [0xEF, 0xBB, 0xBF, .. var rest])
+            body = rest; // A byte order mark counts for nothing.
         var (sure, name, names) = (true, "", new Stack<HashSet<string>>());
         var fields = new Dictionary<string, string?>(StringComparer.Ordinal);
         try
@@ -404,7 +408,7 @@ internal static partial class FuzzOracle
     private static partial Regex Id();
 
     [GeneratedRegex(
-        @"\A(?<1>[0-9]{4})-(?<2>[0-9]{2})-(?<3>[0-9]{2})T(?<4>[0-9]{2}):(?<5>[0-9]{2}):(?<6>[0-9]{2})(\.[0-9]{1,9})?(Z|(?<7>[+-])(?<8>[0-9]{2}):?(?<9>[0-9]{2}))\z",
+        @"\A(?<1>[0-9]{4})-(?<2>[0-9]{2})-(?<3>[0-9]{2})T(?<4>[0-9]{2}):(?<5>[0-9]{2})(:(?<6>[0-9]{2})(\.[0-9]{1,9})?)?(Z|(?<7>[+-])(?<8>[0-9]{2}):?(?<9>[0-9]{2}))\z",
         RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 1000
     )]

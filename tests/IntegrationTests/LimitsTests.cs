@@ -96,7 +96,8 @@ public sealed class LimitsTests(PostgresServer postgres)
         await using var host = await TestHost.Start(
             DatabaseProvider.Sqlite,
             postgres,
-            "--Limits:UnverifiedAnswersPerSecond=5"
+            "--Limits:UnverifiedAnswersPerSecond=5",
+            "--Limits:UnverifiedAnswersBurst=1"
         );
         var client = await host.AddClient(new() { RequestsPerSecond = 1, Burst = 1 });
         await host.AddPayment(client, State.Processing);
@@ -105,12 +106,16 @@ public sealed class LimitsTests(PostgresServer postgres)
             Client = client,
             At = host.Now,
             SignedBody = [1],
-        }.ToBytes();
+        };
+        // Each has a query of its own, so that no two answers share a signature.
+        var forgeries = Enumerable
+            .Range(0, 100)
+            .Select(i => forged with { Target = $"{CancelCall.Path}?{i}" })
+            .Select(call => call.ToBytes())
+            .ToList();
 
         var clock = Stopwatch.StartNew();
-        var answers = await Task.WhenAll(
-            Enumerable.Range(0, 100).Select(_ => Wire.Exchange(host.PublicPort, forged, "POST"))
-        );
+        var answers = await Task.WhenAll(forgeries.Select(forgery => Wire.Exchange(host.PublicPort, forgery, "POST")));
         var seconds = clock.Elapsed.TotalSeconds;
 
         var answered = answers.Count(answer => answer.Status == 200);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using CancelService.Api.Public;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
@@ -12,26 +13,8 @@ namespace CancelService.IntegrationTests;
 /// <summary>The protocol's code table, and every form of a request that has to be served or refused.</summary>
 public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : IClassFixture<SharedHosts>
 {
-    // The rules of the code table by their number there, each with its code.
-    private static readonly Dictionary<int, string> Codes = new()
-    {
-        [1] = "INVALID_API",
-        [2] = "METHOD_NOT_SUPPORTED",
-        [3] = "MEDIA_TYPE_NOT_ACCEPTABLE",
-        [4] = "PARAM_ILLEGAL",
-        [5] = "CLIENT_INVALID",
-        [6] = "KEY_NOT_FOUND",
-        [7] = "INVALID_SIGNATURE",
-        [8] = "REQUEST_TRAFFIC_EXCEED_LIMIT",
-        [9] = "PARAM_ILLEGAL",
-        [10] = "ACCESS_DENIED",
-        [11] = "ORDER_NOT_EXIST",
-        [12] = "SUCCESS",
-        [13] = "CANCEL_WINDOW_EXCEED",
-        [14] = "PROCESS_FAIL",
-        [15] = "MERCHANT_BALANCE_NOT_ENOUGH",
-        [16] = "SUCCESS",
-    };
+    // The code of a rule of the protocol's table, by its number there.
+    private static string Code(int rule) => ResultCode.Order[rule - 1].Code;
 
     private static readonly Dictionary<string, string> Messages = new(StringComparer.Ordinal)
     {
@@ -119,11 +102,11 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
                     await host.Cancel(client, """{"paymentId":"none"}""");
                     return (answer = await host.Send(call)).Code;
                 })
-                .Becomes(Codes[first]);
+                .Becomes(Code(first));
         else
             answer = await host.Send(call);
 
-        answer.ShouldNotBeNull().Code.ShouldBe(Codes[first]);
+        answer.ShouldNotBeNull().Code.ShouldBe(Code(first));
         if (Messages.TryGetValue(answer.Code, out var message))
             answer.Message.ShouldBe(message);
         if (first == 12)
@@ -317,6 +300,8 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
     [Theory]
     [MatrixData(
         "2026-11-23T12:00:00Z",
+        "2026-11-23T12:00Z",
+        "2026-11-23T20:00+08:00",
         "2026-11-23T12:00:00.1Z",
         "2026-11-23T12:00:00.198926Z",
         "2026-11-23T12:00:00.1989260Z",
@@ -381,17 +366,28 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
     {
         var host = await hosts.On(provider);
         var call = new CancelCall { Client = await host.AddClient(), At = host.Now };
+        var usual = Encoding.UTF8.GetString(call.ToBytes()).Split("\r\n");
         foreach (var name in new[] { "Client-Id", "Request-Time", "Signature" })
         {
             var missing = await host.Send(call with { Without = [name] });
             missing.Code.ShouldBe("PARAM_ILLEGAL");
-            missing.Message.ShouldContain(name);
+            missing.Message.ShouldBe($"The header {name} is missing.");
 
-            var twice = call with { Lines = [$"{name}: x"] };
-            var answer = await Wire.Exchange(host.PublicPort, twice.ToBytes(), "POST");
-            answer.ShouldBeSigned("POST", call.Target, name == "Client-Id" ? "" : call.Client.Id.Value);
-            answer.Code.ShouldBe("PARAM_ILLEGAL");
-            answer.Message.ShouldContain(name);
+            // Another value, and the same once more.
+            foreach (
+                var line in new[]
+                {
+                    $"{name}: x",
+                    usual.Single(usualLine => usualLine.StartsWith($"{name}:", StringComparison.Ordinal)),
+                }
+            )
+            {
+                var twice = call with { Lines = [line] };
+                var answer = await Wire.Exchange(host.PublicPort, twice.ToBytes(), "POST");
+                answer.ShouldBeSigned("POST", call.Target, name == "Client-Id" ? "" : call.Client.Id.Value);
+                answer.Code.ShouldBe("PARAM_ILLEGAL");
+                answer.Message.ShouldBe($"The header {name} came more than once; give it once.");
+            }
         }
     }
 
@@ -745,14 +741,14 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
         ["""{"paymentId":["p1"]}"""] = "paymentId",
         ["""{"paymentId":"p1","paymentRequestId":true}"""] = "paymentRequestId",
         ["""{"paymentId":"p1","extendInfo":{}}"""] = "extendInfo",
-        ["""{"paymentId":"p1","paymentId":"p1"}"""] = "body",
-        ["""{"paymentId":"p1","payment\u0049d":"p2"}"""] = "body",
-        ["""{"paymentId":"p1","x":1,"x":2}"""] = "body",
-        ["""{"paymentId":"p1",}"""] = "body",
-        ["""{"paymentId":"p1"} {}"""] = "body",
-        ["""{"paymentId":"p1"/**/}"""] = "body",
-        ["""{"paymentId":"p1","extendInfo":"\ud83d"}"""] = "body",
-        ["{'paymentId':'p1'}"] = "body",
+        ["""{"paymentId":"p1","paymentId":"p1"}"""] = "paymentId is given twice",
+        ["""{"paymentId":"p1","payment\u0049d":"p2"}"""] = "paymentId is given twice",
+        ["""{"paymentId":"p1","x":1,"x":2}"""] = "twice",
+        ["""{"paymentId":"p1",}"""] = "comma",
+        ["""{"paymentId":"p1"} {}"""] = "follows",
+        ["""{"paymentId":"p1"/**/}"""] = "comment",
+        ["""{"paymentId":"p1","extendInfo":"\ud83d"}"""] = "extendInfo holds half of a surrogate pair",
+        ["{'paymentId':'p1'}"] = "single quotation marks",
     };
 
     public static MatrixTheoryData<string, DatabaseProvider> Illegal => Both.Times(IllegalBodies.Keys);

@@ -16,6 +16,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 
 namespace CancelService.IntegrationTests;
@@ -174,6 +175,14 @@ public sealed class TestHost : IAsyncDisposable
         params string[] settings
     ) => await Start(await TestDatabase.Create(provider, postgres), ownsDatabase: true, settings: settings);
 
+    /// <summary>A ready host on a database of its own, whose log is kept.</summary>
+    public static async Task<TestHost> Start(
+        DatabaseProvider provider,
+        PostgresServer postgres,
+        ILoggerProvider log,
+        params string[] settings
+    ) => await Start(await TestDatabase.Create(provider, postgres), ownsDatabase: true, log: log, settings: settings);
+
     /// <summary>A host on a given database, by default with a clock at <see cref="Noon"/>.</summary>
     public static async Task<TestHost> Start(
         TestDatabase database,
@@ -182,6 +191,7 @@ public sealed class TestHost : IAsyncDisposable
         bool waitForReady = true,
         bool ownsDatabase = false,
         bool withoutKey = false,
+        ILoggerProvider? log = null,
         params string[] settings
     )
     {
@@ -210,6 +220,8 @@ public sealed class TestHost : IAsyncDisposable
             {
                 if (clock is not null)
                     services.AddSingleton<TimeProvider>(clock);
+                if (log is not null)
+                    services.AddSingleton(log);
             }
         );
         await app.StartAsync();

@@ -569,7 +569,7 @@ public sealed class IntakeTests
 
         public (ClientId, int, DateTimeOffset)? Revoked { get; private set; }
 
-        public bool IsKnown(ClientId id) => id == Client.Id;
+        public Recollection Recall(ClientId id) => id == Client.Id ? new(Client, IsCurrent: true) : default;
 
         public ValueTask<Client?> Find(ClientId id, CancellationToken cancellationToken) =>
             ValueTask.FromResult(id == Client.Id ? Client : null);

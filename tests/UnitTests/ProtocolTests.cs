@@ -3,7 +3,6 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using CancelService.Api.Public;
-using CancelService.Api.Public.Cancelling;
 using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Persistence;
@@ -111,6 +110,12 @@ public sealed class ProtocolTests
     [InlineData("+w==", "FB")]
     [InlineData("-w", "FB")]
     [InlineData("%2bw%3d%3D", "FB")]
+    // In lines, as MIME encoders write it.
+    [InlineData("%2B%2F%0A%2F%2B", "FBFFFE")]
+    [InlineData("%2B%2F%0D%0A%2F%2B%0D%0A", "FBFFFE")]
+    [InlineData("-__-%0a", "FBFFFE")]
+    [InlineData("%2bw%3d%3D%0A", "FB")]
+    [InlineData("%2bw%3d%0A%3D", "FB")]
     public void A_signature_is_decoded_however_it_was_encoded(string text, string bytes)
     {
         new SignatureHeader(null, null, text).TryDecode(out var decoded).ShouldBeTrue();
@@ -127,7 +132,9 @@ public sealed class ProtocolTests
     [InlineData("AA=A")]
     [InlineData("AA AA")]
     [InlineData("AA%20AA")]
-    [InlineData("AA%0AAA")]
+    [InlineData("AA%09AA")]
+    [InlineData("%0A")]
+    [InlineData("AA%C2%85AA")]
     [InlineData("AA\tAA")]
     [InlineData("%2520")]
     [InlineData("%252B%252F%252F%252B")]
@@ -136,7 +143,7 @@ public sealed class ProtocolTests
     [InlineData("AAA!")]
     [InlineData("AAA\u00e9")]
     [InlineData("%C3%A9AA")]
-    public void A_signature_that_is_no_base64_is_not_decoded(string text) =>
+    public void A_signature_that_is_not_base64_is_not_decoded(string text) =>
         new SignatureHeader(null, null, text).TryDecode(out _).ShouldBeFalse();
 
     [Fact]
@@ -215,6 +222,10 @@ public sealed class ProtocolTests
     [InlineData("2019-04-04T12:08:56-00:00", "2019-04-04T12:08:56.0000000Z")]
     [InlineData("2019-04-04T12:08:56+14:00", "2019-04-03T22:08:56.0000000Z")]
     [InlineData("2019-04-04T12:08:56Z", "2019-04-04T12:08:56.0000000Z")]
+    // Java's own text form leaves out seconds that are zero.
+    [InlineData("2019-04-04T12:08Z", "2019-04-04T12:08:00.0000000Z")]
+    [InlineData("2019-04-04T12:08+05:30", "2019-04-04T06:38:00.0000000Z")]
+    [InlineData("2019-04-04T12:08-0330", "2019-04-04T15:38:00.0000000Z")]
     [InlineData("2019-04-04T12:08:56.1Z", "2019-04-04T12:08:56.1000000Z")]
     [InlineData("2019-04-04T12:08:56.12Z", "2019-04-04T12:08:56.1200000Z")]
     [InlineData("2019-04-04T12:08:56.123Z", "2019-04-04T12:08:56.1230000Z")]
@@ -231,9 +242,9 @@ public sealed class ProtocolTests
     [InlineData("99999999999999", "5138-11-16T09:46:39.9990000Z")]
     public void A_request_time_is_read_in_every_form_that_clients_send(string text, string expected)
     {
-        RequestTime.TryParse(text, out var time).ShouldBeTrue();
+        var read = RequestTime.Read(text).ShouldBeOfType<RequestTime.At>();
 
-        time.UtcDateTime.ToString("o", CultureInfo.InvariantCulture).ShouldBe(expected);
+        read.Time.UtcDateTime.ToString("o", CultureInfo.InvariantCulture).ShouldBe(expected);
     }
 
     [Theory]
@@ -244,7 +255,12 @@ public sealed class ProtocolTests
     [InlineData("2019-04-04T12:08:56z")]
     [InlineData("2019-04-04t12:08:56Z")]
     [InlineData("2019-04-04 12:08:56Z")]
-    [InlineData("2019-04-04T12:08Z")]
+    [InlineData("2019-04-04T12:08")]
+    [InlineData("2019-04-04T12:08.5Z")]
+    [InlineData("2019-04-04T12:08:Z")]
+    [InlineData("2019-04-04T12Z")]
+    [InlineData("2019-04-04T12:60Z")]
+    [InlineData("2019-04-04T12:08:56+08:00[Asia/Shanghai]")]
     [InlineData("2019-04-04")]
     [InlineData("2019-04-04T12:08:56.Z")]
     [InlineData("2019-04-04T12:08:56,253Z")]
@@ -271,7 +287,31 @@ public sealed class ProtocolTests
     [InlineData("100000000000000")]
     [InlineData("١٥٥٤")]
     [InlineData("now")]
-    public void A_malformed_request_time_is_refused(string text) => RequestTime.TryParse(text, out _).ShouldBeFalse();
+    public void A_malformed_request_time_is_refused(string text) =>
+        RequestTime.Read(text).ShouldBeOfType<RequestTime.Illegal>();
+
+    // At 2026-11-23T12:00:00Z, with a tolerance of 300 s. What completes "The header Request-Time ...".
+    [Theory]
+    [InlineData("2026-11-23T12:05:00Z", "")]
+    [InlineData("2026-11-23T12:05:00.0000001Z", "is more than 300 s away from our clock.")]
+    [InlineData("2026-11-23T11:54:59.999Z", "is more than 300 s away from our clock.")]
+    [InlineData("1795435200000", "")]
+    [InlineData("1795435200", "is in seconds since 1970; milliseconds are meant (13 digits).")]
+    [InlineData("1795435200000000", "has 16 digits; milliseconds since 1970 are meant (13 digits).")]
+    [InlineData("1795435200000000000", "has 19 digits; milliseconds since 1970 are meant (13 digits).")]
+    [InlineData("0", "is more than 300 s away from our clock.")]
+    [InlineData("2026-11-23T12:00:00", "has no offset; end it with Z or with an offset such as +05:30.")]
+    [InlineData("2026-11-23T12:00", "has no offset; end it with Z or with an offset such as +05:30.")]
+    [InlineData("2026-11-23 12:00:00Z", "must be ISO 8601 with an offset, such as 2019-04-04T12:08:56+05:30.")]
+    [InlineData("", "must be ISO 8601 with an offset, such as 2019-04-04T12:08:56+05:30.")]
+    public void A_request_time_that_is_refused_is_told_why(string text, string problem)
+    {
+        var now = new DateTimeOffset(2026, 11, 23, 12, 0, 0, TimeSpan.Zero);
+
+        var checkedTime = RequestTime.Check(text, now, TimeSpan.FromMinutes(5));
+
+        (checkedTime is RequestTime.Illegal illegal ? illegal.Problem : "").ShouldBe(problem);
+    }
 
     // Lines of a header are separated by '|'.
     [Theory]
@@ -328,93 +368,6 @@ public sealed class ProtocolTests
     public void A_body_is_JSON_or_does_not_say_what_it_is(string? contentType, bool json) =>
         MediaTypes.IsJson(Lines(contentType)).ShouldBe(json);
 
-    // What is read: paymentId, paymentRequestId and extendInfo.
-    [Theory]
-    [InlineData("""{"paymentId":"1","paymentRequestId":"2","extendInfo":"3"}""", "1", "2", "3")]
-    [InlineData("""{"extendInfo":"3","paymentRequestId":"2","paymentId":"1"}""", "1", "2", "3")]
-    [InlineData("""{"paymentId":"1"}""", "1", null, null)]
-    [InlineData("""{"paymentId":"1","paymentRequestId":null,"extendInfo":null}""", "1", null, null)]
-    [InlineData("""{"paymentId":null}""", null, null, null)]
-    [InlineData("""{}""", null, null, null)]
-    [InlineData("""{"paymentId":""}""", "", null, null)]
-    [InlineData(" \r\n\t{ \"paymentId\" :\n\"1\" } \n", "1", null, null)]
-    [InlineData("""{"\u0070aymentId":"\u0031"}""", "1", null, null)]
-    [InlineData("""{"PaymentId":"1","PAYMENTID":"2"}""", null, null, null)]
-    [InlineData("""{"paymentId":"1","merchantAccountId":null,"x":{"paymentId":2},"y":[1,{}]}""", "1", null, null)]
-    [InlineData("""{"extendInfo":"{\"memo\":\"\u00e9 \uD83D\uDE00\"}"}""", null, null, "{\"memo\":\"é 😀\"}")]
-    [InlineData("""{"extendInfo":"a\u0000b"}""", null, null, "a\0b")]
-    public void A_body_is_read(string body, string? paymentId, string? requestId, string? extendInfo)
-    {
-        var client = Given.Client();
-
-        CancelRequest
-            .Parse(client, Utf8(body), out _)
-            .ShouldBe(new CancelRequest(client, paymentId, requestId, extendInfo));
-    }
-
-    private const string NoObject = "The body must be a JSON object in UTF-8, with no member twice.";
-
-    [Theory]
-    [InlineData("", NoObject)]
-    [InlineData(" ", NoObject)]
-    [InlineData("null", NoObject)]
-    [InlineData("[]", NoObject)]
-    [InlineData("""[{"paymentId":"1"}]""", NoObject)]
-    [InlineData("\"paymentId\"", NoObject)]
-    [InlineData("1", NoObject)]
-    [InlineData("""{"paymentId":"1" """, NoObject)]
-    [InlineData("""{"paymentId":"1"}}""", NoObject)]
-    [InlineData("""{"paymentId":"1"}{}""", NoObject)]
-    [InlineData("""{"paymentId":"1",}""", NoObject)]
-    [InlineData("""{paymentId:"1"}""", NoObject)]
-    [InlineData("""{'paymentId':'1'}""", NoObject)]
-    [InlineData("""{"paymentId":"1"/*comment*/}""", NoObject)]
-    [InlineData("paymentId=1", NoObject)]
-    [InlineData("""{"paymentId":"1","paymentId":"1"}""", NoObject)]
-    [InlineData("""{"paymentId":"1","paymentId":null}""", NoObject)]
-    [InlineData("""{"paymentId":"1","\u0070aymentId":"2"}""", NoObject)]
-    [InlineData("""{"paymentId":"1","x":1,"x":2}""", NoObject)]
-    [InlineData("""{"paymentId":"1","x":{"y":1,"y":2}}""", NoObject)]
-    [InlineData("""{"paymentId":"1","x":[{"y":1,"\u0079":2}]}""", NoObject)]
-    [InlineData("""{"paymentId":"\uD83D"}""", NoObject)]
-    [InlineData("""{"extendInfo":"\uDE00\uD83D"}""", NoObject)]
-    [InlineData("""{"extendInfo":"\x"}""", NoObject)]
-    [InlineData("{\"extendInfo\":\"\n\"}", NoObject)]
-    [InlineData("\uFEFF{\"paymentId\":\"1\"}", NoObject)]
-    [InlineData("""{"paymentId":1}""", "paymentId must be a string.")]
-    [InlineData("""{"paymentId":true}""", "paymentId must be a string.")]
-    [InlineData("""{"paymentId":{}}""", "paymentId must be a string.")]
-    [InlineData("""{"paymentRequestId":["1"]}""", "paymentRequestId must be a string.")]
-    [InlineData("""{"paymentId":"1","paymentRequestId":2}""", "paymentRequestId must be a string.")]
-    [InlineData("""{"paymentId":"1","extendInfo":{"memo":"memo"}}""", "extendInfo must be a string.")]
-    public void A_body_that_breaks_the_protocol_is_refused_with_the_reason(string body, string reason)
-    {
-        CancelRequest.Parse(Given.Client(), Utf8(body), out var problem).ShouldBeNull();
-
-        problem.ShouldBe(reason);
-    }
-
-    [Theory]
-    [InlineData("7B227061796D656E744964223A22FF227D", "a byte that is never UTF-8")]
-    [InlineData("7B227061796D656E744964223A22C0B1227D", "an overlong form of 1")]
-    [InlineData("7B227061796D656E744964223A22EDA0BD227D", "half of a surrogate pair")]
-    [InlineData("7B227061796D656E744964223A22C3227D", "a letter cut in half")]
-    [InlineData("7B2278223A22FF222C227061796D656E744964223A2231227D", "in a member that is ignored")]
-    [InlineData("FFFE7B007D00", "UTF-16")]
-    public void A_body_that_is_not_UTF_8_is_refused(string hex, string because) =>
-        CancelRequest.Parse(Given.Client(), Convert.FromHexString(hex), out _).ShouldBeNull(because);
-
-    [Theory]
-    [InlineData(50, true)]
-    [InlineData(100, false)]
-    [InlineData(30_000, false)]
-    public void A_body_that_is_nested_too_deeply_is_refused_and_does_no_harm(int depth, bool accepted)
-    {
-        var body = $$"""{"paymentId":"1","x":{{new string('[', depth)}}{{new string(']', depth)}}}""";
-
-        (CancelRequest.Parse(Given.Client(), Utf8(body), out _) is not null).ShouldBe(accepted);
-    }
-
     // The API page's table, and for the rest the common table.
     [Theory]
     [InlineData("SUCCESS", "S", "Success")]
@@ -456,6 +409,34 @@ public sealed class ProtocolTests
         Catalogue.Count(entry => entry.Status == "F").ShouldBe(13);
     }
 
+    // The protocol's table, written out once outside src.
+    [Fact]
+    public void The_codes_are_decided_in_the_order_of_the_protocol() =>
+        ResultCode
+            .Order.Select(code => code.Code)
+            .ShouldBe([
+                "INVALID_API",
+                "METHOD_NOT_SUPPORTED",
+                "MEDIA_TYPE_NOT_ACCEPTABLE",
+                "PARAM_ILLEGAL",
+                "CLIENT_INVALID",
+                "KEY_NOT_FOUND",
+                "INVALID_SIGNATURE",
+                "REQUEST_TRAFFIC_EXCEED_LIMIT",
+                "PARAM_ILLEGAL",
+                "ACCESS_DENIED",
+                "ORDER_NOT_EXIST",
+                "SUCCESS",
+                "CANCEL_WINDOW_EXCEED",
+                "PROCESS_FAIL",
+                "MERCHANT_BALANCE_NOT_ENOUGH",
+                "SUCCESS",
+            ]);
+
+    [Fact]
+    public void Every_code_but_the_unknown_one_has_a_place_in_the_order() =>
+        Catalogue.Except(ResultCode.Order).ShouldBe([ResultCode.UnknownException]);
+
     [Fact]
     public void A_refusal_is_a_result_and_nothing_else() =>
         Encoding
@@ -489,6 +470,8 @@ public sealed class ProtocolTests
     [Theory]
     [InlineData("", true)]
     [InlineData("/api", true)]
+    [InlineData("/a b", false)]
+    [InlineData("/a\n", false)]
     [InlineData("/api/open", true)]
     [InlineData("/", false)]
     [InlineData("/api/", false)]
@@ -499,6 +482,7 @@ public sealed class ProtocolTests
         var options = new ApiOptions { Prefixes = { "/good", prefix } };
 
         Problem(options.Problem(), "Api:Prefixes:1", possible);
+        Problem(new ApiOptions { StrippedPrefix = prefix }.Problem(), "Api:StrippedPrefix", possible);
         if (possible)
             options.Paths("/v2/payments/cancel").ShouldBe(["/good/v2/payments/cancel", $"{prefix}/v2/payments/cancel"]);
     }
@@ -515,6 +499,8 @@ public sealed class ProtocolTests
     [InlineData("MinBodyBytesPerSecond", "1 65536", "0 65537")]
     [InlineData("MaxConcurrentRequests", "1 10000", "0 10001")]
     [InlineData("MaxQueuedRequests", "0 100000", "-1 100001")]
+    [InlineData("ClientSharePercent", "1 100", "0 101")]
+    [InlineData("UnverifiedAnswersBurst", "1 1000000", "0 1000001")]
     [InlineData("MaxQueueTime", "00:00:00.0100000 00:01:00", "00:00:00.0099999 00:01:00.0000001")]
     [InlineData("UnknownClientsPerSecond", "1 1000000", "0 1000001")]
     [InlineData("UnverifiedAnswersPerSecond", "1 1000000", "0 1000001")]

@@ -88,7 +88,7 @@ public static class OpenApi
         description.Servers = [];
         description.Paths = new OpenApiPaths
         {
-            [CancelEndpoint.Path] = new OpenApiPathItem
+            [CancelOperation.Route] = new OpenApiPathItem
             {
                 Operations = new Dictionary<HttpMethod, OpenApiOperation>
                 {

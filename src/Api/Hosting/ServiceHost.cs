@@ -64,7 +64,7 @@ public static class ServiceHost
             },
             Array.Empty<Type>()
         );
-        services.AddSingleton<CancelEndpoint>().AddSingleton<Admission>().AddSingleton<SignedExchange>();
+        services.AddPublicApi().AddSingleton<IOperation, CancelOperation>();
         services.AddSingleton(LoadWalletKey);
         services
             .AddSingleton<DatabaseStartup>()

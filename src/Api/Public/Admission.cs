@@ -6,8 +6,8 @@ using Microsoft.Extensions.Options;
 namespace CancelService.Api.Public;
 
 /// <summary>
-/// Who is let in, and when: a bound on concurrent work, a bound on what strangers may cost, and each verified client's own
-/// rate. A stranger who claims to be a client can't use up that client's rate, which only verified requests draw on.
+/// The limits of the public port. Strangers share small limits of their own. A client has a share of the concurrent work and the
+/// rate of its contract, and only requests that its own key has signed draw on them: nobody can use them up in its name.
 /// </summary>
 public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
 {
@@ -17,59 +17,81 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
     >(PerClient);
 
     private readonly ConcurrencyLimiter _work = new(
-        new ConcurrencyLimiterOptions
-        {
-            PermitLimit = limits.Value.MaxConcurrentRequests,
-            QueueLimit = limits.Value.MaxQueuedRequests,
-            QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
-        }
+        Concurrency(limits.Value.MaxConcurrentRequests, limits.Value.MaxQueuedRequests)
     );
 
-    // After a start all clients are new, and come at once.
+    // Each client has one, taken before a place of all: a client whose work is stuck fills its own share, and the places of all
+    // stay free for the others.
+    private readonly PartitionedRateLimiter<Client> _shares = PartitionedRateLimiter.Create<Client, ClientId>(client =>
+        RateLimitPartition.GetConcurrencyLimiter(client.Id, _ => Share(limits.Value))
+    );
+
+    private readonly ConcurrencyLimiter _lookUps = new(Share(limits.Value));
+
+    // After a start every client is new, and they come at once, so the burst is a whole second's.
     private readonly TokenBucketRateLimiter _introductions = PerSecond(
         limits.Value.UnknownClientsPerSecond,
         burst: limits.Value.UnknownClientsPerSecond
     );
 
-    private readonly TokenBucketRateLimiter _strangers = PerSecond(limits.Value.UnverifiedAnswersPerSecond);
+    private readonly TokenBucketRateLimiter _unverified = PerSecond(
+        limits.Value.UnverifiedAnswersPerSecond,
+        burst: limits.Value.UnverifiedAnswersBurst
+    );
 
-    /// <summary>A place for one request's work, after a wait if need be; null when too many wait already, or it takes too long.</summary>
-    public async ValueTask<IDisposable?> Enter()
+    /// <summary>
+    /// A place for the work of a request that <paramref name="client"/> has signed; dispose it. When the client's share or the
+    /// places of all are taken, the request waits, for <see cref="LimitsOptions.MaxQueueTime"/> at most, or not at all.
+    /// </summary>
+    public async Task<Step<Place>> Enter(Client client, bool mayWait)
     {
         using var patience = new CancellationTokenSource(limits.Value.MaxQueueTime);
-        try
-        {
-            var lease = await _work.AcquireAsync(1, patience.Token);
-            return lease.IsAcquired ? lease : null;
-        }
-        catch (OperationCanceledException)
-        {
-            return null;
-        }
+        var share = mayWait
+            ? await Wait(() => _shares.AcquireAsync(client, 1, patience.Token))
+            : _shares.AttemptAcquire(client);
+        if (share is not { IsAcquired: true })
+            return Place.None(share, "Limits:ClientSharePercent", isVouchedFor: true);
+        var work = mayWait ? await Wait(() => _work.AcquireAsync(1, patience.Token)) : _work.AttemptAcquire();
+        if (work is { IsAcquired: true })
+            return new Step<Place>.Next(new Place(work, share));
+        share.Dispose();
+        return Place.None(work, "Limits:MaxConcurrentRequests", isVouchedFor: true);
     }
 
-    /// <summary>Whether the database may be asked who a client is that this instance has not met yet.</summary>
-    public bool MayBeIntroduced()
+    /// <summary>
+    /// A place for looking up a client because of a request that nothing vouches for yet; dispose it.
+    /// <paramref name="isNew"/>: this instance has not met the client, so the look-up counts as an introduction.
+    /// </summary>
+    public async Task<Step<Place>> LookUp(bool isNew)
     {
-        using var lease = _introductions.AttemptAcquire();
-        return lease.IsAcquired;
+        if (isNew)
+        {
+            using var introduction = _introductions.AttemptAcquire();
+            if (!introduction.IsAcquired)
+                return Place.None(null, "Limits:UnknownClientsPerSecond", isVouchedFor: false);
+        }
+        using var patience = new CancellationTokenSource(limits.Value.MaxQueueTime);
+        var place = await Wait(() => _lookUps.AcquireAsync(1, patience.Token));
+        return place is { IsAcquired: true }
+            ? new Step<Place>.Next(new Place(place))
+            : Place.None(place, "Limits:MaxConcurrentRequests", isVouchedFor: false);
     }
 
-    /// <summary>Whether there is still time to sign an answer to a request that nobody has vouched for.</summary>
-    public bool HasTimeForStranger()
+    /// <summary>Takes a permit to sign an answer to a request that nobody has vouched for; false when none is left.</summary>
+    public bool TryTakeUnverifiedPermit()
     {
-        using var lease = _strangers.AttemptAcquire();
+        using var lease = _unverified.AttemptAcquire();
         return lease.IsAcquired;
     }
 
     /// <summary>
-    /// Keeps a request waiting that is refused for something that its sender could go on doing all day: a connection's next
-    /// request is looked at only after the answer to the last.
+    /// Delays a refusal that its sender could go on provoking. A connection's next request is read after the answer to the
+    /// last, so with 2 ms one connection gets at most 500 refusals a second.
     /// </summary>
-    public Task HoldBack(CancellationToken cancellationToken) =>
+    public Task DelayRefusal(CancellationToken cancellationToken) =>
         Task.Delay(limits.Value.RefusalDelay, cancellationToken);
 
-    /// <summary>Whether a verified client is within the rate of its contract.</summary>
+    /// <summary>Whether a verified client is within the rate of its contract; draws on it.</summary>
     public bool IsWithinRate(Client client)
     {
         using var lease = _rates.AttemptAcquire(client);
@@ -80,19 +102,48 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _rates.DisposeAsync();
+        await _shares.DisposeAsync();
         await _work.DisposeAsync();
+        await _lookUps.DisposeAsync();
         await _introductions.DisposeAsync();
-        await _strangers.DisposeAsync();
+        await _unverified.DisposeAsync();
     }
 
-    // Evenly, a twentieth at a time: what comes in a burst once a second makes everybody else wait once a second.
-    private static TokenBucketRateLimiter PerSecond(int count, int? burst = null)
+    // No lease: the wait was too long.
+    private static async Task<RateLimitLease?> Wait(Func<ValueTask<RateLimitLease>> acquire)
+    {
+        try
+        {
+            return await acquire();
+        }
+        catch (OperationCanceledException)
+        {
+            return null;
+        }
+    }
+
+    private static ConcurrencyLimiterOptions Share(LimitsOptions limits) =>
+        Concurrency(
+            Math.Max(1, limits.MaxConcurrentRequests * limits.ClientSharePercent / 100),
+            limits.MaxQueuedRequests * limits.ClientSharePercent / 100
+        );
+
+    private static ConcurrencyLimiterOptions Concurrency(int permits, int queue) =>
+        new()
+        {
+            PermitLimit = permits,
+            QueueLimit = queue,
+            QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
+        };
+
+    // Replenished evenly, a twentieth at a time: a second's worth at once would make everybody else wait once a second.
+    private static TokenBucketRateLimiter PerSecond(int count, int burst)
     {
         var portion = Math.Max(1, count / 20);
         return new(
             new TokenBucketRateLimiterOptions
             {
-                TokenLimit = burst ?? portion,
+                TokenLimit = Math.Max(portion, burst),
                 TokensPerPeriod = portion,
                 ReplenishmentPeriod = TimeSpan.FromSeconds((double)portion / count),
                 QueueLimit = 0,
@@ -112,4 +163,21 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
                 QueueLimit = 0,
             }
         );
+}
+
+/// <summary>A place that one request's work has taken; free again when it is disposed.</summary>
+public sealed class Place(params RateLimitLease[] leases) : IDisposable
+{
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var lease in leases)
+            lease.Dispose();
+    }
+
+    internal static Step<Place> None(RateLimitLease? refused, string limit, bool isVouchedFor)
+    {
+        refused?.Dispose();
+        return new Step<Place>.End(new Reply.TurnedAway(limit, isVouchedFor));
+    }
 }

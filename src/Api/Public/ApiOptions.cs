@@ -9,6 +9,13 @@ public sealed class ApiOptions
     /// </summary>
     public IList<string> Prefixes { get; } = [];
 
+    /// <summary>
+    /// The prefix that a proxy in front strips from every path, such as <c>/api</c>; empty for none. Merchants sign the path
+    /// as they send it, so it goes before the received path in every string to sign, of requests and of answers. The paths
+    /// that are served don't change: those are what the proxy lets through.
+    /// </summary>
+    public string StrippedPrefix { get; set; } = "";
+
     /// <summary>How far Request-Time may differ from our clock: 1 second to 1 hour.</summary>
     public TimeSpan RequestTimeTolerance { get; set; } = TimeSpan.FromMinutes(5);
 
@@ -23,9 +30,15 @@ public sealed class ApiOptions
             return $"Api:RequestTimeTolerance is {RequestTimeTolerance}. Set it between 00:00:01 and 01:00:00.";
         for (var i = 0; i < Prefixes.Count; i++)
         {
-            if (Prefixes[i] is { Length: > 0 } prefix && (prefix[0] != '/' || prefix[^1] == '/'))
-                return $"Api:Prefixes:{i} is '{prefix}'. A prefix begins with / and does not end with it, such as /api.";
+            if (!IsPrefix(Prefixes[i]))
+                return $"Api:Prefixes:{i} is '{Prefixes[i]}'. {PrefixRule}";
         }
-        return null;
+        return IsPrefix(StrippedPrefix) ? null : $"Api:StrippedPrefix is '{StrippedPrefix}'. {PrefixRule}";
     }
+
+    private const string PrefixRule = "A prefix begins with / and does not end with it, such as /api.";
+
+    private static bool IsPrefix(string? prefix) =>
+        string.IsNullOrEmpty(prefix)
+        || (prefix[0] == '/' && prefix[^1] != '/' && prefix.All(c => c is > ' ' and <= '~'));
 }

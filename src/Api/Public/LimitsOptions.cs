@@ -1,8 +1,9 @@
 namespace CancelService.Api.Public;
 
 /// <summary>
-/// The section <c>Limits</c> of the settings: what strangers and greedy clients can cost an instance. What is over a limit
-/// gets a plain 503 at once, which costs next to nothing; a merchant repeats the request.
+/// The section <c>Limits</c> of the settings: what strangers and greedy clients can cost an instance. A request over a limit
+/// gets a plain 503 at once, which costs next to nothing; a merchant repeats it. Three limits end otherwise: too many
+/// connections are closed, slow headers and slow bodies get 408 or are cut off.
 /// </summary>
 public sealed class LimitsOptions
 {
@@ -25,8 +26,15 @@ public sealed class LimitsOptions
     public int MaxQueuedRequests { get; set; } = 512;
 
     /// <summary>
-    /// How long a request may wait for its turn: 10 milliseconds to 1 minute. Shorter than merchants wait for an answer, or
-    /// an instance that falls behind works for those only who have given up.
+    /// The share of <see cref="MaxConcurrentRequests"/> and of <see cref="MaxQueuedRequests"/> that one client may take, in
+    /// percent: 1 to 100. A lock on one merchant's account then holds up that merchant alone. All look-ups of clients that are
+    /// not verified yet have one such share together.
+    /// </summary>
+    public int ClientSharePercent { get; set; } = 25;
+
+    /// <summary>
+    /// How long a request may wait for its turn: 10 milliseconds to 1 minute. It is shorter than merchants wait for an answer;
+    /// otherwise an instance that falls behind would work only for requests that have been given up.
     /// </summary>
     public TimeSpan MaxQueueTime { get; set; } = TimeSpan.FromSeconds(1);
 
@@ -37,15 +45,21 @@ public sealed class LimitsOptions
     public int UnknownClientsPerSecond { get; set; } = 1000;
 
     /// <summary>
-    /// The most answers a second to requests whose signature did not verify, whoever sent them: 1 to 1,000,000. Signing
-    /// an answer is the most expensive thing that a stranger can make us do: fifty for each processor take up a
-    /// twentieth of it at most.
+    /// The most signatures a second for answers to requests that were not verified: 1 to 1,000,000. A signature is the most
+    /// expensive thing that a stranger can cause: fifty a second for each processor take a twentieth of it at most. Refusals
+    /// whose signed content is the same, within one second, share a signature, and all but the first cost none.
     /// </summary>
     public int UnverifiedAnswersPerSecond { get; set; } = 50 * Environment.ProcessorCount;
 
     /// <summary>
-    /// How long what nobody has vouched for, or what is over a client's rate, waits for its answer: 0 to 1 second. Nobody
-    /// notices who sends such a request by mistake, and a connection that pours them in gets a few hundred a second and no more.
+    /// How many such signatures an instance makes at once after it was idle: 1 to 1,000,000. A developer who tries every
+    /// refusal in a row gets them all.
+    /// </summary>
+    public int UnverifiedAnswersBurst { get; set; } = 300;
+
+    /// <summary>
+    /// How long the answer to an unverified request, or to one over its client's rate, is delayed: 0 to 1 second. Nobody
+    /// notices 2 ms, and a connection that floods gets at most 500 refusals a second.
     /// </summary>
     public TimeSpan RefusalDelay { get; set; } = TimeSpan.FromMilliseconds(2);
 
@@ -63,12 +77,16 @@ public sealed class LimitsOptions
             ? $"Limits:MaxConcurrentRequests is {MaxConcurrentRequests}. Set it between 1 and 10000."
         : MaxQueuedRequests is < 0 or > 100_000
             ? $"Limits:MaxQueuedRequests is {MaxQueuedRequests}. Set it between 0 and 100000."
+        : ClientSharePercent is < 1 or > 100
+            ? $"Limits:ClientSharePercent is {ClientSharePercent}. Set it between 1 and 100."
         : MaxQueueTime < TimeSpan.FromMilliseconds(10) || MaxQueueTime > TimeSpan.FromMinutes(1)
             ? $"Limits:MaxQueueTime is {MaxQueueTime}. Set it between 00:00:00.0100000 and 00:01:00."
         : UnknownClientsPerSecond is < 1 or > 1_000_000
             ? $"Limits:UnknownClientsPerSecond is {UnknownClientsPerSecond}. Set it between 1 and 1000000."
         : UnverifiedAnswersPerSecond is < 1 or > 1_000_000
             ? $"Limits:UnverifiedAnswersPerSecond is {UnverifiedAnswersPerSecond}. Set it between 1 and 1000000."
+        : UnverifiedAnswersBurst is < 1 or > 1_000_000
+            ? $"Limits:UnverifiedAnswersBurst is {UnverifiedAnswersBurst}. Set it between 1 and 1000000."
         : RefusalDelay < TimeSpan.Zero || RefusalDelay > TimeSpan.FromSeconds(1)
             ? $"Limits:RefusalDelay is {RefusalDelay}. Set it between 00:00:00 and 00:00:01."
         : null;

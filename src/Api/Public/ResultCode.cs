@@ -1,13 +1,12 @@
-using System.Text.Encodings.Web;
-using System.Text.Json;
-using System.Text.Json.Serialization;
-
 namespace CancelService.Api.Public;
 
 /// <summary>
-/// The catalogue of the protocol's codes, in the order in which they are decided: the first that applies is the answer.
-/// Codes and messages are the API page's and the common table's.
+/// The catalogue of the protocol's codes. Codes and messages are the API page's and the common table's;
+/// <see cref="Order"/> says which one wins.
 /// </summary>
+/// <param name="Code">The member <c>resultCode</c>, at most 64 characters.</param>
+/// <param name="Status">The member <c>resultStatus</c>: S, F or U.</param>
+/// <param name="Message">The member <c>resultMessage</c>, at most 256 characters.</param>
 public sealed record ResultCode(string Code, string Status, string Message)
 {
     /// <summary>1. Another path under the prefix.</summary>
@@ -25,7 +24,7 @@ public sealed record ResultCode(string Code, string Status, string Message)
         "The server does not implement the media type that can be accepted by the client."
     );
 
-    /// <summary>4 and 9. A header, then the body: <see cref="Because"/> says which field and what is wrong with it.</summary>
+    /// <summary>4. A header; 9. the body. <see cref="Because"/> names the field and what is wrong with it.</summary>
     public static readonly ResultCode ParamIllegal = F("PARAM_ILLEGAL", "Illegal parameters.");
 
     /// <summary>5. Unknown or disabled client.</summary>
@@ -77,52 +76,40 @@ public sealed record ResultCode(string Code, string Status, string Message)
         "An API calling is failed, which is caused by unknown reasons."
     );
 
+    /// <summary>
+    /// The order in which the codes are decided: the first rule that applies gives the answer. Rule n of the protocol's table
+    /// is at n - 1, so a code of two rules occurs twice. UNKNOWN_EXCEPTION is no rule: it answers what can't be decided.
+    /// </summary>
+    public static IReadOnlyList<ResultCode> Order { get; } =
+    [
+        InvalidApi,
+        MethodNotSupported,
+        MediaTypeNotAcceptable,
+        ParamIllegal,
+        ClientInvalid,
+        KeyNotFound,
+        InvalidSignature,
+        RequestTrafficExceedLimit,
+        ParamIllegal,
+        AccessDenied,
+        OrderNotExist,
+        Success,
+        CancelWindowExceed,
+        ProcessFail,
+        MerchantBalanceNotEnough,
+        Success,
+    ];
+
+    private static readonly HashSet<ResultCode> FromThePayment = [.. Order.SkipWhile(code => code != OrderNotExist)];
+
+    /// <summary>Whether an answer with this code shows that the database has answered.</summary>
+    public bool RestsOnThePayment => FromThePayment.Contains(this);
+
+    /// <summary>Whether the answer stays the same for ever.</summary>
+    public bool IsFinal => Status == "S";
+
     /// <summary>The same code with a message of its own, at most 256 characters.</summary>
     public ResultCode Because(string message) => this with { Message = message };
 
     private static ResultCode F(string code, string message) => new(code, "F", message);
-}
-
-/// <summary>An answer of the API before it is signed.</summary>
-/// <param name="Code">The code in the body.</param>
-/// <param name="Body">The body, as it will be sent.</param>
-public sealed record Answer(ResultCode Code, byte[] Body)
-{
-    /// <summary>Whether the request's signature was verified.</summary>
-    public bool IsVerified { get; init; }
-
-    /// <summary>The payment that the request was about, once that is known to be well-formed; for the log.</summary>
-    public string? PaymentId { get; init; }
-
-    /// <summary>The merchant's identifier in the request, once that is known to be well-formed; for the log.</summary>
-    public string? PaymentRequestId { get; init; }
-
-    /// <summary>An answer that holds a result and nothing else.</summary>
-    public static Answer Of(ResultCode code) =>
-        new(code, JsonSerializer.SerializeToUtf8Bytes(new { result = WireResult.Of(code) }, WireJson.Options));
-}
-
-/// <summary>The member <c>result</c> of every answer.</summary>
-public sealed record WireResult(string ResultCode, string ResultStatus, string ResultMessage)
-{
-    /// <summary>The result of a code.</summary>
-    public static WireResult Of(ResultCode code)
-    {
-        ArgumentNullException.ThrowIfNull(code);
-        return new(code.Code, code.Status, code.Message);
-    }
-}
-
-/// <summary>How JSON is written on the wire.</summary>
-public static class WireJson
-{
-    /// <summary>
-    /// Members without a value are left out. Only what JSON requires is escaped: the answers are never part of a page,
-    /// and <c>+08:00</c> should read like that.
-    /// </summary>
-    public static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
-    {
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
 }

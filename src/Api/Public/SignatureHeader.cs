@@ -72,12 +72,16 @@ public sealed record SignatureHeader(string? Algorithm, string? KeyVersion, stri
     }
 
     /// <summary>
-    /// Decodes the signature from any of the forms that clients send: percent-encoded base64, plain base64 or base64url,
-    /// with or without padding. A <c>+</c> is never a space.
+    /// Decodes the signature from every form that clients send: percent-encoded base64, plain base64 or base64url, with or
+    /// without padding, and in lines, as the MIME encoders of Java and Ruby write it. A <c>+</c> is never a space.
     /// </summary>
     public bool TryDecode([NotNullWhen(true)] out byte[]? bytes)
     {
-        var text = Uri.UnescapeDataString(Signature).Replace('-', '+').Replace('_', '/').TrimEnd('=');
+        // A header holds no line break, so those that are here were percent-encoded.
+        var text = string.Concat(Uri.UnescapeDataString(Signature).Where(c => c is not ('\r' or '\n')))
+            .Replace('-', '+')
+            .Replace('_', '/')
+            .TrimEnd('=');
         bytes = new byte[text.Length * 3 / 4];
         var padded = text.PadRight((text.Length + 3) / 4 * 4, '=');
         return text.Length > 0

@@ -25,8 +25,9 @@ public sealed class ClientsOptions
 }
 
 /// <summary>
-/// The clients with their parsed keys, for <see cref="ClientsOptions.CacheTime"/>. Ids that no client has are remembered
-/// as well, so that junk does not reach the database; the number of entries is bounded.
+/// The clients with their parsed keys. An entry decides for <see cref="ClientsOptions.CacheTime"/>; an older one stays, so that
+/// a client is still recognised while the database is away. Ids that no client has are remembered as well, so that junk does
+/// not reach the database. The number of entries is bounded, and made-up ids are dropped first.
 /// </summary>
 internal sealed class ClientCache(Database database, IOptions<ClientsOptions> options, TimeProvider time)
     : IClients,
@@ -37,24 +38,27 @@ internal sealed class ClientCache(Database database, IOptions<ClientsOptions> op
     private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = MaxEntries });
     private readonly TimeSpan _cacheTime = options.Value.CacheTime;
 
-    // Compiled once: every client is read again each time that its entry is too old.
+    // Compiled once, because each client is loaded again every cache time.
     private readonly Func<CancelDbContext, ClientId, CancellationToken, Task<Client?>> _load = EF.CompileAsyncQuery(
         (CancelDbContext db, ClientId id, CancellationToken cancellationToken) =>
             db.Clients.AsNoTracking().Include(c => c.Keys).SingleOrDefault(c => c.Id == id)
     );
 
-    public bool IsKnown(ClientId id) => _cache.TryGetValue(id, out Entry? entry) && entry!.Client is not null;
+    public Recollection Recall(ClientId id) =>
+        _cache.TryGetValue(id, out Entry? entry) ? new(entry!.Client, IsCurrent(id, entry)) : default;
 
     public ValueTask<Client?> Find(ClientId id, CancellationToken cancellationToken) =>
-        _cache.TryGetValue(id, out Entry? entry) && time.GetElapsedTime(entry!.LoadedAt) < GoodFor(id)
-            ? ValueTask.FromResult(entry.Client)
+        Recall(id) is { IsCurrent: true, Client: var client }
+            ? ValueTask.FromResult(client)
             : new ValueTask<Client?>(Load(id, cancellationToken));
 
     /// <summary>Makes this instance see a change at once.</summary>
     public void Forget(ClientId id) => _cache.Remove(id);
 
-    // Three quarters of the cache time at least: clients that came at the same time must not all come back at the same time.
-    private TimeSpan GoodFor(ClientId id) => _cacheTime * (1 - ((uint)id.GetHashCode() / (4.0 * uint.MaxValue)));
+    // Between three quarters and all of the cache time, different for each client: clients that came at the same time are then
+    // not all loaded again at the same time.
+    private bool IsCurrent(ClientId id, Entry entry) =>
+        time.GetElapsedTime(entry.LoadedAt) < _cacheTime * (1 - ((uint)id.GetHashCode() / (4.0 * uint.MaxValue)));
 
     private async Task<Client?> Load(ClientId id, CancellationToken cancellationToken)
     {
@@ -62,7 +66,8 @@ internal sealed class ClientCache(Database database, IOptions<ClientsOptions> op
         var loadedAt = time.GetTimestamp();
         await using var db = database.CreateContext();
         var client = await _load(db, id, cancellationToken);
-        _cache.Set(id, new Entry(client, loadedAt), new MemoryCacheEntryOptions { Size = 1 });
+        var priority = client is null ? CacheItemPriority.Low : CacheItemPriority.Normal;
+        _cache.Set(id, new Entry(client, loadedAt), new MemoryCacheEntryOptions { Size = 1, Priority = priority });
         return client;
     }
 

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using System.Text.Unicode;
 using AutoMapper;
 using CancelService.Application.Cancelling;
 using CancelService.Domain;
@@ -9,47 +8,7 @@ using CancelService.Domain.Clients;
 namespace CancelService.Api.Public.Cancelling;
 
 /// <summary>A verified client's request to cancel: the members that we know of its body.</summary>
-public sealed record CancelRequest(Client Client, string? PaymentId, string? PaymentRequestId, string? ExtendInfo)
-{
-    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
-
-    /// <summary>
-    /// Reads a body. Members that we do not know are ignored, null counts as absent; what is not a JSON object in UTF-8,
-    /// holds a member twice, or has a member of a wrong type is refused with a message that says so.
-    /// </summary>
-    public static CancelRequest? Parse(Client client, byte[] body, out string problem)
-    {
-        problem = "The body must be a JSON object in UTF-8, with no member twice.";
-        if (!Utf8.IsValid(body))
-            return null;
-        try
-        {
-            using var document = JsonDocument.Parse(body, Strict);
-            if (document.RootElement.ValueKind is not JsonValueKind.Object)
-                return null;
-
-            var members = new string?[3];
-            string[] names = ["paymentId", "paymentRequestId", "extendInfo"];
-            for (var i = 0; i < names.Length; i++)
-            {
-                if (!document.RootElement.TryGetProperty(names[i], out var member))
-                    continue;
-                if (member.ValueKind is not (JsonValueKind.String or JsonValueKind.Null))
-                {
-                    problem = $"{names[i]} must be a string.";
-                    return null;
-                }
-                members[i] = member.GetString();
-            }
-            return new CancelRequest(client, members[0], members[1], members[2]);
-        }
-        // InvalidOperationException: a string that is no text, such as half of a surrogate pair.
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
-        {
-            return null;
-        }
-    }
-}
+public sealed record CancelRequest(Client Client, string? PaymentId, string? PaymentRequestId, string? ExtendInfo);
 
 /// <summary>The body of the answer to a successful cancel.</summary>
 public sealed record CancelResponse(

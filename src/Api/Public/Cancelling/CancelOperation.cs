@@ -1,0 +1,49 @@
+using AutoMapper;
+using CancelService.Application.Cancelling;
+using CancelService.Domain;
+using MediatR;
+
+namespace CancelService.Api.Public.Cancelling;
+
+/// <summary><c>POST /v2/payments/cancel</c>.</summary>
+public sealed class CancelOperation(IMapper mapper, IMediator mediator) : IOperation
+{
+    /// <summary>The path without prefix.</summary>
+    public const string Route = "/v2/payments/cancel";
+
+    private static readonly string[] Members = ["paymentId", "paymentRequestId", "extendInfo"];
+
+    /// <inheritdoc/>
+    public string Path => Route;
+
+    /// <inheritdoc/>
+    public async Task<Answer> Execute(VerifiedRequest request, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        var members = StringMembers.Read(request.Body, Members);
+        if (members is not StringMembers.Given { Values: [var paymentId, var paymentRequestId, var extendInfo] })
+            return Answer.Illegal(((StringMembers.Illegal)members).Problem);
+
+        var cancel = new CancelRequest(request.Client, paymentId, paymentRequestId, extendInfo);
+        var result = await mediator.Send(mapper.Map<CancelPaymentCommand>(cancel), cancellationToken);
+        return ToAnswer(result) with { PaymentId = ForLog(paymentId), PaymentRequestId = ForLog(paymentRequestId) };
+    }
+
+    private static Answer ToAnswer(CancelPaymentResult result) =>
+        result.Outcome switch
+        {
+            CancelOutcome.Invalid => Answer.Illegal(result.Message!),
+            CancelOutcome.AccessDenied => Answer.Of(ResultCode.AccessDenied),
+            CancelOutcome.NotFound => Answer.Of(ResultCode.OrderNotExist),
+            CancelOutcome.WindowClosed => Answer.Of(ResultCode.CancelWindowExceed),
+            CancelOutcome.MoneyMoved => Answer.Of(ResultCode.ProcessFail),
+            CancelOutcome.BalanceNotEnough => Answer.Of(ResultCode.MerchantBalanceNotEnough),
+            CancelOutcome.Cancelled => new Answer(ResultCode.Success, result.Answer!),
+            CancelOutcome.Unknown => Answer.Of(ResultCode.UnknownException) with
+            {
+                Reason = "every attempt lost a race",
+            },
+        };
+
+    private static string? ForLog(string? id) => Identifier.IsWellFormed(id) ? id : null;
+}

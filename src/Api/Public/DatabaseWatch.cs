@@ -1,0 +1,121 @@
+using CancelService.Infrastructure.Persistence;
+using Microsoft.Extensions.Options;
+
+namespace CancelService.Api.Public;
+
+/// <summary>
+/// Watches what the exchange asks the database, so that a request is answered in time, and so that an outage is known for one:
+/// then nobody waits for a place, because waiting would end in UNKNOWN_EXCEPTION all the same.
+/// </summary>
+public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvider time, ExchangeLog log)
+{
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _lock = new();
+    private bool _hasFailed;
+    private int _waiting;
+    private long _silentSince;
+
+    /// <summary>
+    /// Whether the last thing that the database did was to fail, or it has not answered anybody for a second although it was
+    /// asked.
+    /// </summary>
+    public bool IsAway
+    {
+        get
+        {
+            lock (_lock)
+                return _hasFailed || (_waiting > 0 && time.GetElapsedTime(_silentSince) > Silence);
+        }
+    }
+
+    /// <summary>The time that one request may wait for the database, in all its steps together; dispose it.</summary>
+    public sealed class Deadline(TimeSpan timeout) : IDisposable
+    {
+        private readonly CancellationTokenSource _source = new();
+        private bool _runs;
+
+        /// <summary>Starts the time, unless it runs already.</summary>
+        public CancellationToken Start()
+        {
+            if (!_runs)
+                _source.CancelAfter(timeout);
+            _runs = true;
+            return _source.Token;
+        }
+
+        /// <inheritdoc/>
+        public void Dispose() => _source.Dispose();
+    }
+
+    /// <summary>A deadline of <c>Database:Timeout</c> that does not run yet.</summary>
+    public Deadline NewDeadline() => new(options.Value.Timeout);
+
+    /// <summary>
+    /// Asks the database within the deadline. When it fails, or the time is up, the outcome of whatever is still under way is
+    /// unknown, and so is the answer.
+    /// </summary>
+    public async Task<Step<T>> Ask<T>(
+        Deadline deadline,
+        IncomingRequest request,
+        bool isVouchedFor,
+        Func<CancellationToken, Task<T>> ask
+    )
+        where T : notnull
+    {
+        ArgumentNullException.ThrowIfNull(deadline);
+        ArgumentNullException.ThrowIfNull(ask);
+        var token = deadline.Start();
+        Begin();
+        try
+        {
+            return new Step<T>.Next(await ask(token).WaitAsync(token));
+        }
+        catch (Exception e)
+        {
+            var cause = UnknownCause.Of(e, options.Value.Timeout);
+            log.OutcomeUnknown(cause, e, request.Envelope);
+            HasFailed(!cause.NeedsTrace);
+            return new Step<T>.End(Unknown(request, isVouchedFor, cause.Text));
+        }
+        finally
+        {
+            lock (_lock)
+                _waiting--;
+        }
+    }
+
+    /// <summary>The answer to a request whose outcome is unknown.</summary>
+    public static Reply.Answered Unknown(IncomingRequest request, bool isVouchedFor, string reason)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        var answer = Answer.Of(ResultCode.UnknownException) with
+        {
+            Reason = reason,
+            KeyVersion = request.Signature.KeyVersionNumber,
+        };
+        return new(answer, isVouchedFor);
+    }
+
+    /// <summary>Notes that the database has answered.</summary>
+    public void HasAnswered()
+    {
+        lock (_lock)
+            (_hasFailed, _silentSince) = (false, time.GetTimestamp());
+    }
+
+    private void HasFailed(bool byBeingAway)
+    {
+        lock (_lock)
+            _hasFailed |= byBeingAway;
+    }
+
+    private void Begin()
+    {
+        lock (_lock)
+        {
+            if (_waiting++ == 0)
+                _silentSince = time.GetTimestamp();
+        }
+    }
+}

@@ -1,0 +1,109 @@
+using System.Collections.Concurrent;
+
+namespace CancelService.Api.Public;
+
+/// <summary>
+/// The log of the public port: one line an answer. What can happen a thousand times a second (a cause of UNKNOWN_EXCEPTION, a
+/// limit that turns requests away) has a line of its own when it first happens, and then one every ten seconds, with a count.
+/// </summary>
+public sealed partial class ExchangeLog(TimeProvider time, ILogger<ExchangeLog> log)
+{
+    /// <summary>How often a cause that goes on is repeated.</summary>
+    public static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
+
+    private const int MaxCauses = 1000;
+
+    private readonly ConcurrentDictionary<string, Occurrences> _causes = new(StringComparer.Ordinal);
+
+    /// <summary>Logs an answer.</summary>
+    public void Answered(Answer answer, Envelope envelope, TimeSpan duration)
+    {
+        ArgumentNullException.ThrowIfNull(answer);
+        ArgumentNullException.ThrowIfNull(envelope);
+        Answered(
+            answer.Code == ResultCode.UnknownException ? LogLevel.Warning : LogLevel.Information,
+            answer.Code.Code,
+            envelope.ClientId,
+            answer.KeyVersion,
+            answer.PaymentId,
+            answer.PaymentRequestId,
+            duration.TotalMilliseconds,
+            envelope.TraceId,
+            answer.Reason
+        );
+    }
+
+    /// <summary>Logs why an outcome is unknown, with where it happened when that says more.</summary>
+    public void OutcomeUnknown(UnknownCause cause, Exception failure, Envelope envelope)
+    {
+        ArgumentNullException.ThrowIfNull(cause);
+        ArgumentNullException.ThrowIfNull(envelope);
+        if (IsDue(cause.Text, out var more))
+            OutcomeUnknown(cause.NeedsTrace ? failure : null, cause.Text, more, envelope.ClientId, envelope.TraceId);
+    }
+
+    /// <summary>Logs that a request was turned away with a plain 503.</summary>
+    public void TurnedAway(string limit, Envelope envelope)
+    {
+        ArgumentNullException.ThrowIfNull(envelope);
+        if (IsDue(limit, out var more))
+            TurnedAway(limit, more, envelope.ClientId, envelope.TraceId);
+    }
+
+    // Causes are few, because none holds a byte of a request. Should that fail, they are forgotten, and logged anew.
+    private bool IsDue(string cause, out int more)
+    {
+        if (_causes.Count > MaxCauses)
+            _causes.Clear();
+        return _causes.GetOrAdd(cause, _ => new Occurrences()).IsDue(time, out more);
+    }
+
+    private sealed class Occurrences
+    {
+        private readonly Lock _lock = new();
+        private long? _loggedAt;
+        private int _since;
+
+        public bool IsDue(TimeProvider time, out int more)
+        {
+            lock (_lock)
+            {
+                more = _since;
+                if (_loggedAt is { } at && time.GetElapsedTime(at) < Interval)
+                {
+                    _since++;
+                    return false;
+                }
+                (_loggedAt, _since) = (time.GetTimestamp(), 0);
+                return true;
+            }
+        }
+    }
+
+    [LoggerMessage(
+        Message = "Answered {Code} to {ClientId}, key {KeyVersion}, payment {PaymentId}, request {PaymentRequestId}, in {DurationMs:0.0} ms, trace {TraceId}. {Reason}"
+    )]
+    private partial void Answered(
+        LogLevel level,
+        string code,
+        string clientId,
+        int? keyVersion,
+        string? paymentId,
+        string? paymentRequestId,
+        double durationMs,
+        string traceId,
+        string reason
+    );
+
+    [LoggerMessage(
+        LogLevel.Error,
+        "Outcomes are unknown: {Cause}. {More} more since the last such line; now client {ClientId}, trace {TraceId}"
+    )]
+    private partial void OutcomeUnknown(Exception? exception, string cause, int more, string clientId, string traceId);
+
+    [LoggerMessage(
+        LogLevel.Warning,
+        "Turned away with 503: {Limit} is reached. {More} more since the last such line; now client {ClientId}, trace {TraceId}"
+    )]
+    private partial void TurnedAway(string limit, int more, string clientId, string traceId);
+}

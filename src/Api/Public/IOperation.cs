@@ -1,0 +1,43 @@
+using CancelService.Domain.Clients;
+
+namespace CancelService.Api.Public;
+
+/// <summary>
+/// An operation of the API. The exchange has verified the request when it calls one, and signs what the operation answers.
+/// A new operation is a folder of its own and one line in ServiceHost.
+/// </summary>
+public interface IOperation
+{
+    /// <summary>The path without prefix, such as <c>/v2/payments/cancel</c>.</summary>
+    string Path { get; }
+
+    /// <summary>
+    /// Decides the codes from 9 on. An exception means that the outcome is unknown: the client gets UNKNOWN_EXCEPTION, and
+    /// whatever was written stays written.
+    /// </summary>
+    Task<Answer> Execute(VerifiedRequest request, CancellationToken cancellationToken);
+}
+
+/// <summary>A request whose signature was verified.</summary>
+/// <param name="Client">The client that signed it.</param>
+/// <param name="KeyVersion">The version of the key that verified it.</param>
+/// <param name="Body">The body, at most 64 KiB.</param>
+/// <param name="TraceId">The identifier under which the log has the request.</param>
+public sealed record VerifiedRequest(Client Client, int KeyVersion, RequestBody.Whole Body, string TraceId);
+
+/// <summary>The body of a request.</summary>
+public abstract record RequestBody
+{
+    /// <summary>The longest body that is read, in bytes.</summary>
+    public const int MaxBytes = 64 * 1024;
+
+    private RequestBody() { }
+
+    /// <summary>A body as it came, byte for byte.</summary>
+    /// <param name="Bytes">The bytes that were signed.</param>
+    /// <param name="Encoding">The header Content-Encoding; empty when it is missing.</param>
+    public sealed record Whole(byte[] Bytes, string Encoding) : RequestBody;
+
+    /// <summary>A body that is longer than <see cref="MaxBytes"/>. Nothing of it is kept, so it can't be verified.</summary>
+    public sealed record TooLong : RequestBody;
+}

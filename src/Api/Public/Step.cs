@@ -1,0 +1,37 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace CancelService.Api.Public;
+
+/// <summary>What a step of the exchange comes to: a value for the next step, or the end of the exchange.</summary>
+public abstract record Step<T>
+    where T : notnull
+{
+    private Step() { }
+
+    /// <summary>The exchange goes on to its next step.</summary>
+    public sealed record Next(T Value) : Step<T>;
+
+    /// <summary>The reply is decided; the steps between here and the last one are left out.</summary>
+    public sealed record End(Reply Reply) : Step<T>;
+
+    /// <summary>Tells the two cases apart.</summary>
+    public bool GoesOn([NotNullWhen(true)] out T? value, [NotNullWhen(false)] out Reply? reply)
+    {
+        (value, reply) = this is Next next ? (next.Value, default(Reply)) : (default, ((End)this).Reply);
+        return reply is null;
+    }
+}
+
+/// <summary>How an exchange ends.</summary>
+/// <param name="IsVouchedFor">
+/// Whether a client's signature was verified, at least by what this instance last knew of the client. The others are
+/// strangers, and what they may cost is bounded.
+/// </param>
+public abstract record Reply(bool IsVouchedFor)
+{
+    /// <summary>HTTP 200 with a signed body.</summary>
+    public sealed record Answered(Answer Answer, bool IsVouchedFor) : Reply(IsVouchedFor);
+
+    /// <summary>A plain 503, which costs next to nothing. <paramref name="Limit"/> names the limit that was reached, for the log.</summary>
+    public sealed record TurnedAway(string Limit, bool IsVouchedFor) : Reply(IsVouchedFor);
+}

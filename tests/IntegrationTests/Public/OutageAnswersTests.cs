@@ -1,0 +1,186 @@
+using System.Collections.Concurrent;
+using CancelService.Domain;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.EntityFrameworkCore;
+
+namespace CancelService.IntegrationTests.Public;
+
+/// <summary>
+/// While the database is away, whoever is verified by what the instance last knew gets a signed UNKNOWN_EXCEPTION at any rate.
+/// What it last knew decides nothing else, and strangers stay bounded.
+/// </summary>
+public sealed class OutageAnswersTests(PostgresServer postgres)
+{
+    private const int Connections = 64;
+    private const int Requests = 600;
+
+    private static readonly string[] NothingForStrangers =
+    [
+        "--Limits:UnverifiedAnswersPerSecond=1",
+        "--Limits:UnverifiedAnswersBurst=1",
+        "--Database:Timeout=00:00:01",
+    ];
+
+    // Refused: nobody listens. Silent: the database takes the connection and never answers.
+    [Theory]
+    [InlineData(false, "00:00:00")]
+    [InlineData(false, "00:05:00")]
+    [InlineData(true, "00:00:00")]
+    [InlineData(true, "00:05:00")]
+    public async Task Every_request_of_a_client_that_the_instance_has_met_gets_a_signed_U(bool silent, string cacheTime)
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
+        await using var network = new TcpForwarder(database.ConnectionString);
+        await using var host = await TestHost.Start(
+            database,
+            systemClock: true,
+            settings:
+            [
+                TcpForwarder.Setting(database.ConnectionString, network.Port),
+                .. NothingForStrangers,
+                $"--Clients:CacheTime={cacheTime}",
+            ]
+        );
+        var client = await host.AddClient();
+        (await host.Cancel(client)).Code.ShouldBe("ORDER_NOT_EXIST"); // Now they have met.
+        if (silent)
+            network.FallSilent();
+        else
+            await network.DisposeAsync();
+
+        var left = Requests;
+        var codes = new ConcurrentBag<string>();
+        await Task.WhenAll(Enumerable.Range(0, Connections).Select(_ => Task.Run(Ask)));
+
+        codes.Count.ShouldBe(Requests);
+        codes.Distinct(StringComparer.Ordinal).ShouldBe(["UNKNOWN_EXCEPTION"]);
+
+        async Task Ask()
+        {
+            using var connection = new KeptConnection(host.PublicPort);
+            for (var i = Interlocked.Decrement(ref left); i >= 0; i = Interlocked.Decrement(ref left))
+            {
+                var call = new CancelCall
+                {
+                    Client = client,
+                    At = host.Now,
+                    Json = $$"""{"paymentId":"p{{i}}"}""",
+                };
+                var answer = await connection.Send(call.ToBytes());
+                if (answer.Status == 200)
+                    answer.ShouldBeSigned("POST", call.Target, client.Id.Value);
+                codes.Add(answer.Status == 200 ? answer.Code : $"{answer.Status}");
+            }
+        }
+    }
+
+    [Fact]
+    public async Task What_the_instance_last_knew_of_a_client_decides_nothing_but_that_the_U_is_signed()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
+        var port = TcpForwarder.ClosedPort();
+        await using var host = await TestHost.Start(
+            database,
+            waitForReady: false,
+            settings: [TcpForwarder.Setting(database.ConnectionString, port), .. NothingForStrangers]
+        );
+        await using var direct = await TestHost.Start(database);
+        var client = await direct.AddClient();
+        await using (new TcpForwarder(database.ConnectionString, port))
+            (await host.Cancel(client)).Code.ShouldBe("ORDER_NOT_EXIST");
+
+        // Its key is revoked while this instance can't see it.
+        await direct.Execute("UPDATE client_keys SET revoked_at = now()");
+        (await host.Cancel(client)).Code.ShouldBe("UNKNOWN_EXCEPTION");
+
+        await using var repaired = new TcpForwarder(database.ConnectionString, port);
+        await host.Ready();
+        (await host.Cancel(client)).Code.ShouldBe("KEY_NOT_FOUND");
+    }
+
+    [Fact]
+    public async Task Strangers_and_forgeries_stay_bounded_in_an_outage_and_get_no_other_answer()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
+        var network = new TcpForwarder(database.ConnectionString);
+        await using var host = await TestHost.Start(
+            database,
+            settings: [TcpForwarder.Setting(database.ConnectionString, network.Port), .. NothingForStrangers]
+        );
+        var client = await host.AddClient();
+        (await host.Cancel(client)).Code.ShouldBe("ORDER_NOT_EXIST");
+        await network.DisposeAsync();
+
+        var start = TimeProvider.System.GetTimestamp();
+        var answers = new List<Answer>();
+        for (var i = 0; i < 40; i++)
+        {
+            var call = new CancelCall { Client = client, At = host.Now };
+            call =
+                i % 2 == 0
+                    ? call with
+                    {
+                        Client = client with { Id = new ClientId($"NOBODY-{i}") },
+                    }
+                    : call with
+                    {
+                        Key = KeyPair.Other,
+                        Target = $"{CancelCall.Path}?{i}",
+                    };
+            answers.Add(await Wire.Exchange(host.PublicPort, call.ToBytes(), "POST"));
+        }
+        var allowed = 2 + (int)TimeProvider.System.GetElapsedTime(start).TotalSeconds;
+
+        var signed = answers.Where(answer => answer.Status == 200).ToList();
+        signed.Count.ShouldBeLessThanOrEqualTo(allowed);
+        signed.ShouldAllBe(answer => answer.Code == "UNKNOWN_EXCEPTION");
+        answers.ShouldAllBe(answer => answer.Status == 200 || answer.Status == 503);
+        (await host.Cancel(client)).Code.ShouldBe("UNKNOWN_EXCEPTION");
+    }
+
+    /// <summary>A lock on one merchant's account fills that merchant's share of the places; the others notice nothing.</summary>
+    [Fact]
+    public async Task A_client_whose_work_is_stuck_takes_no_place_from_another()
+    {
+        await using var host = await TestHost.Start(
+            DatabaseProvider.Postgres,
+            postgres,
+            "--Limits:MaxConcurrentRequests=8",
+            "--Limits:MaxQueuedRequests=8",
+            "--Database:Timeout=00:00:30"
+        );
+        var (stuck, other) = (await host.AddClient(), await host.AddClient());
+        for (var i = 0; i < 30; i++)
+            await host.AddPayment(stuck, State.Success, $"p{i}");
+        for (var i = 0; i < 10; i++)
+            await host.AddPayment(other, State.Success, $"p{i}");
+        var held = new ConcurrentBag<Task<Answer>>();
+        await using (var db = host.Db())
+        {
+            await using var transaction = await db.Database.BeginTransactionAsync(
+                TestContext.Current.CancellationToken
+            );
+            await db
+                .Accounts.Where(a => a.ClientId == stuck.Id)
+                .ExecuteUpdateAsync(set => set.SetProperty(a => a.Balance, a => a.Balance), CancellationToken.None);
+            for (var i = 0; i < 30; i++)
+                held.Add(Wire.Exchange(host.PublicPort, Cancel(stuck, i), "POST"));
+            // 2 places and 2 in the queue; whoever finds neither is turned away, or gives up waiting.
+            await TestHost.Until(() => Task.FromResult(held.Count(answer => answer.IsCompleted))).Becomes(28);
+
+            for (var i = 0; i < 10; i++)
+                (await host.Cancel(other, $$"""{"paymentId":"p{{i}}"}""")).Code.ShouldBe("SUCCESS");
+        }
+        var answers = await Task.WhenAll(held);
+        answers.Count(answer => answer.Status == 200).ShouldBe(2);
+        answers.Where(answer => answer.Status == 200).ShouldAllBe(answer => answer.Code == "SUCCESS");
+
+        byte[] Cancel(TestClient client, int i) =>
+            new CancelCall
+            {
+                Client = client,
+                At = host.Now,
+                Json = $$"""{"paymentId":"p{{i}}"}""",
+            }.ToBytes();
+    }
+}
