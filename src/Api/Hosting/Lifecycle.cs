@@ -136,7 +136,8 @@ internal sealed class Readiness(
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
-            return HealthCheckResult.Unhealthy("The database does not answer.", e);
+            // Without the exception: a stack trace for each probe would fill the log in an outage.
+            return HealthCheckResult.Unhealthy($"The database does not answer: {e.Message}");
         }
     }
 }

@@ -10,22 +10,24 @@ namespace CancelService.Api.Public;
 public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvider time, ExchangeLog log)
 {
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RecentFailure = TimeSpan.FromSeconds(5);
 
     private readonly Lock _lock = new();
-    private bool _hasFailed;
+    private long? _failedAt;
     private int _waiting;
     private long _silentSince;
 
     /// <summary>
-    /// Whether the last thing that the database did was to fail, or it has not answered anybody for a second although it was
-    /// asked.
+    /// Whether the database has failed in the last five seconds and not answered anybody since, or has been silent for a second
+    /// although it was asked.
     /// </summary>
     public bool IsAway
     {
         get
         {
             lock (_lock)
-                return _hasFailed || (_waiting > 0 && time.GetElapsedTime(_silentSince) > Silence);
+                return (_failedAt is { } at && time.GetElapsedTime(at) < RecentFailure)
+                    || (_waiting > 0 && time.GetElapsedTime(_silentSince) > Silence);
         }
     }
 
@@ -75,7 +77,8 @@ public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvide
         {
             var cause = UnknownCause.Of(e, options.Value.Timeout);
             log.OutcomeUnknown(cause, e, request.Envelope);
-            HasFailed(!cause.NeedsTrace);
+            if (cause.IsDatabaseAway)
+                HasFailed();
             return new Step<T>.End(Unknown(request, isVouchedFor, cause.Text));
         }
         finally
@@ -101,13 +104,13 @@ public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvide
     public void HasAnswered()
     {
         lock (_lock)
-            (_hasFailed, _silentSince) = (false, time.GetTimestamp());
+            (_failedAt, _silentSince) = (null, time.GetTimestamp());
     }
 
-    private void HasFailed(bool byBeingAway)
+    private void HasFailed()
     {
         lock (_lock)
-            _hasFailed |= byBeingAway;
+            _failedAt = time.GetTimestamp();
     }
 
     private void Begin()

@@ -6,11 +6,15 @@ namespace CancelService.Api.Public;
 
 /// <summary>Why an outcome is unknown, in the words of an operator.</summary>
 /// <param name="Text">The cause, on one line; for a database's refusal with its SQLSTATE.</param>
-/// <param name="NeedsTrace">Whether where it happened says more than the text: not when the database is away.</param>
-public sealed record UnknownCause(string Text, bool NeedsTrace)
+/// <param name="IsDatabaseAway">Whether the database can't serve anybody, as far as this failure tells.</param>
+/// <param name="NeedsTrace">Whether it may be a bug of ours, so that where it happened says more than the text.</param>
+public sealed record UnknownCause(string Text, bool IsDatabaseAway, bool NeedsTrace)
 {
-    // Connection lost, not enough resources, an operator or a lock or a failover in between: nothing of ours is wrong.
-    private static readonly string[] Away = ["08", "25006", "40", "53", "55", "57"];
+    // Connection lost, read-only after a failover, not enough resources, shutting down.
+    private static readonly string[] Away = ["08", "25006", "53", "57"];
+
+    // A serialization failure or a deadlock, a lock that another session holds: the database serves.
+    private static readonly string[] Contention = ["40", "55"];
 
     /// <summary>The cause of a failure; <paramref name="timeout"/> is how long an answer may wait for the database.</summary>
     public static UnknownCause Of(Exception failure, TimeSpan timeout)
@@ -18,24 +22,29 @@ public sealed record UnknownCause(string Text, bool NeedsTrace)
         ArgumentNullException.ThrowIfNull(failure);
         var chain = Chain(failure).ToList();
         var database = chain.OfType<DbException>().FirstOrDefault();
-        if (chain.OfType<DbException>().FirstOrDefault(e => e.SqlState is not null) is { } refused)
+        var refused = chain.OfType<DbException>().FirstOrDefault(e => e.SqlState is not null);
+        if (refused is not null)
         {
             return new(
                 $"the database refused with SQLSTATE {refused.SqlState}: {OneLine(refused.Message)}",
-                !Away.Any(prefix => refused.SqlState!.StartsWith(prefix, StringComparison.Ordinal))
+                IsDatabaseAway: Is(Away),
+                NeedsTrace: !Is(Away) && !Is(Contention)
             );
         }
         if (chain.Exists(e => e is OperationCanceledException or TimeoutException))
-            return new(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"no answer from the database within {timeout.TotalSeconds:0.###} s"
-                ),
-                NeedsTrace: false
-            );
+        {
+            var seconds = timeout.TotalSeconds.ToString("0.###", CultureInfo.InvariantCulture);
+            return new($"no answer from the database within {seconds} s", IsDatabaseAway: true, NeedsTrace: false);
+        }
         if (database is not null || chain.Exists(e => e is SocketException or IOException))
-            return new($"the database is out of reach: {OneLine((database ?? failure).Message)}", NeedsTrace: false);
-        return new($"{failure.GetType().Name}: {OneLine(failure.Message)}", NeedsTrace: true);
+        {
+            var message = OneLine((database ?? failure).Message);
+            return new($"the database is out of reach: {message}", IsDatabaseAway: true, NeedsTrace: false);
+        }
+        return new($"{failure.GetType().Name}: {OneLine(failure.Message)}", IsDatabaseAway: false, NeedsTrace: true);
+
+        bool Is(string[] states) =>
+            states.Any(state => refused?.SqlState?.StartsWith(state, StringComparison.Ordinal) is true);
     }
 
     private static IEnumerable<Exception> Chain(Exception failure)
@@ -44,6 +53,9 @@ public sealed record UnknownCause(string Text, bool NeedsTrace)
             yield return e;
     }
 
-    private static string OneLine(string text) =>
-        text.Split('\n', 2)[0].Trim() is { Length: > 300 } line ? line[..300] : text.Split('\n', 2)[0].Trim();
+    private static string OneLine(string text)
+    {
+        var line = text.Split('\n', 2)[0].Trim();
+        return line.Length > 300 ? line[..300] : line;
+    }
 }
