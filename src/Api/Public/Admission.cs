@@ -6,7 +6,7 @@ using Microsoft.Extensions.Options;
 namespace CancelService.Api.Public;
 
 /// <summary>
-/// The limits of the public port. Strangers share small limits of their own. A client has a share of the concurrent work and the
+/// The limits of the public port. Unverified requests share small limits of their own. A client has a share of the concurrent work and the
 /// rate of its contract, and only requests that its own key has signed draw on them: nobody can use them up in its name.
 /// </summary>
 public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
@@ -50,16 +50,16 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
             ? await Wait(() => _shares.AcquireAsync(client, 1, patience.Token))
             : _shares.AttemptAcquire(client);
         if (share is not { IsAcquired: true })
-            return Place.None(share, "Limits:ClientSharePercent", isVouchedFor: true);
+            return Place.None(share, "Limits:ClientSharePercent", isVerified: true);
         var work = mayWait ? await Wait(() => _work.AcquireAsync(1, patience.Token)) : _work.AttemptAcquire();
         if (work is { IsAcquired: true })
             return new Step<Place>.Next(new Place(work, share));
         share.Dispose();
-        return Place.None(work, "Limits:MaxConcurrentRequests", isVouchedFor: true);
+        return Place.None(work, "Limits:MaxConcurrentRequests", isVerified: true);
     }
 
     /// <summary>
-    /// A place for looking up a client because of a request that nothing vouches for yet; dispose it.
+    /// A place for looking up the client of a request that is not verified yet; dispose it.
     /// <paramref name="isNew"/>: this instance has not met the client, so the look-up counts as an introduction.
     /// </summary>
     public async Task<Step<Place>> LookUp(bool isNew)
@@ -68,16 +68,16 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         {
             using var introduction = _introductions.AttemptAcquire();
             if (!introduction.IsAcquired)
-                return Place.None(null, "Limits:UnknownClientsPerSecond", isVouchedFor: false);
+                return Place.None(null, "Limits:UnknownClientsPerSecond", isVerified: false);
         }
         using var patience = new CancellationTokenSource(limits.Value.MaxQueueTime);
         var place = await Wait(() => _lookUps.AcquireAsync(1, patience.Token));
         return place is { IsAcquired: true }
             ? new Step<Place>.Next(new Place(place))
-            : Place.None(place, "Limits:MaxConcurrentRequests", isVouchedFor: false);
+            : Place.None(place, "Limits:MaxConcurrentRequests", isVerified: false);
     }
 
-    /// <summary>Takes a permit to sign an answer to a request that nobody has vouched for; false when none is left.</summary>
+    /// <summary>Takes a permit to sign an answer to an unverified request; false when none is left.</summary>
     public bool TryTakeUnverifiedPermit()
     {
         using var lease = _unverified.AttemptAcquire();
@@ -175,9 +175,9 @@ public sealed class Place(params RateLimitLease[] leases) : IDisposable
             lease.Dispose();
     }
 
-    internal static Step<Place> None(RateLimitLease? refused, string limit, bool isVouchedFor)
+    internal static Step<Place> None(RateLimitLease? refused, string limit, bool isVerified)
     {
         refused?.Dispose();
-        return new Step<Place>.End(new Reply.TurnedAway(limit, isVouchedFor));
+        return new Step<Place>.End(new Reply.TurnedAway(limit, isVerified));
     }
 }

@@ -60,7 +60,7 @@ public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvide
     public async Task<Step<T>> Ask<T>(
         Deadline deadline,
         IncomingRequest request,
-        bool isVouchedFor,
+        bool isVerified,
         Func<CancellationToken, Task<T>> ask
     )
         where T : notnull
@@ -79,7 +79,7 @@ public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvide
             log.OutcomeUnknown(cause, e, request.Envelope);
             if (cause.IsDatabaseAway)
                 HasFailed();
-            return new Step<T>.End(Unknown(request, isVouchedFor, cause.Text));
+            return new Step<T>.End(Unknown(request, isVerified, cause.Text));
         }
         finally
         {
@@ -89,7 +89,7 @@ public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvide
     }
 
     /// <summary>The answer to a request whose outcome is unknown.</summary>
-    public static Reply.Answered Unknown(IncomingRequest request, bool isVouchedFor, string reason)
+    public static Reply.Answered Unknown(IncomingRequest request, bool isVerified, string reason)
     {
         ArgumentNullException.ThrowIfNull(request);
         var answer = Answer.Of(ResultCode.UnknownException) with
@@ -97,7 +97,7 @@ public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvide
             Reason = reason,
             KeyVersion = request.Signature.KeyVersionNumber,
         };
-        return new(answer, isVouchedFor);
+        return new(answer, isVerified);
     }
 
     /// <summary>Notes that the database has answered.</summary>

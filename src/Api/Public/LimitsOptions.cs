@@ -1,7 +1,7 @@
 namespace CancelService.Api.Public;
 
 /// <summary>
-/// The section <c>Limits</c> of the settings: what strangers and greedy clients can cost an instance. A request over a limit
+/// The section <c>Limits</c> of the settings: what unverified requests and greedy clients can cost an instance. A request over a limit
 /// gets a plain 503 at once, which costs next to nothing; a merchant repeats it. Three limits end otherwise: too many
 /// connections are closed, slow headers and slow bodies get 408 or are cut off.
 /// </summary>
@@ -46,7 +46,7 @@ public sealed class LimitsOptions
 
     /// <summary>
     /// The most signatures a second for answers to requests that were not verified: 1 to 1,000,000. A signature is the most
-    /// expensive thing that a stranger can cause: fifty a second for each processor take a twentieth of it at most. Refusals
+    /// expensive thing that an unverified request can cause: fifty a second for each processor take a twentieth of it at most. Refusals
     /// whose signed content is the same, within one second, share a signature, and all but the first cost none.
     /// </summary>
     public int UnverifiedAnswersPerSecond { get; set; } = 50 * Environment.ProcessorCount;

@@ -13,7 +13,7 @@ namespace CancelService.Api.Public;
 /// <param name="Path">The path as the merchant sent it, with escapes, query and stripped prefix.</param>
 /// <param name="ClientId">
 /// Client-Id when it is well-formed, otherwise empty. Nobody has verified it yet, and the string to sign ends it with a dot: any
-/// other text would let a stranger move the boundaries between client, time and body, and so borrow the wallet's signature.
+/// other text would let anybody move the boundaries between client, time and body, and so borrow the wallet's signature.
 /// </param>
 /// <param name="TraceId">The identifier under which the log has the request.</param>
 public sealed record Envelope(string Method, string Path, string ClientId, string TraceId);
@@ -99,15 +99,15 @@ public sealed class RequestReader(IEnumerable<IOperation> operations, IOptions<A
             request.Headers[name] switch
             {
                 [{ } value] => new Step<string>.Next(value),
-                { Count: 0 } => new Step<string>.End(Stranger($"The header {name} is missing.")),
-                _ => new Step<string>.End(Stranger($"The header {name} came more than once; give it once.")),
+                { Count: 0 } => new Step<string>.End(Unverified($"The header {name} is missing.")),
+                _ => new Step<string>.End(Unverified($"The header {name} came more than once; give it once.")),
             };
     }
 
     private static Step<IncomingRequest> Refused(Answer answer) =>
-        new Step<IncomingRequest>.End(new Reply.Answered(answer, IsVouchedFor: false));
+        new Step<IncomingRequest>.End(new Reply.Answered(answer, IsVerified: false));
 
-    private static Reply.Answered Stranger(string problem) => new(Answer.Illegal(problem), IsVouchedFor: false);
+    private static Reply.Answered Unverified(string problem) => new(Answer.Illegal(problem), IsVerified: false);
 
     // The path as the merchant signed it: raw, with its escapes and its query, behind the prefix that a proxy has stripped.
     // Of an absolute-form target only the path counts.

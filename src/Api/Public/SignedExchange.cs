@@ -19,20 +19,20 @@ public sealed class SignedExchange(
     // merchant                     exchange                   memory of clients          database
     //    |------- request ------->  1. read                          |                       |
     //    |                          2. admit  <--- last known ------ |                       |
-    //    |                             a stranger: look up ------------------------------->  |
+    //    |                             not recognised: look up --------------------------->  |
     //    |                          3. verify <--- recent enough --- |                       |
     //    |                             too old: look up ---------------------------------->  |
     //    |                          4. operate ------------------------------------------->  |
     //    |<------ answer ---------  5. sign and write
     //
     // 1. Read: path, method, media types, headers. Codes 1 to 4.
-    // 2. Admit: a place for the work, in the share of the client. Only a client's key opens it, so the request is first verified
-    //    with what this instance last knew of the client, however old that is. When that does not vouch for the request, the
-    //    client is looked up within the limits for strangers. Whoever is still not vouched for is refused: codes 5 to 7.
-    // 3. Verify: codes 5 to 7 again, with a client that is not older than Clients:CacheTime, then the rate: code 8. What is
-    //    older never decides anything: while the database is away the answer is UNKNOWN_EXCEPTION.
+    // 2. Admit: a place for the work, in the client's share. Only the client's key opens that share, so the request is first
+    //    verified with what this instance last knew of the client, however old that is. When that does not verify it, the
+    //    client is looked up, within the limits for unverified requests. What is still not verified is refused: codes 5 to 7.
+    // 3. Verify: codes 5 to 7 once more, with a client that is not older than Clients:CacheTime, then the rate: code 8. An older
+    //    one never decides: while the database is away, the answer is UNKNOWN_EXCEPTION.
     // 4. Operate: the operation decides the codes from 9 on.
-    // 5. Sign and write: whatever the answer is. A client that is vouched for always gets its signature; strangers share a limit.
+    // 5. Sign and write, whatever the answer is. A verified client always gets its signature; unverified requests share a limit.
 
     /// <summary>Answers one request.</summary>
     public async Task Respond(HttpContext http)
@@ -48,7 +48,7 @@ public sealed class SignedExchange(
         var envelope = reader.Address(http);
         var reply = await Decide(http, envelope);
         if (
-            !reply.IsVouchedFor
+            !reply.IsVerified
             || reply is Reply.Answered { Answer.Code: var code } && code == ResultCode.RequestTrafficExceedLimit
         )
             await admission.DelayRefusal(http.RequestAborted);
@@ -84,7 +84,7 @@ public sealed class SignedExchange(
         {
             if (memory.IsCurrent)
                 return new Step<Admitted>.End(end);
-            verification = await MeetStranger(request, isNew: memory.Client is null, deadline);
+            verification = await LookUpClient(request, isNew: memory.Client is null, deadline);
             if (!verification.GoesOn(out known, out end))
                 return new Step<Admitted>.End(end);
         }
@@ -94,12 +94,12 @@ public sealed class SignedExchange(
             return new Step<Admitted>.Next(new(known, place));
         return new Step<Admitted>.End(
             database.IsAway
-                ? DatabaseWatch.Unknown(request, isVouchedFor: true, "no place while the database is away")
+                ? DatabaseWatch.Unknown(request, isVerified: true, "no place while the database is away")
                 : end
         );
     }
 
-    private async Task<Step<VerifiedRequest>> MeetStranger(
+    private async Task<Step<VerifiedRequest>> LookUpClient(
         IncomingRequest request,
         bool isNew,
         DatabaseWatch.Deadline deadline
@@ -108,7 +108,7 @@ public sealed class SignedExchange(
         if (!(await admission.LookUp(isNew)).GoesOn(out var lookUp, out var end))
             return new Step<VerifiedRequest>.End(end);
         using (lookUp)
-            return await Verified(request, isVouchedFor: false, deadline);
+            return await Verified(request, isVerified: false, deadline);
     }
 
     private async Task<Step<VerifiedRequest>> Verify(
@@ -121,26 +121,26 @@ public sealed class SignedExchange(
         var memory = clients.Recall(request.ClientId);
         if (!memory.IsCurrent || memory.Client != known.Client)
         {
-            if (!(await Verified(request, isVouchedFor: true, deadline)).GoesOn(out verified, out var end))
+            if (!(await Verified(request, isVerified: true, deadline)).GoesOn(out verified, out var end))
                 return new Step<VerifiedRequest>.End(end);
         }
         if (admission.IsWithinRate(verified.Client))
             return new Step<VerifiedRequest>.Next(verified);
         var tooFast = Answer.Of(ResultCode.RequestTrafficExceedLimit) with { KeyVersion = verified.KeyVersion };
-        return new Step<VerifiedRequest>.End(new Reply.Answered(tooFast, IsVouchedFor: true));
+        return new Step<VerifiedRequest>.End(new Reply.Answered(tooFast, IsVerified: true));
     }
 
     // The client from the database, unless the memory is current.
     private async Task<Step<VerifiedRequest>> Verified(
         IncomingRequest request,
-        bool isVouchedFor,
+        bool isVerified,
         DatabaseWatch.Deadline deadline
     )
     {
         var found = await database.Ask(
             deadline,
             request,
-            isVouchedFor,
+            isVerified,
             async token => Verification.Verify(await clients.Find(request.ClientId, token), request, time.GetUtcNow())
         );
         if (!found.GoesOn(out var verification, out var end))
@@ -158,14 +158,14 @@ public sealed class SignedExchange(
         var operated = await database.Ask(
             deadline,
             request,
-            isVouchedFor: true,
+            isVerified: true,
             token => request.Operation.Execute(verified, token)
         );
         if (!operated.GoesOn(out var answer, out var end))
             return end;
         if (answer.Code.RestsOnThePayment)
             database.HasAnswered();
-        return new Reply.Answered(answer with { KeyVersion = verified.KeyVersion }, IsVouchedFor: true);
+        return new Reply.Answered(answer with { KeyVersion = verified.KeyVersion }, IsVerified: true);
     }
 
     private async Task SignAndWrite(HttpContext http, Envelope envelope, Reply reply, long started)
@@ -178,7 +178,7 @@ public sealed class SignedExchange(
         var seal = signer.Prepare(envelope, answer);
         if (!signer.TryFind(seal, out var signature))
         {
-            if (!reply.IsVouchedFor && !admission.TryTakeUnverifiedPermit())
+            if (!reply.IsVerified && !admission.TryTakeUnverifiedPermit())
             {
                 TurnAway(http, envelope, "Limits:UnverifiedAnswersPerSecond", started);
                 return;
@@ -207,6 +207,6 @@ public sealed class SignedExchange(
         http.Response.Headers.RetryAfter = "1";
     }
 
-    /// <summary>A request that a client's key vouches for, as far as this instance knows, with the place for its work.</summary>
+    /// <summary>A request that is verified by what this instance last knew, with the place for its work.</summary>
     private sealed record Admitted(VerifiedRequest Known, Place Place);
 }

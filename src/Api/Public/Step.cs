@@ -23,15 +23,15 @@ public abstract record Step<T>
 }
 
 /// <summary>How an exchange ends.</summary>
-/// <param name="IsVouchedFor">
-/// Whether a client's signature was verified, at least by what this instance last knew of the client. The others are
-/// strangers, and what they may cost is bounded.
+/// <param name="IsVerified">
+/// Whether the request's signature was verified, at least with what this instance last knew of its client. What unverified
+/// requests may cost is bounded.
 /// </param>
-public abstract record Reply(bool IsVouchedFor)
+public abstract record Reply(bool IsVerified)
 {
     /// <summary>HTTP 200 with a signed body.</summary>
-    public sealed record Answered(Answer Answer, bool IsVouchedFor) : Reply(IsVouchedFor);
+    public sealed record Answered(Answer Answer, bool IsVerified) : Reply(IsVerified);
 
     /// <summary>A plain 503, which costs next to nothing. <paramref name="Limit"/> names the limit that was reached, for the log.</summary>
-    public sealed record TurnedAway(string Limit, bool IsVouchedFor) : Reply(IsVouchedFor);
+    public sealed record TurnedAway(string Limit, bool IsVerified) : Reply(IsVerified);
 }

@@ -40,7 +40,7 @@ public static class Verification
                         Reason = reason ?? answer.Reason,
                         KeyVersion = keyVersion ?? signature.KeyVersionNumber,
                     },
-                    IsVouchedFor: false
+                    IsVerified: false
                 )
             );
     }

@@ -19,7 +19,7 @@ public sealed class IncidentLogTests(PostgresServer postgres)
     [InlineData("time", "PARAM_ILLEGAL", "", "The header Request-Time has no offset; end it with Z or with an offset")]
     [InlineData("accept", "MEDIA_TYPE_NOT_ACCEPTABLE", "", "Accept")]
     [InlineData("content type", "MEDIA_TYPE_NOT_ACCEPTABLE", "", "Content-Type")]
-    [InlineData("stranger", "CLIENT_INVALID", "7", "no such client")]
+    [InlineData("unknown client", "CLIENT_INVALID", "7", "no such client")]
     [InlineData("disabled", "CLIENT_INVALID", "7", "disabled")]
     [InlineData("no key", "KEY_NOT_FOUND", "7", "no key of this version")]
     [InlineData("revoked", "KEY_NOT_FOUND", "2", "revoked")]
@@ -67,7 +67,7 @@ public sealed class IncidentLogTests(PostgresServer postgres)
             "time" => call with { Time = "2026-11-23T12:00:00" },
             "accept" => call with { Lines = ["Accept: image/png"] },
             "content type" => call with { Lines = ["Content-Type: text/plain"] },
-            "stranger" => call with { Client = client with { Id = new ClientId("NOBODY") } },
+            "unknown client" => call with { Client = client with { Id = new ClientId("NOBODY") } },
             "unknown payment" => call with { Json = """{"paymentId":"none","paymentRequestId":"req-none"}""" },
             "algorithm" => call with { Form = "algorithm=none,keyVersion=1,signature={0}" },
             "not base64" => call with { Form = "keyVersion=1,signature=*{0}" },

@@ -6,15 +6,15 @@ using Microsoft.EntityFrameworkCore;
 namespace CancelService.IntegrationTests.Public;
 
 /// <summary>
-/// While the database is away, whoever is verified by what the instance last knew gets a signed UNKNOWN_EXCEPTION at any rate.
-/// What it last knew decides nothing else, and strangers stay bounded.
+/// While the database is away, a client that is verified by what the instance last knew gets a signed UNKNOWN_EXCEPTION at any
+/// rate. What it last knew decides nothing else, and unverified requests stay bounded.
 /// </summary>
 public sealed class OutageAnswersTests(PostgresServer postgres)
 {
     private const int Connections = 64;
     private const int Requests = 600;
 
-    private static readonly string[] NothingForStrangers =
+    private static readonly string[] NothingForUnverified =
     [
         "--Limits:UnverifiedAnswersPerSecond=1",
         "--Limits:UnverifiedAnswersBurst=1",
@@ -37,7 +37,7 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
             settings:
             [
                 TcpForwarder.Setting(database.ConnectionString, network.Port),
-                .. NothingForStrangers,
+                .. NothingForUnverified,
                 $"--Clients:CacheTime={cacheTime}",
             ]
         );
@@ -82,7 +82,7 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
         await using var host = await TestHost.Start(
             database,
             waitForReady: false,
-            settings: [TcpForwarder.Setting(database.ConnectionString, port), .. NothingForStrangers]
+            settings: [TcpForwarder.Setting(database.ConnectionString, port), .. NothingForUnverified]
         );
         await using var direct = await TestHost.Start(database);
         var client = await direct.AddClient();
@@ -99,13 +99,13 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task Strangers_and_forgeries_stay_bounded_in_an_outage_and_get_no_other_answer()
+    public async Task Unverified_requests_stay_bounded_in_an_outage_and_get_no_other_answer()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         var network = new TcpForwarder(database.ConnectionString);
         await using var host = await TestHost.Start(
             database,
-            settings: [TcpForwarder.Setting(database.ConnectionString, network.Port), .. NothingForStrangers]
+            settings: [TcpForwarder.Setting(database.ConnectionString, network.Port), .. NothingForUnverified]
         );
         var client = await host.AddClient();
         (await host.Cancel(client)).Code.ShouldBe("ORDER_NOT_EXIST");

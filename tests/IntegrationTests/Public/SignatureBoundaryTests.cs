@@ -7,7 +7,7 @@ using CsCheck;
 namespace CancelService.IntegrationTests.Public;
 
 /// <summary>
-/// Nothing that the public port signs verifies as an answer to another client, time, path or body, whatever a stranger puts into
+/// Nothing that the public port signs verifies as an answer to another client, time, path or body, whatever anybody puts into
 /// the request. The string to sign is joined by a space, a line feed and dots; the property takes every answer apart at each
 /// of them, as some verifier might, and finds one reading.
 /// </summary>
@@ -45,7 +45,7 @@ public sealed class SignatureBoundaryTests(PostgresServer postgres)
     );
 
     [Fact]
-    public async Task Whatever_a_stranger_sends_the_signed_answer_can_be_read_in_one_way_only()
+    public async Task Whatever_is_sent_the_signed_answer_can_be_read_in_one_way_only()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         using var connection = new KeptConnection(host.PublicPort);
