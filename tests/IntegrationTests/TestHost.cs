@@ -192,6 +192,7 @@ public sealed class TestHost : IAsyncDisposable
         bool ownsDatabase = false,
         bool withoutKey = false,
         ILoggerProvider? log = null,
+        Action<IServiceCollection>? with = null,
         params string[] settings
     )
     {
@@ -210,6 +211,7 @@ public sealed class TestHost : IAsyncDisposable
                 // Refusals are what most tests are about, and every client is new to them.
                 "--Limits:UnverifiedAnswersPerSecond=1000000",
                 "--Limits:UnknownClientsPerSecond=1000000",
+                "--Limits:MaxQueueTime=00:00:30", // A loaded machine turns no test's request away.
                 "--Shutdown:DrainTime=00:00:00",
                 .. withoutKey ? Array.Empty<string>() : [$"--Wallet:SigningKeyPath={walletKey}"],
                 .. database.Settings,
@@ -222,6 +224,7 @@ public sealed class TestHost : IAsyncDisposable
                     services.AddSingleton<TimeProvider>(clock);
                 if (log is not null)
                     services.AddSingleton(log);
+                with?.Invoke(services);
             }
         );
         await app.StartAsync();

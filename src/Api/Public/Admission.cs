@@ -20,8 +20,8 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         Concurrency(limits.Value.MaxConcurrentRequests, limits.Value.MaxQueuedRequests)
     );
 
-    // Each client has one, taken before a place of all: a client whose work is stuck fills its own share, and the places of all
-    // stay free for the others.
+    // Each client has a share with a queue of its own, and waits there first: a client whose work is stuck fills that, while the
+    // places and the queue of all stay free for the others.
     private readonly PartitionedRateLimiter<Client> _shares = PartitionedRateLimiter.Create<Client, ClientId>(client =>
         RateLimitPartition.GetConcurrencyLimiter(client.Id, _ => Share(limits.Value))
     );
@@ -45,14 +45,16 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
     /// </summary>
     public async Task<Step<Place>> Enter(Client client, bool mayWait)
     {
-        using var patience = new CancellationTokenSource(limits.Value.MaxQueueTime);
-        var share = mayWait
-            ? await Wait(() => _shares.AcquireAsync(client, 1, patience.Token))
-            : _shares.AttemptAcquire(client);
-        if (share is not { IsAcquired: true })
+        using var patience = mayWait ? new CancellationTokenSource(limits.Value.MaxQueueTime) : null;
+        var share = await Take(
+            () => _shares.AttemptAcquire(client),
+            token => _shares.AcquireAsync(client, 1, token),
+            patience
+        );
+        if (!share.IsAcquired)
             return Place.None(share, "Limits:ClientSharePercent", isVerified: true);
-        var work = mayWait ? await Wait(() => _work.AcquireAsync(1, patience.Token)) : _work.AttemptAcquire();
-        if (work is { IsAcquired: true })
+        var work = await Take(() => _work.AttemptAcquire(), token => _work.AcquireAsync(1, token), patience);
+        if (work.IsAcquired)
             return new Step<Place>.Next(new Place(work, share));
         share.Dispose();
         return Place.None(work, "Limits:MaxConcurrentRequests", isVerified: true);
@@ -66,13 +68,13 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
     {
         if (isNew)
         {
-            using var introduction = _introductions.AttemptAcquire();
+            var introduction = _introductions.AttemptAcquire();
             if (!introduction.IsAcquired)
-                return Place.None(null, "Limits:UnknownClientsPerSecond", isVerified: false);
+                return Place.None(introduction, "Limits:UnknownClientsPerSecond", isVerified: false);
         }
         using var patience = new CancellationTokenSource(limits.Value.MaxQueueTime);
-        var place = await Wait(() => _lookUps.AcquireAsync(1, patience.Token));
-        return place is { IsAcquired: true }
+        var place = await Take(() => _lookUps.AttemptAcquire(), token => _lookUps.AcquireAsync(1, token), patience);
+        return place.IsAcquired
             ? new Step<Place>.Next(new Place(place))
             : Place.None(place, "Limits:MaxConcurrentRequests", isVerified: false);
     }
@@ -109,23 +111,30 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         await _unverified.DisposeAsync();
     }
 
-    // No lease: the wait was too long.
-    private static async Task<RateLimitLease?> Wait(Func<ValueTask<RateLimitLease>> acquire)
+    // A free place is taken whatever the time; for another one the request waits as long as there is patience.
+    private static async Task<RateLimitLease> Take(
+        Func<RateLimitLease> attempt,
+        Func<CancellationToken, ValueTask<RateLimitLease>> wait,
+        CancellationTokenSource? patience
+    )
     {
+        var lease = attempt();
+        if (lease.IsAcquired || patience is null)
+            return lease;
         try
         {
-            return await acquire();
+            return await wait(patience.Token);
         }
         catch (OperationCanceledException)
         {
-            return null;
+            return lease;
         }
     }
 
     private static ConcurrencyLimiterOptions Share(LimitsOptions limits) =>
         Concurrency(
             Math.Max(1, limits.MaxConcurrentRequests * limits.ClientSharePercent / 100),
-            limits.MaxQueuedRequests * limits.ClientSharePercent / 100
+            limits.MaxQueuedRequests
         );
 
     private static ConcurrencyLimiterOptions Concurrency(int permits, int queue) =>
@@ -175,9 +184,9 @@ public sealed class Place(params RateLimitLease[] leases) : IDisposable
             lease.Dispose();
     }
 
-    internal static Step<Place> None(RateLimitLease? refused, string limit, bool isVerified)
+    internal static Step<Place> None(RateLimitLease refused, string limit, bool isVerified)
     {
-        refused?.Dispose();
+        refused.Dispose();
         return new Step<Place>.End(new Reply.TurnedAway(limit, isVerified));
     }
 }

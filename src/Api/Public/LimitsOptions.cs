@@ -26,9 +26,9 @@ public sealed class LimitsOptions
     public int MaxQueuedRequests { get; set; } = 512;
 
     /// <summary>
-    /// The share of <see cref="MaxConcurrentRequests"/> and of <see cref="MaxQueuedRequests"/> that one client may take, in
-    /// percent: 1 to 100. A lock on one merchant's account then holds up that merchant alone. All look-ups of clients that are
-    /// not verified yet have one such share together.
+    /// The share of <see cref="MaxConcurrentRequests"/> that one client may take, in percent: 1 to 100. Its further requests wait
+    /// in a queue of its own, which is as long as that of all, so a lock on one merchant's account holds up that merchant
+    /// alone. All look-ups for unverified requests have one such share and queue together.
     /// </summary>
     public int ClientSharePercent { get; set; } = 25;
 
