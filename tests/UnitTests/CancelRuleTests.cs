@@ -151,7 +151,7 @@ public sealed class CancelRuleTests
         var decision = payment.Cancel(Given.OneDay, available, now) switch
         {
             CancelDecision.Repeated repeated => $"Repeated {repeated.Cancellation.Effect}",
-            CancelDecision.Refused refused => $"Refused {refused.Reason}",
+            CancelDecision.Refused refused => $"Refused {refused.Reason.GetType().Name}",
             CancelDecision.Cancelled cancelled => $"Cancelled {cancelled.Cancellation.Effect}",
             _ => "nothing",
         };

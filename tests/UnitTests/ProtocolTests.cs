@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using CancelService.Api.Public;
 using CancelService.Domain.Clients;
+using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Signing;
@@ -436,6 +437,20 @@ public sealed class ProtocolTests
     [Fact]
     public void Every_code_but_the_unknown_one_has_a_place_in_the_order() =>
         Catalogue.Except(ResultCode.Order).ShouldBe([ResultCode.UnknownException]);
+
+    [Fact]
+    public void Every_reason_to_refuse_a_cancel_has_a_code_of_its_own()
+    {
+        var reasons = typeof(CancelRefusal)
+            .GetNestedTypes()
+            .Select(type => (CancelRefusal)Activator.CreateInstance(type)!);
+
+        var codes = reasons.Select(ResultCode.Of).ToList();
+
+        codes.Count.ShouldBe(5);
+        codes.Distinct().Count().ShouldBe(5);
+        codes.ShouldAllBe(code => code.Status == "F" && code.RestsOnThePayment == (code != ResultCode.AccessDenied));
+    }
 
     [Fact]
     public void A_refusal_is_a_result_and_nothing_else() =>

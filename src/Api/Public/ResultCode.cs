@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using CancelService.Domain.Payments;
+
 namespace CancelService.Api.Public;
 
 /// <summary>
@@ -101,6 +104,18 @@ public sealed record ResultCode(string Code, string Status, string Message)
     ];
 
     private static readonly HashSet<ResultCode> FromThePayment = [.. Order.SkipWhile(code => code != OrderNotExist)];
+
+    /// <summary>The code of a refusal; a test asserts that each has one.</summary>
+    public static ResultCode Of(CancelRefusal refusal) =>
+        refusal switch
+        {
+            CancelRefusal.AccessDenied => AccessDenied,
+            CancelRefusal.NotFound => OrderNotExist,
+            CancelRefusal.WindowClosed => CancelWindowExceed,
+            CancelRefusal.MoneyMoved => ProcessFail,
+            CancelRefusal.BalanceNotEnough => MerchantBalanceNotEnough,
+            _ => throw new UnreachableException($"{refusal} has no code."),
+        };
 
     /// <summary>Whether an answer with this code shows that the database has answered.</summary>
     public bool RestsOnThePayment => FromThePayment.Contains(this);

@@ -20,43 +20,25 @@ public sealed record CancelPaymentCommand(
     string? ExtendInfo
 ) : IRequest<CancelPaymentResult>;
 
-/// <summary>How a cancel ended, in the order in which the protocol decides.</summary>
-public enum CancelOutcome
+/// <summary>The result of a <see cref="CancelPaymentCommand"/>: exactly one of four.</summary>
+public abstract record CancelPaymentResult : IValidated<CancelPaymentResult>
 {
+    private CancelPaymentResult() { }
+
+    /// <summary>Cancelled, now or earlier: the stored answer, the same byte for byte for ever.</summary>
+    public sealed record Cancelled(byte[] Answer) : CancelPaymentResult;
+
+    /// <summary>Not cancelled, and nothing has changed.</summary>
+    public sealed record Refused(CancelRefusal Reason) : CancelPaymentResult;
+
     /// <summary>The command is malformed; the message names the field and what is wrong with it.</summary>
-    Invalid,
+    public sealed record Malformed(string Message) : CancelPaymentResult;
 
-    /// <summary>The contract does not include cancelling.</summary>
-    AccessDenied,
+    /// <summary>Every attempt lost a race, so it is not known whether the payment is cancelled. Repeating the command resolves it.</summary>
+    public sealed record Unknown : CancelPaymentResult;
 
-    /// <summary>The client has no such payment.</summary>
-    NotFound,
-
-    /// <summary>The contract's window has closed.</summary>
-    WindowClosed,
-
-    /// <summary>Captured or refunded, in part or in full.</summary>
-    MoneyMoved,
-
-    /// <summary>The merchant's account can't give the money back.</summary>
-    BalanceNotEnough,
-
-    /// <summary>Cancelled, now or earlier: the answer is the same for ever.</summary>
-    Cancelled,
-
-    /// <summary>It is not known whether the payment is cancelled; repeating the command resolves it.</summary>
-    Unknown,
-}
-
-/// <summary>The result of a <see cref="CancelPaymentCommand"/>.</summary>
-/// <param name="Outcome">How the cancel ended.</param>
-/// <param name="Answer">With <see cref="CancelOutcome.Cancelled"/>: the stored answer, byte for byte.</param>
-/// <param name="Message">With <see cref="CancelOutcome.Invalid"/>: the field and what is wrong with it.</param>
-public sealed record CancelPaymentResult(CancelOutcome Outcome, byte[]? Answer = null, string? Message = null)
-    : IValidated<CancelPaymentResult>
-{
     /// <inheritdoc/>
-    public static CancelPaymentResult Invalid(string message) => new(CancelOutcome.Invalid, Message: message);
+    public static CancelPaymentResult Invalid(string message) => new Malformed(message);
 }
 
 /// <summary>What a cancel tells the merchant; written once, as the answer that is stored.</summary>
@@ -116,7 +98,7 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
     {
         var contract = request.Client.Contract;
         if (!contract.MayCancel)
-            return new(CancelOutcome.AccessDenied);
+            return new CancelPaymentResult.Refused(new CancelRefusal.AccessDenied());
 
         for (var attempt = 1; attempt <= MaxAttempts; attempt++)
         {
@@ -124,7 +106,7 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
             if (found is null)
             {
                 if (await RememberUnknown(request, cancellationToken))
-                    return new(CancelOutcome.NotFound);
+                    return new CancelPaymentResult.Refused(new CancelRefusal.NotFound());
                 continue; // The payment arrived between the look and the note: now it can be cancelled.
             }
 
@@ -132,17 +114,10 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
             switch (payment.Cancel(contract.Window, found.Available, time.GetUtcNow()))
             {
                 case CancelDecision.Repeated:
-                    return new(CancelOutcome.Cancelled, found.Answer);
+                    return new CancelPaymentResult.Cancelled(found.Answer!);
 
                 case CancelDecision.Refused refused:
-                    return new(
-                        refused.Reason switch
-                        {
-                            CancelRefusal.WindowClosed => CancelOutcome.WindowClosed,
-                            CancelRefusal.MoneyMoved => CancelOutcome.MoneyMoved,
-                            CancelRefusal.BalanceNotEnough => CancelOutcome.BalanceNotEnough,
-                        }
-                    );
+                    return new CancelPaymentResult.Refused(refused.Reason);
 
                 case CancelDecision.Cancelled cancelled:
                     var answer = receipts.Write(
@@ -150,12 +125,12 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
                     );
                     var write = new PaymentWrite(payment, cancelled.Change, "merchant") { Answer = answer };
                     if (await payments.Commit(write, cancellationToken))
-                        return new(CancelOutcome.Cancelled, answer);
+                        return new CancelPaymentResult.Cancelled(answer);
                     break; // Lost a race: whoever won has changed the payment or the balance, so decide on fresh data.
             }
         }
 
-        return new(CancelOutcome.Unknown);
+        return new CancelPaymentResult.Unknown();
     }
 
     // The merchant will believe that there is no such payment. One that arrives late must not take money.

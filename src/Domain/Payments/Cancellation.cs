@@ -18,17 +18,25 @@ public enum CancelEffect
     Refunded,
 }
 
-/// <summary>Why a payment can't be cancelled. A refusal changes nothing, and is decided afresh next time.</summary>
-public enum CancelRefusal
+/// <summary>Why a cancel is refused. A refused cancel changes nothing: the payment goes on as if nobody had asked.</summary>
+public abstract record CancelRefusal
 {
-    /// <summary>The contract's window has closed, whatever the payment's state.</summary>
-    WindowClosed,
+    private CancelRefusal() { }
 
-    /// <summary>Money was captured or refunded already, in part or in full.</summary>
-    MoneyMoved,
+    /// <summary>The client's contract does not include cancelling.</summary>
+    public sealed record AccessDenied : CancelRefusal;
+
+    /// <summary>The client has no such payment.</summary>
+    public sealed record NotFound : CancelRefusal;
+
+    /// <summary>The contract's window has closed.</summary>
+    public sealed record WindowClosed : CancelRefusal;
+
+    /// <summary>The payment is captured or refunded, in part or in full.</summary>
+    public sealed record MoneyMoved : CancelRefusal;
 
     /// <summary>The payment is paid, and the merchant's account can't give the money back.</summary>
-    BalanceNotEnough,
+    public sealed record BalanceNotEnough : CancelRefusal;
 }
 
 /// <summary>The outcome of <see cref="Payment.Cancel"/>: exactly one of three.</summary>

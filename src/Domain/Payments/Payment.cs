@@ -114,18 +114,20 @@ public sealed class Payment
             return new CancelDecision.Repeated(Cancellation);
 
         if (!window.IsOpen(InitiatedAt, now))
-            return new CancelDecision.Refused(CancelRefusal.WindowClosed);
+            return new CancelDecision.Refused(new CancelRefusal.WindowClosed());
 
         return Status switch
         {
             PaymentStatus.Processing => Cancelled(CancelEffect.Closed, now),
             PaymentStatus.Authorized => Cancelled(CancelEffect.HoldReleased, now),
             PaymentStatus.Success when available < Amount.MinorUnits => new CancelDecision.Refused(
-                CancelRefusal.BalanceNotEnough
+                new CancelRefusal.BalanceNotEnough()
             ),
             PaymentStatus.Success => Cancelled(CancelEffect.Refunded, now),
             PaymentStatus.Failed => Cancelled(CancelEffect.Closed, now),
-            PaymentStatus.Captured or PaymentStatus.Refunded => new CancelDecision.Refused(CancelRefusal.MoneyMoved),
+            PaymentStatus.Captured or PaymentStatus.Refunded => new CancelDecision.Refused(
+                new CancelRefusal.MoneyMoved()
+            ),
             PaymentStatus.Cancelled => throw new UnreachableException("A cancelled payment has its cancellation."),
         };
     }

@@ -30,19 +30,12 @@ public sealed class CancelOperation(IMapper mapper, IMediator mediator) : IOpera
     }
 
     private static Answer ToAnswer(CancelPaymentResult result) =>
-        result.Outcome switch
+        result switch
         {
-            CancelOutcome.Invalid => Answer.Illegal(result.Message!),
-            CancelOutcome.AccessDenied => Answer.Of(ResultCode.AccessDenied),
-            CancelOutcome.NotFound => Answer.Of(ResultCode.OrderNotExist),
-            CancelOutcome.WindowClosed => Answer.Of(ResultCode.CancelWindowExceed),
-            CancelOutcome.MoneyMoved => Answer.Of(ResultCode.ProcessFail),
-            CancelOutcome.BalanceNotEnough => Answer.Of(ResultCode.MerchantBalanceNotEnough),
-            CancelOutcome.Cancelled => new Answer(ResultCode.Success, result.Answer!),
-            CancelOutcome.Unknown => Answer.Of(ResultCode.UnknownException) with
-            {
-                Reason = "every attempt lost a race",
-            },
+            CancelPaymentResult.Cancelled cancelled => new Answer(ResultCode.Success, cancelled.Answer),
+            CancelPaymentResult.Refused refused => Answer.Of(ResultCode.Of(refused.Reason)),
+            CancelPaymentResult.Malformed malformed => Answer.Illegal(malformed.Message),
+            _ => Answer.Of(ResultCode.UnknownException) with { Reason = "every attempt lost a race" },
         };
 
     private static string? ForLog(string? id) => Identifier.IsWellFormed(id) ? id : null;
