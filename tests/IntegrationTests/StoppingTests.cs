@@ -323,8 +323,8 @@ internal sealed class HaProxy : IAsyncDisposable
             {
                 ("bind :8080", $"bind 127.0.0.1:{port}"),
                 ("check port 8081", "check"),
-                ("10.0.0.11:8080", $"127.0.0.1:{one.PublicPort} port {one.InternalPort}"),
-                ("10.0.0.12:8080", $"127.0.0.1:{two.PublicPort} port {two.InternalPort}"),
+                ("172.29.14.11:8080", $"127.0.0.1:{one.PublicPort} port {one.InternalPort}"),
+                ("172.29.14.12:8080", $"127.0.0.1:{two.PublicPort} port {two.InternalPort}"),
             }
         )
         {
