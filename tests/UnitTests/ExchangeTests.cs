@@ -1,0 +1,160 @@
+using CancelService.Api.Public;
+using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Signing;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Time.Testing;
+
+namespace CancelService.UnitTests;
+
+/// <summary>When the database counts as away, and which answers share a signature.</summary>
+public sealed class ExchangeTests
+{
+    private static readonly IncomingRequest Request = new(
+        new Envelope("POST", "/v2/payments/cancel", "CLIENT", "trace"),
+        new NoOperation(),
+        "2026-03-10T12:00:00Z",
+        new SignatureHeader(null, "7", "abc"),
+        new RequestBody.TooLong()
+    );
+
+    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 3, 10, 12, 0, 0, TimeSpan.Zero));
+    private readonly DatabaseWatch _watch;
+
+    public ExchangeTests() =>
+        _watch = new(
+            Options.Create(new DatabaseOptions()),
+            _time,
+            new ExchangeLog(_time, NullLogger<ExchangeLog>.Instance)
+        );
+
+    [Fact]
+    public async Task A_failure_that_nobody_could_be_served_after_counts_until_an_answer_and_for_five_seconds_at_most()
+    {
+        _watch.IsAway.ShouldBeFalse();
+
+        await Fail(new IOException("broken pipe"));
+        _watch.IsAway.ShouldBeTrue();
+        _watch.HasAnswered();
+        _watch.IsAway.ShouldBeFalse();
+
+        await Fail(new IOException("broken pipe"));
+        _time.Advance(TimeSpan.FromSeconds(4.9));
+        _watch.IsAway.ShouldBeTrue();
+        _time.Advance(TimeSpan.FromSeconds(0.1));
+        _watch.IsAway.ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task A_bug_of_ours_is_no_outage()
+    {
+        await Fail(new InvalidOperationException("a bug"));
+
+        _watch.IsAway.ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task A_database_that_is_silent_for_more_than_a_second_is_away_until_it_answers_somebody()
+    {
+        var answer = new TaskCompletionSource<string>();
+        using var deadline = _watch.NewDeadline();
+        var asked = _watch.Ask(deadline, Request, isVerified: true, _ => answer.Task);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        _watch.IsAway.ShouldBeFalse();
+        _time.Advance(TimeSpan.FromSeconds(0.1));
+        _watch.IsAway.ShouldBeTrue();
+
+        _watch.HasAnswered(); // Somebody else.
+        _watch.IsAway.ShouldBeFalse();
+        _time.Advance(TimeSpan.FromSeconds(1.1));
+        _watch.IsAway.ShouldBeTrue();
+
+        answer.SetResult("done");
+        (await asked).ShouldBe(new Step<string>.Next("done"));
+        _watch.IsAway.ShouldBeFalse(); // Nobody waits.
+    }
+
+    [Fact]
+    public async Task A_failure_is_answered_U_with_the_cause_and_the_key_version_for_the_log()
+    {
+        using var deadline = _watch.NewDeadline();
+        var asked = await _watch.Ask<string>(deadline, Request, true, _ => throw new TimeoutException());
+
+        asked.GoesOn(out _, out var reply).ShouldBeFalse();
+        var answered = reply.ShouldBeOfType<Reply.Answered>();
+        answered.IsVerified.ShouldBeTrue();
+        answered.Answer.Code.ShouldBe(ResultCode.UnknownException);
+        answered.Answer.Reason.ShouldBe("no answer from the database within 3 s");
+        answered.Answer.KeyVersion.ShouldBe(7);
+    }
+
+    [Fact]
+    public void Answers_share_a_signature_only_when_all_that_is_signed_is_the_same_and_within_one_second()
+    {
+        var signer = Signer();
+        var envelope = Request.Envelope;
+        var refusal = Answer.Of(ResultCode.OrderNotExist);
+        var first = signer.Prepare(envelope, refusal);
+        var signature = signer.Sign(first);
+
+        _time.Advance(TimeSpan.FromSeconds(0.999));
+        signer.TryFind(signer.Prepare(envelope, refusal), out var shared).ShouldBeTrue();
+        shared.ShouldBe(signature);
+        Seal[] others =
+        [
+            signer.Prepare(envelope with { Method = "PUT" }, refusal),
+            signer.Prepare(envelope with { Path = "/v2/payments/cancel?" }, refusal),
+            signer.Prepare(envelope with { ClientId = "" }, refusal),
+            signer.Prepare(envelope, refusal with { Body = [.. refusal.Body, (byte)' '] }),
+            signer.Prepare(envelope, new Answer(ResultCode.Success, refusal.Body)), // Final, so in milliseconds.
+        ];
+        others.ShouldAllBe(seal => !signer.TryFind(seal, out shared));
+
+        _time.Advance(TimeSpan.FromSeconds(0.001));
+        signer.TryFind(signer.Prepare(envelope, refusal), out _).ShouldBeFalse();
+        signer.TryFind(first, out _).ShouldBeFalse();
+    }
+
+    [Fact]
+    public void The_signatures_that_are_kept_are_bounded()
+    {
+        var signer = Signer();
+        var refusal = Answer.Of(ResultCode.InvalidApi);
+        var seals = Enumerable
+            .Range(0, AnswerSigner.MaxShared + 10)
+            .Select(i => signer.Prepare(Request.Envelope with { Path = $"/{i}" }, refusal))
+            .ToList();
+        foreach (var seal in seals)
+            signer.Sign(seal).ShouldStartWith("algorithm=RSA256,keyVersion=1,signature=");
+
+        seals.Count(seal => signer.TryFind(seal, out _)).ShouldBe(AnswerSigner.MaxShared);
+    }
+
+    private async Task Fail(Exception failure)
+    {
+        using var deadline = _watch.NewDeadline();
+        (await _watch.Ask<string>(deadline, Request, true, _ => throw failure)).ShouldBeOfType<Step<string>.End>();
+    }
+
+    private AnswerSigner Signer()
+    {
+        var path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        File.WriteAllText(path, Given.KeyPair.ExportPkcs8PrivateKeyPem());
+        try
+        {
+            return new(WalletKey.Load(path, 1), Options.Create(new WalletOptions()), _time);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    private sealed class NoOperation : IOperation
+    {
+        public string Path => "/v2/payments/cancel";
+
+        public Task<Answer> Execute(VerifiedRequest request, CancellationToken cancellationToken) =>
+            throw new NotSupportedException();
+    }
+}
