@@ -2,8 +2,8 @@ namespace CancelService.Api.Public;
 
 /// <summary>
 /// The section <c>Limits</c> of the settings: what unverified requests and greedy clients can cost an instance. A request over a limit
-/// gets a plain 503 at once, which costs next to nothing; a merchant repeats it. Three limits end otherwise: too many
-/// connections are closed, slow headers and slow bodies get 408 or are cut off.
+/// gets a plain 503 at once, which costs next to nothing; a merchant repeats it. Connections over their limit are
+/// closed, and slow headers and slow bodies get 408.
 /// </summary>
 public sealed class LimitsOptions
 {
