@@ -288,7 +288,7 @@ internal static class Rules
         if (number < 0 || state.Pays[number] is not { } pay)
         {
             yield return new(
-                op.Payment < 0 && terms.Remember
+                terms.Remember && op.Request >= 0 && !state.Pays.Any(other => other?.Request == op.Request)
                     ? state.Refused(op.Request, (attempt.SentClock, attempt.ReceivedClock))
                     : state,
                 "ORDER_NOT_EXIST"
@@ -404,6 +404,8 @@ internal static class Rules
                     return new(state, "balance-not-enough");
                 var refunded = pay with { Refunded = pay.Refunded + op.Amount };
                 return Applied(refunded.Step("REFUNDED", action, op.Id, op.Amount), -op.Amount);
+            case (Act.Fail, "CANCELLED") when pay.Effect != "REFUNDED":
+                return Applied(pay.Step("CANCELLED", action, op.Id, null), 0);
             case (Act.Authorize or Act.Succeed or Act.Capture, "CANCELLED"):
                 var remedy =
                     op.Act is Act.Authorize ? "RELEASE_HOLD"

@@ -119,13 +119,13 @@ public sealed class CancelRuleTests
         CancelledClosed             Succeed              too late, RefundPayer
         CancelledClosed             Capture 1000         too late, RefundPayer
         CancelledClosed             Refund 1             Impossible
-        CancelledClosed             Fail                 Impossible
+        CancelledClosed             Fail                 Cancelled
         CancelledHeld               Authorize            too late, ReleaseHold
         CancelledHeld               Succeed              too late, RefundPayer
         CancelledHeld               Capture 1            too late, RefundPayer
         CancelledHeld               Capture 1001         too late, RefundPayer
         CancelledHeld               Refund 1             Impossible
-        CancelledHeld               Fail                 Impossible
+        CancelledHeld               Fail                 Cancelled
         CancelledRefunded           Authorize            too late, ReleaseHold
         CancelledRefunded           Succeed              too late, None
         CancelledRefunded           Capture 1            too late, RefundPayer

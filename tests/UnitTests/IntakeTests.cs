@@ -130,9 +130,9 @@ public sealed class IntakeTests
 
     [Theory]
     [InlineData("pay-1", null, false)]
-    [InlineData("pay-1", "req-pay-1", false)]
+    [InlineData("pay-1", "req-pay-1", true)]
     [InlineData(null, "req-pay-1", true)]
-    public async Task A_cancel_of_an_unknown_payment_is_remembered_by_the_merchants_identifier_alone(
+    public async Task A_cancel_of_an_unknown_payment_is_remembered_by_the_merchants_identifier(
         string? id,
         string? requestId,
         bool remembered
@@ -143,10 +143,21 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task A_payment_that_arrives_between_the_look_and_the_note_is_cancelled()
+    public async Task A_cancel_of_an_unknown_payment_leaves_no_note_when_the_merchants_identifier_is_another_payments()
+    {
+        _payments.Add(Given.PaymentThatIs("Processing"));
+        (await Cancel("pay-2", "req-pay-1")).Outcome().ShouldBe("NotFound");
+        _payments.Remembered.ShouldBeEmpty();
+        _payments.Status("pay-1").ShouldBe(PaymentStatus.Processing);
+    }
+
+    [Theory]
+    [InlineData("pay-1")]
+    [InlineData(null)]
+    public async Task A_payment_that_arrives_between_the_look_and_the_note_is_cancelled(string? id)
     {
         _payments.BeforeRemember = () => _payments.Add(Given.PaymentThatIs("Processing"));
-        (await Cancel(requestId: "req-pay-1")).Outcome().ShouldBe("Cancelled");
+        (await Cancel(id, "req-pay-1")).Outcome().ShouldBe("Cancelled");
         _payments.Status("pay-1").ShouldBe(PaymentStatus.Cancelled);
         _payments.Remembered.ShouldBeEmpty();
     }
@@ -178,8 +189,8 @@ public sealed class IntakeTests
     [InlineData("Refunded", "Refused Refused Refused Refused Refused")]
     [InlineData("PartlyRefunded", "Refused Refused Refused Applied Refused")]
     [InlineData("Failed", "Refused Refused Refused Refused Refused")]
-    [InlineData("CancelledClosed", "ReleaseHold RefundPayer RefundPayer Refused Refused")]
-    [InlineData("CancelledHeld", "ReleaseHold RefundPayer RefundPayer Refused Refused")]
+    [InlineData("CancelledClosed", "ReleaseHold RefundPayer RefundPayer Refused Applied")]
+    [InlineData("CancelledHeld", "ReleaseHold RefundPayer RefundPayer Refused Applied")]
     [InlineData("CancelledRefunded", "ReleaseHold None RefundPayer Refused Refused")]
     public async Task An_event_ends_as_the_aggregate_decides_and_is_answered_so_for_ever(string state, string expected)
     {

@@ -100,14 +100,21 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
         if (!contract.MayCancel)
             return new CancelPaymentResult.Refused(new CancelRefusal.AccessDenied());
 
+        var requestHasPayment = false;
         for (var attempt = 1; attempt <= MaxAttempts; attempt++)
         {
             var found = await Find(request, cancellationToken);
             if (found is null)
             {
-                if (await RememberUnknown(request, cancellationToken))
+                // With both identifiers paymentId decides. It still finds nothing after the paymentRequestId was seen to
+                // have a payment, so that payment is another one, for ever.
+                if (
+                    (requestHasPayment && request.PaymentId is not null)
+                    || await RememberUnknown(request, cancellationToken)
+                )
                     return new CancelPaymentResult.Refused(new CancelRefusal.NotFound());
-                continue; // The payment arrived between the look and the note: now it can be cancelled.
+                requestHasPayment = true;
+                continue; // A payment has this paymentRequestId. It may have arrived since the first look: find it again.
             }
 
             var payment = found.Payment;
@@ -135,7 +142,7 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
 
     // The merchant will believe that there is no such payment. One that arrives late must not take money.
     private async Task<bool> RememberUnknown(CancelPaymentCommand request, CancellationToken cancellationToken) =>
-        request is not { PaymentId: null, PaymentRequestId: { } requestId, Client.Contract.RememberUnknown: true }
+        request is not { PaymentRequestId: { } requestId, Client.Contract.RememberUnknown: true }
         || await payments.RememberUnknown(
             request.Client.Id,
             new PaymentRequestId(requestId),

@@ -215,17 +215,22 @@ public sealed class Payment
         return Applied(PaymentAction.Refund, PaymentStatus.Refunded, now, amount, Debit(amount));
     }
 
-    /// <summary>The core reports that the payment did not come about, or that its hold has lapsed. No money moves.</summary>
+    /// <summary>
+    /// The core reports that the payment did not come about, or that its hold has lapsed. No money moves. A cancelled
+    /// payment stays cancelled: that it failed as well is good news and goes on record, unless the cancel refunded a payment
+    /// that had succeeded.
+    /// </summary>
     public TransitionDecision Fail(DateTimeOffset now)
     {
-        var allowed = Status switch
+        PaymentStatus? next = Status switch
         {
-            PaymentStatus.Processing or PaymentStatus.Authorized => true,
-            PaymentStatus.Success or PaymentStatus.Captured or PaymentStatus.Refunded => false,
-            PaymentStatus.Failed or PaymentStatus.Cancelled => false,
+            PaymentStatus.Processing or PaymentStatus.Authorized => PaymentStatus.Failed,
+            PaymentStatus.Success or PaymentStatus.Captured or PaymentStatus.Refunded => null,
+            PaymentStatus.Failed => null,
+            PaymentStatus.Cancelled => Cancellation!.Effect is CancelEffect.Refunded ? null : PaymentStatus.Cancelled,
         };
-        return allowed
-            ? Applied(PaymentAction.Fail, PaymentStatus.Failed, now, null)
+        return next is { } status
+            ? Applied(PaymentAction.Fail, status, now, null)
             : new TransitionDecision.Refused(TransitionRefusal.Impossible);
     }
 

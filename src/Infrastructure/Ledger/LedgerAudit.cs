@@ -231,7 +231,7 @@ public sealed class LedgerAudit(Database database)
                 'PROCESSING CANCEL CANCELLED', 'AUTHORIZED CANCEL CANCELLED',
                 'SUCCESS CANCEL CANCELLED', 'FAILED CANCEL CANCELLED',
                 'CANCELLED AUTHORIZE late CANCELLED', 'CANCELLED SUCCEED late CANCELLED',
-                'CANCELLED CAPTURE late CANCELLED')
+                'CANCELLED CAPTURE late CANCELLED', 'CANCELLED FAIL CANCELLED')
             """
         ),
         new(
