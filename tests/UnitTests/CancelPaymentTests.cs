@@ -115,6 +115,30 @@ public sealed class CancelPaymentTests
         (await Cancel("pay-1")).Outcome().ShouldBe("Cancelled");
     }
 
+    [Theory]
+    [InlineData(30, Given.FullAmount)]
+    [InlineData(0, 0)]
+    public async Task A_refusal_for_time_or_balance_gives_way_to_an_earlier_cancel_that_takes_effect(
+        int hours,
+        long balance
+    )
+    {
+        _payments.Add(Given.PaymentThatIs("Success"));
+        var month = new Contract { Window = new CancelWindow.Lasting(TimeSpan.FromDays(30)) };
+        byte[]? first = null;
+        _payments.BeforeRefusal = () =>
+        {
+            _payments.BeforeRefusal = null;
+            _payments.Balance = Given.FullAmount;
+            first = AnswerOf(Cancel("pay-1", client: Given.Client(month)).GetAwaiter().GetResult());
+        };
+        _payments.Balance = balance;
+        _time.Advance(TimeSpan.FromHours(hours));
+
+        AnswerOf(await Cancel("pay-1")).ShouldBe(first.ShouldNotBeNull());
+        _payments.Writes.Count.ShouldBe(1);
+    }
+
     [Fact]
     public async Task A_repeated_cancel_answers_with_the_stored_bytes_for_ever()
     {

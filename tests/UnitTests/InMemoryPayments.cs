@@ -32,6 +32,9 @@ internal sealed class InMemoryPayments : IPayments
 
     public Func<Task>? BeforeCommit { get; set; }
 
+    /// <summary>Runs before a refusal that waits for earlier writes.</summary>
+    public Action? BeforeRefusal { get; set; }
+
     public Action? BeforeRemember { get; set; }
 
     /// <summary>The paymentRequestIds whose cancel is remembered.</summary>
@@ -108,6 +111,12 @@ internal sealed class InMemoryPayments : IPayments
             return Task.FromResult(false);
         _refused[requestId] = now;
         return Task.FromResult(true);
+    }
+
+    public Task<bool> AwaitEarlierWrites(Payment payment, CancellationToken cancellationToken)
+    {
+        BeforeRefusal?.Invoke();
+        return Task.FromResult(_stored[IndexOf(payment.Id)].Payment.Version == payment.Version);
     }
 
     public async Task<bool> Commit(PaymentWrite write, CancellationToken cancellationToken)

@@ -123,6 +123,16 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
                 case CancelDecision.Repeated:
                     return new CancelPaymentResult.Cancelled(found.Answer!);
 
+                // An earlier cancel of the payment, decided when the window was open or the balance was higher, may still be
+                // on its way to the database. The merchant must not be told "not cancelled" before that has ended.
+                case CancelDecision.Refused
+                {
+                    Reason: CancelRefusal.WindowClosed or CancelRefusal.BalanceNotEnough
+                } refused:
+                    if (await payments.AwaitEarlierWrites(payment, cancellationToken))
+                        return new CancelPaymentResult.Refused(refused.Reason);
+                    break; // The earlier write took effect: decide on fresh data.
+
                 case CancelDecision.Refused refused:
                     return new CancelPaymentResult.Refused(refused.Reason);
 

@@ -48,6 +48,12 @@ public interface IPayments
     );
 
     /// <summary>
+    /// Waits for the writes of a payment that were begun before this call, at any instance. True: the payment still has the
+    /// version that was read, so none of them took effect. False: it has changed; find it and decide again.
+    /// </summary>
+    Task<bool> AwaitEarlierWrites(Payment payment, CancellationToken cancellationToken);
+
+    /// <summary>
     /// Writes a change with all that belongs to it (payment, history, ledger, balance, cancellation, outbox) in one
     /// transaction. False: another writer got there first, and nothing was written; find the payment and decide again.
     /// </summary>

@@ -15,6 +15,8 @@ namespace CancelService.Infrastructure.Payments;
 internal sealed class PaymentStore(Database database, GroupCommit commits, IOptions<UnknownPaymentsOptions> unknown)
     : IPayments
 {
+    private readonly WritesUnderWay _underWay = new();
+
     // Compiled once: finding a payment is the hot path, and translating the query each time cost more than running it.
     private readonly Func<CancelDbContext, ClientId, PaymentId, IAsyncEnumerable<FoundPayment>> _findById =
         EF.CompileAsyncQuery(
@@ -160,7 +162,32 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
         return true;
     }
 
-    public async Task<bool> Commit(PaymentWrite write, CancellationToken cancellationToken)
+    public async Task<bool> AwaitEarlierWrites(Payment payment, CancellationToken cancellationToken)
+    {
+        // First those that this instance has not sent yet.
+        await _underWay.Ended(payment.ClientId, payment.Id).WaitAsync(cancellationToken);
+
+        // Then those that the database has: each holds the payment's row until it has ended, and this statement, which
+        // changes nothing, waits for the row. It fails when that takes longer than Database:Timeout.
+        var unchanged = await database.Execute(
+            new AtomicBatch().Add(
+                """
+                UPDATE payments SET version = version
+                WHERE client_id = $1 AND payment_id = $2 AND version = $3
+                """,
+                payment.ClientId.Value,
+                payment.Id.Value,
+                payment.Version
+            ),
+            cancellationToken
+        );
+        return unchanged is 1;
+    }
+
+    public Task<bool> Commit(PaymentWrite write, CancellationToken cancellationToken) =>
+        _underWay.Track(write.Payment.ClientId, write.Payment.Id, () => Write(write, cancellationToken));
+
+    private async Task<bool> Write(PaymentWrite write, CancellationToken cancellationToken)
     {
         var (payment, change) = (write.Payment, write.Change);
         var (client, id, now) = (payment.ClientId.Value, payment.Id.Value, change.At);
