@@ -1,7 +1,6 @@
 using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using Npgsql;
-using SQLitePCL;
 
 namespace CancelService.Infrastructure.Persistence;
 
@@ -28,8 +27,8 @@ internal sealed class AtomicBatch
     public void Add(AtomicBatch other) => _statements.AddRange(other._statements);
 
     /// <summary>
-    /// Executes the batch on an open connection: the number of rows written, or null when a constraint refused it,
-    /// because another writer got there first, and nothing was written.
+    /// Executes the batch on an open connection: the number of rows written, or null when another writer was first, so
+    /// that one of the <see cref="Arbiters"/> refused it and nothing was written.
     /// </summary>
     public async Task<int?> Execute(DbConnection connection, CancellationToken cancellationToken)
     {
@@ -41,11 +40,11 @@ internal sealed class AtomicBatch
                     : OneByOne(connection, cancellationToken)
             );
         }
-        catch (PostgresException e) when (LostRace(e))
+        catch (PostgresException e) when (Arbiters.Refused(e))
         {
             return null;
         }
-        catch (SqliteException e) when (LostRace(e))
+        catch (SqliteException e) when (Arbiters.Refused(e))
         {
             return null;
         }
@@ -82,21 +81,6 @@ internal sealed class AtomicBatch
                 SqliteWriter.Release();
         }
     }
-
-    private static bool LostRace(PostgresException e) =>
-        e.SqlState
-            is PostgresErrorCodes.UniqueViolation
-                or PostgresErrorCodes.CheckViolation
-                or PostgresErrorCodes.ForeignKeyViolation
-                or PostgresErrorCodes.SerializationFailure
-                or PostgresErrorCodes.DeadlockDetected;
-
-    private static bool LostRace(SqliteException e) =>
-        e.SqliteExtendedErrorCode
-            is raw.SQLITE_CONSTRAINT_PRIMARYKEY
-                or raw.SQLITE_CONSTRAINT_UNIQUE
-                or raw.SQLITE_CONSTRAINT_CHECK
-                or raw.SQLITE_CONSTRAINT_FOREIGNKEY;
 
     private async Task<int> InOneTrip(NpgsqlConnection connection, CancellationToken cancellationToken)
     {

@@ -201,10 +201,7 @@ public abstract class CancelDbContext(DbContextOptions options) : DbContext(opti
 
         modelBuilder.Entity<AccountRow>(account =>
         {
-            account.ToTable(
-                "accounts",
-                table => table.HasCheckConstraint("ck_accounts_balance_not_negative", "balance >= 0")
-            );
+            account.ToTable("accounts", table => table.HasCheckConstraint(Arbiters.Balance, "balance >= 0"));
             account.HasKey(a => new { a.ClientId, a.Currency });
             account.HasOne<Client>().WithMany().HasForeignKey(a => a.ClientId).OnDelete(DeleteBehavior.Restrict);
         });

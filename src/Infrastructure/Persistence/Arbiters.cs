@@ -1,0 +1,66 @@
+using Microsoft.Data.Sqlite;
+using Npgsql;
+using SQLitePCL;
+
+namespace CancelService.Infrastructure.Persistence;
+
+/// <summary>
+/// The constraints that decide who was first. A write that one of them refuses has lost a race, and is decided again. A
+/// refusal by any other constraint is a defect, and stays an exception.
+/// </summary>
+public static class Arbiters
+{
+    /// <summary>Primary keys and unique indexes, each with its columns, by which SQLite names it.</summary>
+    public static readonly IReadOnlyDictionary<string, string> Keys = new Dictionary<string, string>(
+        StringComparer.Ordinal
+    )
+    {
+        ["pk_payments"] = "payments.client_id, payments.payment_id",
+        ["ix_payments_client_id_request_id"] = "payments.client_id, payments.payment_request_id",
+        ["pk_payment_history"] = "payment_history.client_id, payment_history.payment_id, payment_history.version",
+        ["ix_payment_history_client_id_payment_id_event_id"] =
+            "payment_history.client_id, payment_history.payment_id, payment_history.event_id",
+        ["pk_payment_requests"] = "payment_requests.client_id, payment_requests.payment_request_id",
+        ["ix_payment_requests_client_id_payment_id"] = "payment_requests.client_id, payment_requests.payment_id",
+        ["pk_transfers"] = "transfers.client_id, transfers.transfer_id",
+        ["ix_transfers_client_id_transaction_id"] = "transfers.client_id, transfers.transaction_id",
+    };
+
+    /// <summary>The check that a merchant's account can pay.</summary>
+    public const string Balance = "ck_accounts_balance_not_negative";
+
+    /// <summary>Foreign keys: there is no such client, or the merchant has no account to pay from.</summary>
+    public static readonly IReadOnlySet<string> ForeignKeys = new HashSet<string>(StringComparer.Ordinal)
+    {
+        "fk_payments_clients_client_id",
+        "fk_accounts_clients_client_id",
+        "fk_client_keys_clients_client_id",
+        "fk_ledger_entries_accounts_client_id_currency",
+    };
+
+    /// <summary>Whether PostgreSQL refused a write because another one was first.</summary>
+    internal static bool Refused(PostgresException e) =>
+        e.SqlState switch
+        {
+            PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected => true,
+            PostgresErrorCodes.UniqueViolation => Keys.ContainsKey(e.ConstraintName ?? ""),
+            PostgresErrorCodes.CheckViolation => e.ConstraintName == Balance,
+            PostgresErrorCodes.ForeignKeyViolation => ForeignKeys.Contains(e.ConstraintName ?? ""),
+            _ => false,
+        };
+
+    /// <summary>Whether SQLite refused a write because another one was first. It does not name foreign keys.</summary>
+    internal static bool Refused(SqliteException e) =>
+        e.SqliteExtendedErrorCode switch
+        {
+            raw.SQLITE_CONSTRAINT_PRIMARYKEY or raw.SQLITE_CONSTRAINT_UNIQUE => Keys.Values.Any(columns =>
+                e.Message.Contains($"UNIQUE constraint failed: {columns}'", StringComparison.Ordinal)
+            ),
+            raw.SQLITE_CONSTRAINT_CHECK => e.Message.Contains(
+                $"CHECK constraint failed: {Balance}'",
+                StringComparison.Ordinal
+            ),
+            raw.SQLITE_CONSTRAINT_FOREIGNKEY => true,
+            _ => false,
+        };
+}
