@@ -1,10 +1,13 @@
 #:sdk Microsoft.NET.Sdk.Web
-// A receiver of notifications, for the walk: keeps what it is sent, and shows it. A real one verifies the signature.
-//   dotnet run docs/examples/receiver.cs PORT
+#:package StandardWebhooks@1.1.2
+// A receiver of events, for the walk: verifies each, keeps it, and shows it.
+//   WEBHOOK_SECRET=whsec_... dotnet run docs/examples/receiver.cs PORT
 using System.Collections.Concurrent;
 using System.Text.Json;
+using StandardWebhooks;
 
 var events = new ConcurrentDictionary<string, string>();
+var webhook = new StandardWebhook(Environment.GetEnvironmentVariable("WEBHOOK_SECRET")!);
 var builder = WebApplication.CreateSlimBuilder();
 builder.WebHost.UseUrls($"http://127.0.0.1:{args[0]}");
 var app = builder.Build();
@@ -13,8 +16,11 @@ app.MapPost(
     "/events",
     async (HttpRequest request) =>
     {
-        using var body = await JsonDocument.ParseAsync(request.Body);
-        events[body.RootElement.GetProperty("paymentId").GetString()!] = body.RootElement.GetRawText();
+        using var reader = new StreamReader(request.Body);
+        var text = await reader.ReadToEndAsync();
+        webhook.Verify(text, request.Headers); // Throws, so what is not the service's is never answered with 2xx.
+        using var body = JsonDocument.Parse(text);
+        events[body.RootElement.GetProperty("paymentId").GetString()!] = text;
     }
 );
 app.MapGet(

@@ -25,6 +25,7 @@ claims='{"iss":"walk","aud":"cancelservice","sub":"walk","exp":'$(($(date +%s) +
 unsigned=$(printf '{"alg":"HS256","typ":"JWT"}' | base64url).$(printf '%s' "$claims" | base64url)
 token=$unsigned.$(printf '%s' "$unsigned" | openssl dgst -sha256 -mac HMAC -macopt "key:$secret" -binary | base64url)
 
+export WEBHOOK_SECRET="whsec_$(openssl rand -base64 32)"
 echo "# Starting a receiver on port $receiver and the service on ports $public and $internal"
 dotnet run docs/examples/receiver.cs "$receiver" >"$work/receiver.log" 2>&1 &
 pids+=($!)
@@ -39,6 +40,7 @@ dotnet build src/Api --verbosity quiet --nologo >"$work/build.log" || { cat "$wo
         Authentication__Schemes__Bearer__SigningKeys__0__Issuer=walk \
         Authentication__Schemes__Bearer__SigningKeys__0__Value="$(printf %s "$secret" | openssl base64 -A)" \
         Notifications__Url="http://127.0.0.1:$receiver/events" \
+        Notifications__Secrets__0="$WEBHOOK_SECRET" \
         dotnet "$root/src/Api/bin/Debug/net10.0/CancelService.Api.dll" --environment=Development
 ) >"$work/service.log" 2>&1 &
 pids+=($!)

@@ -4,7 +4,6 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using CancelService.Api.Hosting;
 using CancelService.Api.Internal;
 using CancelService.Infrastructure.Notifications;
@@ -468,7 +467,11 @@ public sealed class RelayTests(PostgresServer postgres)
     ) => TestHost.Start(database, clock, settings: [.. Settings(receiver), .. settings]);
 
     private static string[] Settings(Receiver receiver) =>
-        [$"--Notifications:Url={receiver.Root}/core/hook?tenant=a%2Fb", $"--Notifications:PollInterval={Tick}"];
+        [
+            $"--Notifications:Url={receiver.Root}/core/hook?tenant=a%2Fb",
+            Receiver.SecretSetting,
+            $"--Notifications:PollInterval={Tick}",
+        ];
 
     private static Task<int> Answers(int status) => Task.FromResult(status);
 
@@ -528,12 +531,7 @@ public sealed class RelayTests(PostgresServer postgres)
 /// <param name="Target">Path and query, as they came.</param>
 /// <param name="Headers">The headers.</param>
 /// <param name="Body">The body.</param>
-internal sealed partial record Received(
-    int Number,
-    string Target,
-    IReadOnlyDictionary<string, string> Headers,
-    byte[] Body
-)
+internal sealed record Received(int Number, string Target, IReadOnlyDictionary<string, string> Headers, byte[] Body)
 {
     public string Text => Encoding.UTF8.GetString(Body);
 
@@ -543,32 +541,30 @@ internal sealed partial record Received(
         return document.RootElement.GetProperty(name).GetString()!;
     }
 
-    /// <summary>The headers, and a signature of the wallet over the request as it came.</summary>
+    /// <summary>The headers of Standard Webhooks, and a signature by the secret over the request as it came.</summary>
     public void ShouldBeSigned()
     {
         Headers["Content-Type"].ShouldBe("application/json");
-        Headers["Client-Id"].ShouldBe(Member("clientId"));
-        RequestTime().IsMatch(Headers["Request-Time"]).ShouldBeTrue(Headers["Request-Time"]);
-        const string prefix = "algorithm=RSA256,keyVersion=1,signature=";
-        Headers["Signature"].ShouldStartWith(prefix);
-        var signature = Convert.FromBase64String(Uri.UnescapeDataString(Headers["Signature"][prefix.Length..]));
-        var head = $"POST {Target}\n{Headers["Client-Id"]}.{Headers["Request-Time"]}.";
-        KeyPair
-            .Wallet.PublicKey.Verifies(SHA256.HashData([.. Encoding.UTF8.GetBytes(head), .. Body]), signature)
-            .ShouldBeTrue();
+        Headers["webhook-id"].ShouldBe(Member("id"));
+        Headers.ContainsKey("Signature").ShouldBeFalse();
+        var timestamp = Headers["webhook-timestamp"];
+        timestamp.ShouldAllBe(c => char.IsAsciiDigit(c));
+        byte[] signed = [.. Encoding.UTF8.GetBytes($"{Headers["webhook-id"]}.{timestamp}."), .. Body];
+        var secret = Convert.FromBase64String(Receiver.Secret["whsec_".Length..]);
+        var signature = Convert.ToBase64String(HMACSHA256.HashData(secret, signed));
+        Headers["webhook-signature"].ShouldBe($"v1,{signature}");
     }
-
-    [GeneratedRegex(
-        @"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}\+08:00\z",
-        RegexOptions.None,
-        matchTimeoutMilliseconds: 1000
-    )]
-    private static partial Regex RequestTime();
 }
 
 /// <summary>The core's webhook, on a socket of its own; what it answers is up to the test.</summary>
 internal sealed class Receiver : IAsyncDisposable
 {
+    /// <summary>What the receiver verifies events with.</summary>
+    public const string Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    /// <summary>The setting that makes a service sign with <see cref="Secret"/>.</summary>
+    public const string SecretSetting = $"--Notifications:Secrets:0={Secret}";
+
     private readonly WebApplication _app;
     private int _number;
 

@@ -32,6 +32,7 @@ public sealed class StoppingTests
             $"--Shutdown:DrainTime={drainTime}",
             $"--Shutdown:GraceTime={graceTime}",
             $"--Notifications:Url={receiver.Root}/",
+            Receiver.SecretSetting,
             "--Notifications:PollInterval=00:00:00.050",
             "--Notifications:Concurrency=4",
             "--Notifications:ClaimTime=00:10:00",

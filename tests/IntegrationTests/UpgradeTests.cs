@@ -68,7 +68,12 @@ public sealed class UpgradeTests(PostgresServer postgres)
         await using var host = await TestHost.Start(
             database,
             systemClock: true,
-            settings: [$"--Notifications:Url={receiver.Root}/", "--Notifications:PollInterval=00:00:00.010"]
+            settings:
+            [
+                $"--Notifications:Url={receiver.Root}/",
+                Receiver.SecretSetting,
+                "--Notifications:PollInterval=00:00:00.010",
+            ]
         );
         var client = await host.AddClient();
         await Use(host, client, "before");

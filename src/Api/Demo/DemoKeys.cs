@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using CancelService.Infrastructure.Notifications;
 
 namespace CancelService.Api.Demo;
 
@@ -12,6 +13,7 @@ public sealed class DemoKeys
         System.IO.Directory.CreateDirectory(Directory);
         WalletPrivateKeyPath = Pair("wallet").Private;
         MerchantPublicKeyPem = File.ReadAllText(Pair("merchant").Public);
+        WebhookSecret = Secret();
     }
 
     /// <summary>Where the keys are.</summary>
@@ -23,6 +25,17 @@ public sealed class DemoKeys
     /// <summary>The public key of the demo's merchant.</summary>
     public string MerchantPublicKeyPem { get; }
 
+    /// <summary>The secret that signs events, for a process that was given none.</summary>
+    public string WebhookSecret { get; }
+
+    private string Secret()
+    {
+        var path = Path.Combine(Directory, "webhook-secret.txt");
+        if (!File.Exists(path))
+            WritePrivate(path, EventSignature.NewSecret() + "\n");
+        return File.ReadAllText(path).Trim();
+    }
+
     private (string Private, string Public) Pair(string owner)
     {
         var (privatePath, publicPath) = (
@@ -32,11 +45,16 @@ public sealed class DemoKeys
         if (!File.Exists(privatePath) || !File.Exists(publicPath))
         {
             using var rsa = RSA.Create(2048);
-            File.WriteAllText(privatePath, rsa.ExportPkcs8PrivateKeyPem() + "\n");
+            WritePrivate(privatePath, rsa.ExportPkcs8PrivateKeyPem() + "\n");
             File.WriteAllText(publicPath, rsa.ExportSubjectPublicKeyInfoPem() + "\n");
-            if (!OperatingSystem.IsWindows())
-                File.SetUnixFileMode(privatePath, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         }
         return (privatePath, publicPath);
+    }
+
+    private static void WritePrivate(string path, string text)
+    {
+        File.WriteAllText(path, text);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
     }
 }

@@ -35,7 +35,7 @@ public static class ServiceHost
         AddPorts(builder);
         AddServices(builder.Services);
         if (builder.Environment.IsDevelopment())
-            builder.Services.AddSingleton<DemoKeys>().AddSingleton<DemoWallet>();
+            AddDemo(builder.Services);
         if (builder.Environment.IsDevelopment() || OpenApi.IsBuilding)
             builder.Services.AddOpenApiDocuments();
         replace?.Invoke(builder.Services);
@@ -51,6 +51,19 @@ public static class ServiceHost
         app.MapHealthChecks("/healthz/ready");
         return app;
     }
+
+    private static void AddDemo(IServiceCollection services) =>
+        services
+            .AddSingleton<DemoKeys>()
+            .AddSingleton<DemoWallet>()
+            .AddOptions<NotificationsOptions>()
+            .PostConfigure<DemoKeys>(
+                (notifications, keys) =>
+                {
+                    if (notifications.Secrets.Count == 0)
+                        notifications.Secrets.Add(keys.WebhookSecret);
+                }
+            );
 
     private static void AddServices(IServiceCollection services)
     {

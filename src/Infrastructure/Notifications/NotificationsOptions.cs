@@ -6,6 +6,12 @@ public sealed class NotificationsOptions
     /// <summary>The webhook of the core, absolute, http or https. Null or empty: the relay is off, and the outbox waits.</summary>
     public string? Url { get; set; }
 
+    /// <summary>
+    /// The secrets that sign events, each <c>whsec_</c> and the base64 of 24 to 64 random bytes. One, or two during a
+    /// rotation. Required with <see cref="Url"/>.
+    /// </summary>
+    public IList<string> Secrets { get; } = [];
+
     /// <summary>How long an idle relay waits before it looks for due events again: 10 ms to 1 minute.</summary>
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(1);
 
@@ -43,6 +49,14 @@ public sealed class NotificationsOptions
     public string? Problem() =>
         !string.IsNullOrWhiteSpace(Url) && !IsWebhook(Url)
             ? "Notifications:Url is no absolute http or https URL without user and fragment. Correct it, or leave it out to switch the relay off."
+        : Webhook is not null && Secrets.Count == 0
+            ? "Notifications:Secrets is missing. With Notifications:Url it has to hold the secret that the receiver verifies "
+                + "events with: whsec_ and the base64 of 24 to 64 random bytes. "
+                + "echo \"whsec_$(openssl rand -base64 32)\" makes one."
+        : Secrets.Count > EventSignature.MaxSecrets
+            ? $"Notifications:Secrets holds {Secrets.Count} secrets. Leave one, or two during a rotation."
+        : Secrets.Any(secret => !EventSignature.IsSecret(secret))
+            ? "Notifications:Secrets holds a text that is no secret. A secret is whsec_ and the base64 of 24 to 64 bytes."
         : Outside(PollInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1))
             ? $"Notifications:PollInterval is {PollInterval}. Set it between 00:00:00.010 and 00:01:00."
         : Outside(AttemptTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(1))

@@ -45,7 +45,6 @@ public sealed partial class OutboxRelay(
     IHttpClientFactory clients,
     IOptions<NotificationsOptions> options,
     IOptions<WalletOptions> wallet,
-    WalletKey key,
     TimeProvider time,
     ILogger<OutboxRelay> log
 ) : BackgroundService
@@ -61,6 +60,7 @@ public sealed partial class OutboxRelay(
     };
 
     private readonly NotificationsOptions _options = options.Value;
+    private readonly EventSignature _signature = new(options.Value.Secrets);
     private readonly TimeZoneInfo _zone = wallet.Value.Zone;
 
     // While the receiver is known not to work (the circuit breaker is open), nothing is claimed: ticks, UTC.
@@ -187,15 +187,10 @@ public sealed partial class OutboxRelay(
     // What went wrong; null when the receiver has confirmed the event.
     private async Task<string?> Send(ClaimedEvent claimed, Uri webhook)
     {
-        var clientId = claimed.Payment.ClientId.Value;
         var body = Body(claimed);
-        var requestTime = Iso8601(time.GetUtcNow(), "yyyy-MM-dd'T'HH:mm:ss.fffzzz");
-        var hash = SignatureScheme.Hash("POST", webhook.PathAndQuery, clientId, requestTime, body);
-
         using var request = new HttpRequestMessage(HttpMethod.Post, webhook);
-        request.Headers.TryAddWithoutValidation("Client-Id", clientId);
-        request.Headers.TryAddWithoutValidation("Request-Time", requestTime);
-        request.Headers.TryAddWithoutValidation("Signature", key.Sign(hash));
+        foreach (var (name, value) in _signature.Headers(claimed.EventId, time.GetUtcNow(), body))
+            request.Headers.TryAddWithoutValidation(name, value);
         request.Content = new ByteArrayContent(body);
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
         try
@@ -261,14 +256,14 @@ public sealed partial class OutboxRelay(
                 payment.RequestId.Value,
                 MoneyView.Of(payment.Amount),
                 CancelDbContext.Stored(payment.Cancellation!.Effect),
-                Iso8601(payment.Cancellation.CancelledAt, "yyyy-MM-dd'T'HH:mm:sszzz")
+                Iso8601(payment.Cancellation.CancelledAt)
             ),
             Json
         );
     }
 
-    private string Iso8601(DateTimeOffset at, string format) =>
-        TimeZoneInfo.ConvertTime(at, _zone).ToString(format, CultureInfo.InvariantCulture);
+    private string Iso8601(DateTimeOffset at) =>
+        TimeZoneInfo.ConvertTime(at, _zone).ToString("yyyy-MM-dd'T'HH:mm:sszzz", CultureInfo.InvariantCulture);
 
     private async Task Prune(CancellationToken stopping)
     {

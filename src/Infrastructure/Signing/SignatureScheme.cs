@@ -4,7 +4,7 @@ using System.Text;
 namespace CancelService.Infrastructure.Signing;
 
 /// <summary>
-/// The scheme in which requests, answers and notifications are signed: SHA-256 with RSA, PKCS#1 v1.5, over
+/// The scheme in which requests and answers are signed: SHA-256 with RSA, PKCS#1 v1.5, over
 /// <c>METHOD path LF client-id . time . body</c>, every part byte for byte as it is sent.
 /// </summary>
 public static class SignatureScheme

@@ -4,7 +4,7 @@ using CancelService.Domain.Clients;
 
 namespace CancelService.Infrastructure.Signing;
 
-/// <summary>The wallet's own private key, which signs every answer and every notification.</summary>
+/// <summary>The wallet's own private key. It signs answers to merchants and nothing else.</summary>
 public sealed class WalletKey
 {
     // RSA objects are not promised to be safe for concurrent use, so each signature borrows one of its own.
