@@ -28,6 +28,8 @@ public static class CancellationsApi
     {
         if (Paging.Size(limit) is not { } size)
             return Paging.BadLimit();
+        if (after < 0)
+            return Paging.BadCursor();
         return ClientId.IsWellFormed(clientId)
             ? TypedResults.Ok(await feeds.Cancellations(new ClientId(clientId), after ?? 0, size, cancellationToken))
             : Problems.NotFound("client");
@@ -44,6 +46,8 @@ public static class CancellationsApi
     {
         if (Paging.Size(limit) is not { } size)
             return Paging.BadLimit();
+        if (after < 0)
+            return Paging.BadCursor();
         return ClientId.IsWellFormed(clientId)
             ? TypedResults.Ok(await feeds.RefusedEvents(new ClientId(clientId), after ?? 0, size, cancellationToken))
             : Problems.NotFound("client");
@@ -65,6 +69,6 @@ public static class CancellationsApi
             return Problems.Invalid("from and to must be times with an offset, from before to.");
         return await feeds.Report(from.Value, to.Value, after, size, cancellationToken) is { } page
             ? TypedResults.Ok(page)
-            : Problems.Invalid("after must be the next of an earlier page.");
+            : Paging.BadCursor();
     }
 }

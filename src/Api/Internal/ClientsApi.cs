@@ -65,10 +65,14 @@ public static class ClientsApi
         int? limit,
         Queries queries,
         CancellationToken cancellationToken
-    ) =>
-        Paging.Size(limit) is { } size
+    )
+    {
+        if (Paging.Size(limit) is not { } size)
+            return Paging.BadLimit();
+        return after is null || ClientId.IsWellFormed(after)
             ? TypedResults.Ok(await queries.Clients(after, size, cancellationToken))
-            : Paging.BadLimit();
+            : Paging.BadCursor();
+    }
 
     /// <summary>A client with its contract.</summary>
     public static async Task<Results<Ok<ClientView>, ProblemHttpResult>> Get(
@@ -117,6 +121,8 @@ public static class ClientsApi
     {
         if (Paging.Size(limit) is not { } size)
             return Paging.BadLimit();
+        if (after < 0)
+            return Paging.BadCursor();
         return
             ClientId.IsWellFormed(clientId)
             && await queries.Client(new ClientId(clientId), cancellationToken) is not null

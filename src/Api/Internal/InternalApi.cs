@@ -122,4 +122,7 @@ internal static class Paging
 
     public static ProblemHttpResult BadLimit() =>
         Problems.Invalid(string.Create(CultureInfo.InvariantCulture, $"limit must be 1 to {MaxSize}."));
+
+    /// <summary>400: the cursor is not one that a page gave.</summary>
+    public static ProblemHttpResult BadCursor() => Problems.Invalid("after must be the next of an earlier page.");
 }

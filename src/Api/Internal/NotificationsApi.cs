@@ -36,7 +36,9 @@ public static class NotificationsApi
         };
         if (state is not null && wanted is null)
             return Problems.Invalid("state must be parked, due or delivered, or left out.");
-        return TypedResults.Ok(await outbox.List(wanted, after, size, cancellationToken));
+        return await outbox.List(wanted, after, size, cancellationToken) is { } page
+            ? TypedResults.Ok(page)
+            : Paging.BadCursor();
     }
 
     /// <summary>

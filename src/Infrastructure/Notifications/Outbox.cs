@@ -68,12 +68,15 @@ public sealed class Outbox(Database database)
             RETURNING payment_id, event_id, attempts
             """;
 
-    /// <summary>A page of the events of all clients, in the order of client and payment.</summary>
+    /// <summary>
+    /// A page of the events of all clients, in the order of client and payment; null when <paramref name="after"/> is no
+    /// cursor.
+    /// </summary>
     /// <param name="state">The state; null for all.</param>
     /// <param name="after">The cursor: what the page before gave as next.</param>
     /// <param name="limit">The size of the page.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    public async Task<Page<NotificationView>> List(
+    public async Task<Page<NotificationView>?> List(
         NotificationState? state,
         string? after,
         int limit,
@@ -81,7 +84,17 @@ public sealed class Outbox(Database database)
     )
     {
         // Identifiers hold no slash, so one can stand between the two of the cursor.
-        var (client, payment) = (after ?? "").Split('/', 2) is [var first, var second] ? (first, second) : ("", "");
+        var (client, payment) = ("", "");
+        if (after is not null)
+        {
+            if (
+                after.Split('/') is not [var lastClient, var lastPayment]
+                || !ClientId.IsWellFormed(lastClient)
+                || !Identifier.IsWellFormed(lastPayment)
+            )
+                return null;
+            (client, payment) = (lastClient, lastPayment);
+        }
         await using var db = database.CreateContext();
         var events = db.Outbox.FromSql($"SELECT * FROM outbox WHERE (client_id, payment_id) > ({client}, {payment})");
         var wanted = state switch

@@ -140,6 +140,7 @@ public sealed class Feeds(Database database)
             if (
                 after.Split('-') is not [var microseconds, var read]
                 || !long.TryParse(microseconds, NumberStyles.None, CultureInfo.InvariantCulture, out var time)
+                || time < SqliteDbContext.Microseconds(fromUtc)
                 || time > SqliteDbContext.Microseconds(toUtc)
                 || !int.TryParse(read, NumberStyles.None, CultureInfo.InvariantCulture, out skip)
             )
