@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -325,14 +326,23 @@ public sealed class RelayTests(PostgresServer postgres)
         }
     }
 
+    // What stands before a receiver that is away may answer anything.
     [Theory]
-    [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task An_outage_of_the_receiver_does_not_use_up_the_attempts(DatabaseProvider provider)
+    [MatrixData("500", "404", "401", "302")]
+    public async Task An_outage_of_the_receiver_does_not_use_up_the_attempts(string failure, DatabaseProvider provider)
     {
-        var status = 500;
+        var status = int.Parse(failure, null);
         await using var receiver = await Receiver.Start(_ => Answers(Volatile.Read(ref status)));
         using var database = await TestDatabase.Create(provider, postgres);
-        await using var host = await Start(database, receiver, "--Notifications:Concurrency=1");
+        await using var host = await Start(
+            database,
+            receiver,
+            "--Notifications:Concurrency=1",
+            "--Notifications:MaxAttempts=2",
+            // Hours, so that no event's second attempt is due before the circuit opens.
+            "--Notifications:BackOffBase=10:00:00",
+            "--Notifications:BackOffMaximum=10:00:00"
+        );
         var client = await host.AddClient();
         for (var i = 0; i < 30; i++)
             await Cancel(host, client, State.Processing);
@@ -342,10 +352,66 @@ public sealed class RelayTests(PostgresServer postgres)
         receiver.Received.Count.ShouldBe(20);
         (await Rows(host)).Count(row => row.Attempts == 0).ShouldBe(10);
 
+        // Every 10 seconds one event tries whether the receiver is back, and that attempt does not count either.
+        for (var probe = 1; probe <= 5; probe++)
+        {
+            host.Clock.Advance(TimeSpan.FromSeconds(10));
+            await Ticking(host.Clock, () => receiver.Count()).Becomes(20 + probe);
+            await Ticking(host.Clock, async () => (await Rows(host)).Sum(row => row.Attempts)).Becomes(20);
+        }
+        (await Rows(host)).ShouldAllBe(row => row.ParkedAt == null);
+
         Volatile.Write(ref status, 200);
-        host.Clock.Advance(TimeSpan.FromSeconds(10));
+        host.Clock.Advance(TimeSpan.FromHours(11));
         await Ticking(host.Clock, () => Delivered(host)).Becomes(30);
-        receiver.Received.Count.ShouldBe(50);
+        receiver.Received.Count.ShouldBe(55);
+    }
+
+    [Theory]
+    [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
+    public async Task An_answer_that_no_database_can_store_is_a_failed_attempt_like_any_other(DatabaseProvider provider)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var stop = new CancellationTokenSource();
+        var receiver = AnswerBinary(listener, stop.Token);
+        using var database = await TestDatabase.Create(provider, postgres);
+        await using var host = await TestHost.Start(
+            database,
+            settings:
+            [
+                $"--Notifications:Url=http://{listener.LocalEndpoint}/",
+                Receiver.SecretSetting,
+                $"--Notifications:PollInterval={Tick}",
+                "--Notifications:MaxAttempts=1",
+            ]
+        );
+        await Cancel(host, await host.AddClient(), State.Success);
+
+        await Ticking(host.Clock, async () => (await List(host, "parked")).Items.Count).Becomes(1);
+
+        var error = (await Row(host)).LastError.ShouldNotBeNull();
+        error.ShouldNotContain('\0');
+        error.ShouldContain('?');
+        await stop.CancelAsync();
+        await receiver;
+    }
+
+    private static async Task AnswerBinary(TcpListener listener, CancellationToken stop)
+    {
+        try
+        {
+            while (true)
+            {
+                using var connection = await listener.AcceptTcpClientAsync(stop);
+                _ = await connection.GetStream().ReadAtLeastAsync(new byte[16], 16, cancellationToken: stop);
+                await connection.GetStream().WriteAsync("HTTP/1.1 \0\0\0\r\n\r\n"u8.ToArray(), stop);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The test is over.
+        }
     }
 
     [Theory]

@@ -4,12 +4,9 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Signing;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Http.Resilience;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using Polly;
 using Polly.CircuitBreaker;
 using Polly.Timeout;
 
@@ -45,6 +42,7 @@ public sealed partial class OutboxRelay(
     IHttpClientFactory clients,
     IOptions<NotificationsOptions> options,
     IOptions<WalletOptions> wallet,
+    CircuitBreakerStateProvider circuit,
     TimeProvider time,
     ILogger<OutboxRelay> log
 ) : BackgroundService
@@ -168,6 +166,8 @@ public sealed partial class OutboxRelay(
             return;
         }
 
+        // While the circuit is open, an attempt only tries whether the receiver is back.
+        var isProbe = circuit.CircuitState is not CircuitState.Closed;
         string? error;
         try
         {
@@ -179,6 +179,14 @@ public sealed partial class OutboxRelay(
             var pausedUntil = time.GetUtcNow() + (e.RetryAfter ?? _options.PollInterval);
             Volatile.Write(ref _pausedUntil, pausedUntil.UtcTicks);
             await outbox.HandBack(claimed, time.GetUtcNow(), CancellationToken.None);
+            return;
+        }
+
+        if (isProbe && error is not null)
+        {
+            // The receiver is still away, which is no fault of this event: the attempt does not count.
+            await outbox.HandBack(claimed, time.GetUtcNow(), CancellationToken.None);
+            StillAway(claimed.EventId, error);
             return;
         }
         await Settle(claimed, error);
@@ -209,9 +217,14 @@ public sealed partial class OutboxRelay(
         }
         catch (Exception e) when (e is not BrokenCircuitException)
         {
-            return e.Message;
+            return Printable(e.Message);
         }
     }
+
+    // The message may quote the receiver, whose bytes a database may refuse (NUL) or that no text holds (half a surrogate
+    // pair). At most as long as the column.
+    private static string Printable(string message) =>
+        string.Concat(message.Take(512).Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c));
 
     private async Task Settle(ClaimedEvent claimed, string? error)
     {
@@ -224,7 +237,6 @@ public sealed partial class OutboxRelay(
             return;
         }
 
-        error = error.Length > 512 ? error[..512] : error; // The column's size.
         if (claimed.Attempt >= _options.MaxAttempts)
         {
             if (await outbox.Parked(claimed, now, error, CancellationToken.None))
@@ -279,15 +291,15 @@ public sealed partial class OutboxRelay(
     [LoggerMessage(LogLevel.Information, "No notifications are sent: Notifications:Url is not set")]
     private partial void Off();
 
-    [LoggerMessage(LogLevel.Information, "Notified of {ClientId} {PaymentId}, event {EventId}, attempt {Attempt}")]
-    private partial void Delivered(Guid eventId, string clientId, string paymentId, int attempt);
+    [LoggerMessage(LogLevel.Information, "Notified of {ClientId} {PaymentId}, event {Event}, attempt {Attempt}")]
+    private partial void Delivered(Guid @event, string clientId, string paymentId, int attempt);
 
     [LoggerMessage(
         LogLevel.Warning,
-        "Could not notify of {ClientId} {PaymentId}, event {EventId}, attempt {Attempt}, trying again at {DueAt:O}: {Error}"
+        "Could not notify of {ClientId} {PaymentId}, event {Event}, attempt {Attempt}, trying again at {DueAt:O}: {Error}"
     )]
     private partial void Failed(
-        Guid eventId,
+        Guid @event,
         string clientId,
         string paymentId,
         int attempt,
@@ -297,63 +309,19 @@ public sealed partial class OutboxRelay(
 
     [LoggerMessage(
         LogLevel.Warning,
-        "Gave up notifying of {ClientId} {PaymentId}, event {EventId}, after {Attempt} attempts; it is parked until it is queued again: {Error}"
+        "Gave up notifying of {ClientId} {PaymentId}, event {Event}, after {Attempt} attempts; it is parked until it is queued again: {Error}"
     )]
-    private partial void Parked(Guid eventId, string clientId, string paymentId, int attempt, string error);
+    private partial void Parked(Guid @event, string clientId, string paymentId, int attempt, string error);
 
-    [LoggerMessage(LogLevel.Warning, "What came of event {EventId} is not recorded, it will be sent again: {Problem}")]
-    private partial void NotSettled(Guid eventId, string problem);
+    [LoggerMessage(LogLevel.Warning, "What came of event {Event} is not recorded, it will be sent again: {Problem}")]
+    private partial void NotSettled(Guid @event, string problem);
+
+    [LoggerMessage(LogLevel.Warning, "The receiver is still away, tried with event {Event}: {Error}")]
+    private partial void StillAway(Guid @event, string error);
 
     [LoggerMessage(LogLevel.Warning, "The outbox can't be read, trying again: {Problem}")]
     private partial void RoundFailed(string problem);
 
     [LoggerMessage(LogLevel.Information, "Pruned {Count} delivered events")]
     private partial void Pruned(int count);
-}
-
-/// <summary>Registers the relay.</summary>
-internal static class RelayServices
-{
-    /// <summary>
-    /// Adds the outbox, the relay and its HTTP client. A retry is the outbox's business; the HTTP side bounds an attempt,
-    /// and stops trying for a while when nearly all attempts fail.
-    /// </summary>
-    public static IServiceCollection AddRelay(this IServiceCollection services)
-    {
-        services.AddSingleton<Outbox>().AddHostedService<OutboxRelay>();
-        services
-            .AddHttpClient(OutboxRelay.HttpClientName, client => client.Timeout = Timeout.InfiniteTimeSpan)
-            .RemoveAllLoggers() // The relay logs each event itself, without the URL, which may hold a secret.
-            .SetHandlerLifetime(Timeout.InfiniteTimeSpan) // The connections' lifetime sees to changes of DNS.
-            .ConfigurePrimaryHttpMessageHandler(() =>
-                new SocketsHttpHandler
-                {
-                    AllowAutoRedirect = false,
-                    UseCookies = false,
-                    PooledConnectionLifetime = TimeSpan.FromMinutes(2),
-                    MaxResponseDrainSize = 64 * 1024,
-                    MaxResponseHeadersLength = 64,
-                }
-            )
-            .AddResilienceHandler(
-                "attempt",
-                (pipeline, context) =>
-                {
-                    var options = context.ServiceProvider.GetRequiredService<IOptions<NotificationsOptions>>().Value;
-                    pipeline.TimeProvider = context.ServiceProvider.GetRequiredService<TimeProvider>();
-                    pipeline
-                        .AddCircuitBreaker(
-                            new HttpCircuitBreakerStrategyOptions
-                            {
-                                FailureRatio = 0.9,
-                                MinimumThroughput = 20,
-                                SamplingDuration = TimeSpan.FromSeconds(30),
-                                BreakDuration = TimeSpan.FromSeconds(10),
-                            }
-                        )
-                        .AddTimeout(options.AttemptTimeout);
-                }
-            );
-        return services;
-    }
 }

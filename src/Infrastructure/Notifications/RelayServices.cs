@@ -1,0 +1,59 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Http.Resilience;
+using Microsoft.Extensions.Options;
+using Polly;
+using Polly.CircuitBreaker;
+
+namespace CancelService.Infrastructure.Notifications;
+
+/// <summary>Registers the relay.</summary>
+internal static class RelayServices
+{
+    /// <summary>
+    /// Adds the outbox, the relay and its HTTP client. The outbox retries. The HTTP client bounds an attempt, and stops for a
+    /// while when nearly all attempts fail.
+    /// </summary>
+    public static IServiceCollection AddRelay(this IServiceCollection services)
+    {
+        services.AddSingleton<Outbox>().AddSingleton<CircuitBreakerStateProvider>().AddHostedService<OutboxRelay>();
+        services
+            .AddHttpClient(OutboxRelay.HttpClientName, client => client.Timeout = Timeout.InfiniteTimeSpan)
+            .RemoveAllLoggers() // The relay logs each event itself, without the URL, which may hold a secret.
+            .SetHandlerLifetime(Timeout.InfiniteTimeSpan) // The connections' lifetime sees to changes of DNS.
+            .ConfigurePrimaryHttpMessageHandler(() =>
+                new SocketsHttpHandler
+                {
+                    AllowAutoRedirect = false,
+                    UseCookies = false,
+                    PooledConnectionLifetime = TimeSpan.FromMinutes(2),
+                    MaxResponseDrainSize = 64 * 1024,
+                    MaxResponseHeadersLength = 64,
+                }
+            )
+            .AddResilienceHandler(
+                "attempt",
+                (pipeline, context) =>
+                {
+                    var options = context.ServiceProvider.GetRequiredService<IOptions<NotificationsOptions>>().Value;
+                    pipeline.TimeProvider = context.ServiceProvider.GetRequiredService<TimeProvider>();
+                    pipeline
+                        .AddCircuitBreaker(
+                            new HttpCircuitBreakerStrategyOptions
+                            {
+                                // A receiver that is away may answer 404, 401 or 302 as well as 503: all count.
+                                ShouldHandle = attempt =>
+                                    ValueTask.FromResult(attempt.Outcome is not { Result.IsSuccessStatusCode: true }),
+                                StateProvider =
+                                    context.ServiceProvider.GetRequiredService<CircuitBreakerStateProvider>(),
+                                FailureRatio = 0.9,
+                                MinimumThroughput = 20,
+                                SamplingDuration = TimeSpan.FromSeconds(30),
+                                BreakDuration = TimeSpan.FromSeconds(10),
+                            }
+                        )
+                        .AddTimeout(options.AttemptTimeout);
+                }
+            );
+        return services;
+    }
+}
