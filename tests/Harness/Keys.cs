@@ -82,6 +82,21 @@ public static class Bearer
     /// <summary>A token with every scope.</summary>
     public static string All { get; } = Token(string.Join(' ', Scopes.All));
 
+    /// <summary>A token whose scopes stand in a claim of another name, or in a list.</summary>
+    public static string TokenWith(string claim, object value) =>
+        Signed(
+            "HS256",
+            Key,
+            new Dictionary<string, object>(StringComparer.Ordinal)
+            {
+                ["iss"] = Issuer,
+                ["aud"] = Audience,
+                ["sub"] = Subject,
+                ["exp"] = TimeProvider.System.GetUtcNow().AddDays(1).ToUnixTimeSeconds(),
+                [claim] = value,
+            }
+        );
+
     public static string Token(
         string scope,
         string issuer = Issuer,
@@ -92,23 +107,27 @@ public static class Bearer
     )
     {
         var expires = TimeProvider.System.GetUtcNow().AddDays(expiresInDays).ToUnixTimeSeconds();
-        var unsigned =
-            Encoded(new { alg = algorithm, typ = "JWT" })
-            + "."
-            + Encoded(
-                new
-                {
-                    iss = issuer,
-                    aud = audience,
-                    sub = Subject,
-                    exp = expires,
-                    scope,
-                }
-            );
+        return Signed(
+            algorithm,
+            key ?? Key,
+            new
+            {
+                iss = issuer,
+                aud = audience,
+                sub = Subject,
+                exp = expires,
+                scope,
+            }
+        );
+    }
+
+    private static string Signed<T>(string algorithm, byte[] key, T claims)
+    {
+        var unsigned = Encoded(new { alg = algorithm, typ = "JWT" }) + "." + Encoded(claims);
         return algorithm == "none"
             ? $"{unsigned}."
-            : $"{unsigned}.{Base64Url.EncodeToString(HMACSHA256.HashData(key ?? Key, Encoding.ASCII.GetBytes(unsigned)))}";
+            : $"{unsigned}.{Base64Url.EncodeToString(HMACSHA256.HashData(key, Encoding.ASCII.GetBytes(unsigned)))}";
 
-        static string Encoded<T>(T json) => Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(json));
+        static string Encoded<TPart>(TPart json) => Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(json));
     }
 }

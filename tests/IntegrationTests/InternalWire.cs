@@ -65,14 +65,15 @@ internal static class InternalWire
         string path,
         string? json = null,
         string? token = null,
-        bool anonymous = false
+        bool anonymous = false,
+        string contentType = "application/json"
     )
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), "/internal/v1" + path);
         if (!anonymous)
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token ?? Bearer.All);
         if (json is not null)
-            request.Content = new StringContent(json, Encoding.UTF8, "application/json");
+            request.Content = new StringContent(json, Encoding.UTF8, contentType);
         using var response = await host.Internal.SendAsync(request);
         return new Reply((int)response.StatusCode, await response.Content.ReadAsStringAsync());
     }

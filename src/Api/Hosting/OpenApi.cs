@@ -1,4 +1,5 @@
 using System.Reflection;
+using CancelService.Api.Internal;
 using CancelService.Api.Public;
 using CancelService.Api.Public.Cancelling;
 using Microsoft.AspNetCore.OpenApi;
@@ -28,31 +29,43 @@ public static class OpenApi
             .AddOpenApi(
                 "internal",
                 document =>
-                    document.AddDocumentTransformer(
-                        (description, _, _) =>
-                        {
-                            description.Info = new OpenApiInfo
+                    document
+                        .AddSchemaTransformer(
+                            (schema, context, _) =>
                             {
-                                Title = "CancelService, internal port",
-                                Version = "v1",
-                                Description =
-                                    "For the wallet's core and operators, with a JWT that has the right scope.",
-                            };
-                            description.Servers = [];
-                            var scheme = new OpenApiSecurityScheme
+                                if (
+                                    context.ParameterDescription?.ParameterDescriptor.ParameterType
+                                    == typeof(OffsetTime?)
+                                )
+                                    schema.Format = "date-time";
+                                return Task.CompletedTask;
+                            }
+                        )
+                        .AddDocumentTransformer(
+                            (description, _, _) =>
                             {
-                                Type = SecuritySchemeType.Http,
-                                Scheme = "bearer",
-                                BearerFormat = "JWT",
-                            };
-                            description.AddComponent("bearer", scheme);
-                            description.Security =
-                            [
-                                new() { [new OpenApiSecuritySchemeReference("bearer", description)] = [] },
-                            ];
-                            return Task.CompletedTask;
-                        }
-                    )
+                                description.Info = new OpenApiInfo
+                                {
+                                    Title = "CancelService, internal port",
+                                    Version = "v1",
+                                    Description =
+                                        "For the wallet's core and operators, with a JWT that has the right scope.",
+                                };
+                                description.Servers = [];
+                                var scheme = new OpenApiSecurityScheme
+                                {
+                                    Type = SecuritySchemeType.Http,
+                                    Scheme = "bearer",
+                                    BearerFormat = "JWT",
+                                };
+                                description.AddComponent("bearer", scheme);
+                                description.Security =
+                                [
+                                    new() { [new OpenApiSecuritySchemeReference("bearer", description)] = [] },
+                                ];
+                                return Task.CompletedTask;
+                            }
+                        )
             )
             .AddOpenApi(
                 "public",

@@ -55,8 +55,8 @@ public static class CancellationsApi
 
     /// <summary>The cancellations of all clients from a time (inclusive) to a time (exclusive), by time.</summary>
     public static async Task<Results<Ok<Page<CancellationItem>>, ProblemHttpResult>> Report(
-        DateTimeOffset? from,
-        DateTimeOffset? to,
+        OffsetTime? from,
+        OffsetTime? to,
         string? after,
         int? limit,
         Feeds feeds,
@@ -65,9 +65,9 @@ public static class CancellationsApi
     {
         if (Paging.Size(limit) is not { } size)
             return Paging.BadLimit();
-        if (from is null || to is null || from >= to)
-            return Problems.Invalid("from and to must be times with an offset, from before to.");
-        return await feeds.Report(from.Value, to.Value, after, size, cancellationToken) is { } page
+        if (from is not { Value: var first } || to is not { Value: var end } || first >= end)
+            return Problems.Invalid("from and to must be given, from before to.");
+        return await feeds.Report(first, end, after, size, cancellationToken) is { } page
             ? TypedResults.Ok(page)
             : Paging.BadCursor();
     }

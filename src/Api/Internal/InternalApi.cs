@@ -1,7 +1,5 @@
 using System.Globalization;
 using System.Security.Claims;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Diagnostics;
@@ -53,13 +51,17 @@ public static class InternalApi
         foreach (var scope in Scopes.All)
             authorization.AddPolicy(scope, policy => policy.RequireAssertion(context => context.User.HasScope(scope)));
 
-        services.ConfigureHttpJsonOptions(json =>
-        {
-            json.SerializerOptions.Converters.Add(
-                new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseUpper, allowIntegerValues: false)
-            );
-        });
-        return services.AddProblemDetails();
+        services.ConfigureHttpJsonOptions(json => Binding.Configure(json.SerializerOptions));
+        // So that the exception handler sees what was wrong, in every environment.
+        services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
+        // Routing turns another content type away before the endpoint is reached.
+        return services.AddProblemDetails(problems =>
+            problems.CustomizeProblemDetails = context =>
+            {
+                if (context.ProblemDetails.Status is StatusCodes.Status415UnsupportedMediaType)
+                    context.ProblemDetails = Problems.Invalid(Binding.NotJson, 415).ProblemDetails;
+            }
+        );
     }
 
     /// <summary>Maps every endpoint of the internal API.</summary>
@@ -83,9 +85,11 @@ public static class InternalApi
     public static string Actor(this ClaimsPrincipal caller) =>
         caller.FindFirstValue("sub") is { Length: > 0 and <= 256 } subject ? subject : "unnamed";
 
-    // RFC 8693 writes scopes in one claim, separated by spaces; some issuers repeat the claim.
+    // RFC 8693 writes scopes in one claim, separated by spaces. Some issuers name the claim scp, or repeat it.
     private static bool HasScope(this ClaimsPrincipal caller, string scope) =>
-        caller.FindAll("scope").Any(claim => claim.Value.Split(' ').Contains(scope, StringComparer.Ordinal));
+        caller
+            .Claims.Where(claim => claim.Type is "scope" or "scp")
+            .Any(claim => claim.Value.Split(' ').Contains(scope, StringComparer.Ordinal));
 
     // As on the public port: who waits for the database is answered in time, and repeats the request.
     private static async ValueTask<object?> Bounded(
@@ -104,10 +108,14 @@ public static class InternalApi
         }
     }
 
-    private static Task Unknown(HttpContext http) =>
-        http.Features.Get<IExceptionHandlerFeature>()?.Error is BadHttpRequestException bad
-            ? Problems.Invalid(bad.Message).ExecuteAsync(http)
-            : Problems.OutcomeUnknown().ExecuteAsync(http);
+    private static Task Unknown(HttpContext http)
+    {
+        var failure = http.Features.Get<IExceptionHandlerFeature>();
+        var problem = failure?.Error is BadHttpRequestException bad
+            ? Problems.Invalid(Binding.Problem(bad, failure.Endpoint), bad.StatusCode)
+            : Problems.OutcomeUnknown();
+        return problem.ExecuteAsync(http);
+    }
 }
 
 /// <summary>What lists have in common.</summary>

@@ -81,6 +81,9 @@ public sealed class RegisterPaymentValidator : AbstractValidator<RegisterPayment
     /// <summary>The longest name of a payer, in UTF-16 code units.</summary>
     public const int MaxPayer = 128;
 
+    /// <summary>How far the core's clock may be ahead of ours.</summary>
+    public static readonly TimeSpan MaxAhead = TimeSpan.FromMinutes(5);
+
     /// <summary>Sets the rules up.</summary>
     public RegisterPaymentValidator(TimeProvider time)
     {
@@ -93,8 +96,10 @@ public sealed class RegisterPaymentValidator : AbstractValidator<RegisterPayment
         RuleFor(c => c.MinorUnits).Amount();
         RuleFor(c => c.Currency).Currency();
         RuleFor(c => c.InitiatedAt)
-            .Must(at => at is not null && at.Value.Year >= 2000 && at.Value <= time.GetUtcNow().AddDays(1))
-            .WithMessage("initiatedAt must be a time with an offset, since 2000 and not in the future.");
+            .Must(at => at is not null && at.Value.Year >= 2000 && at.Value <= time.GetUtcNow() + MaxAhead)
+            .WithMessage(
+                "initiatedAt must be a time with an offset, since 2000 and at most five minutes ahead of our clock."
+            );
         RuleFor(c => c.Payer)
             .Must(payer => payer is null || (payer.Length is > 0 and <= MaxPayer && !payer.Any(char.IsControl)))
             .WithMessage($"payer must be 1 to {MaxPayer} characters, or left out.");
