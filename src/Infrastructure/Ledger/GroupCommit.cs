@@ -5,21 +5,28 @@ using CancelService.Infrastructure.Persistence;
 namespace CancelService.Infrastructure.Ledger;
 
 /// <summary>
-/// Commits writes of one merchant together. Each write changes the merchant's balance, a single row, which stays locked until
-/// the commit is on disk; one after the other, a busy merchant's cancels would queue for the disk. So while one transaction
-/// of a merchant is under way, the writes that come meanwhile wait for it, a moment at most, and then share the next one,
-/// and its single change of the balance. The database arbitrates as ever: a group that a constraint refuses has changed nothing, and each of
-/// its writes is tried on its own.
+/// Commits writes of one merchant together. Each write changes the merchant's balance, a single row, which stays locked
+/// until the commit is on disk. One after the other, a busy merchant's cancels would queue for the disk. So the writes that
+/// arrive while a transaction of the merchant is under way wait for its end, 100 ms at most, and share the next
+/// transaction with its single change of the balance. The database still arbitrates: a group that a constraint refuses has
+/// changed nothing, and each of its writes is tried alone.
 /// </summary>
+/// <remarks>
+/// A transaction that takes longer than 100 ms waits for a lock or a broken connection. The payments of its group are then
+/// written alone, each in a line of its own, so that a locked payment does not take others with it again and again.
+/// </remarks>
 internal sealed class GroupCommit(Database database)
 {
     /// <summary>The most writes of a transaction.</summary>
     public const int MaxGroup = 32;
 
-    // A transaction that takes longer has met a lock or a broken connection, which must not hold up the whole merchant.
+    /// <summary>The most payments that are remembered as slow; beyond it all are forgotten.</summary>
+    private const int MaxSlow = 10_000;
+
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
 
-    private readonly ConcurrentDictionary<ClientId, List<Waiting>> _busy = new();
+    private readonly ConcurrentDictionary<Line, List<Waiting>> _busy = new();
+    private readonly ConcurrentDictionary<(ClientId, PaymentId), bool> _slow = new();
 
     /// <summary>A write that changes the balance of its merchant.</summary>
     /// <param name="Batch">All statements but those of the ledger.</param>
@@ -29,59 +36,92 @@ internal sealed class GroupCommit(Database database)
 
     /// <summary>
     /// Commits a write, alone or with others of the merchant. False: a constraint refused it, and it changed nothing. An
-    /// exception: the outcome is unknown, or the caller has given up before it began.
+    /// exception: the outcome is unknown, or the caller has given up before the write began.
     /// </summary>
     public Task<bool> Commit(ClientId clientId, Write write, CancellationToken cancellationToken)
     {
         var waiting = new Waiting(write, cancellationToken);
+        Join(clientId, waiting);
+        return waiting.Done.Task;
+    }
+
+    private void Join(ClientId clientId, Waiting waiting)
+    {
+        var isSlow = _slow.ContainsKey((clientId, waiting.Write.PaymentId));
+        var line = new Line(clientId, isSlow ? waiting.Write.PaymentId : null);
         while (true)
         {
-            if (_busy.TryGetValue(clientId, out var line))
+            if (_busy.TryGetValue(line, out var others))
             {
-                lock (line)
+                lock (others)
                 {
-                    // The line may have been closed since; then there is room for a new one.
-                    if (!_busy.TryGetValue(clientId, out var current) || current != line)
+                    // The line may have been closed since. Then there is room for a new one.
+                    if (!_busy.TryGetValue(line, out var current) || current != others)
                         continue;
-                    line.Add(waiting);
-                    return waiting.Done.Task;
+                    others.Add(waiting);
+                    return;
                 }
             }
-            line = [];
-            if (_busy.TryAdd(clientId, line))
+            others = [];
+            if (_busy.TryAdd(line, others))
             {
-                _ = Serve(clientId, line, waiting);
-                return waiting.Done.Task;
+                _ = Serve(line, others, waiting);
+                return;
             }
         }
     }
 
-    private async Task Serve(ClientId clientId, List<Waiting> line, Waiting first)
+    private async Task Serve(Line line, List<Waiting> others, Waiting first)
     {
         List<Waiting> group = [first];
         do
         {
-            await Task.WhenAny(Commit(clientId, group), Task.Delay(Patience));
-            lock (line)
+            var commit = Commit(line.ClientId, group);
+            var isSlow = await Task.WhenAny(commit, Task.Delay(Patience)) != commit;
+            if (isSlow)
+                Remember(line.ClientId, group);
+            else if (line.Payment is { } payment)
+                _slow.TryRemove((line.ClientId, payment), out _);
+            // A payment's second write waits for the first: both change the same row.
+            if (line.Payment is not null)
+                await commit;
+
+            List<Waiting> slow;
+            lock (others)
             {
-                group = Take(line);
+                (group, slow) = Take(line, others);
                 if (group is [])
-                    _busy.TryRemove(clientId, out _);
+                    _busy.TryRemove(line, out _);
             }
+            foreach (var waiting in slow)
+                Join(line.ClientId, waiting);
         } while (group is not []);
     }
 
-    // A payment's second write waits for the first, which it would make fail. In the order of the payments, so that two
-    // instances that write the same ones can't lock each other out.
-    private static List<Waiting> Take(List<Waiting> line)
+    private void Remember(ClientId clientId, List<Waiting> group)
     {
-        foreach (var waiting in line.Where(w => w.CancellationToken.IsCancellationRequested))
+        if (_slow.Count + group.Count > MaxSlow)
+            _slow.Clear();
+        foreach (var waiting in group.Where(waiting => !waiting.Done.Task.IsCompleted))
+            _slow[(clientId, waiting.Write.PaymentId)] = true;
+    }
+
+    // The next group, and those that have to leave the shared line because their payment has become slow. A payment's
+    // second write is not in the group of the first, which it would make fail. The group is in the order of the payments, so
+    // that two instances that write the same ones can't lock each other out.
+    private (List<Waiting> Group, List<Waiting> Slow) Take(Line line, List<Waiting> others)
+    {
+        foreach (var waiting in others.Where(w => w.CancellationToken.IsCancellationRequested))
             waiting.Done.TrySetCanceled(waiting.CancellationToken);
-        line.RemoveAll(waiting => waiting.Done.Task.IsCompleted);
-        var group = line.DistinctBy(waiting => waiting.Write.PaymentId).Take(MaxGroup).ToList();
-        line.RemoveAll(group.Contains);
+        others.RemoveAll(waiting => waiting.Done.Task.IsCompleted);
+        List<Waiting> slow = line.Payment is not null
+            ? []
+            : [.. others.Where(waiting => _slow.ContainsKey((line.ClientId, waiting.Write.PaymentId)))];
+        others.RemoveAll(slow.Contains);
+        var group = others.DistinctBy(waiting => waiting.Write.PaymentId).Take(MaxGroup).ToList();
+        others.RemoveAll(group.Contains);
         group.Sort((a, b) => string.CompareOrdinal(a.Write.PaymentId.Value, b.Write.PaymentId.Value));
-        return group;
+        return (group, slow);
     }
 
     private async Task Commit(ClientId clientId, List<Waiting> group)
@@ -101,7 +141,7 @@ internal sealed class GroupCommit(Database database)
                 return;
             }
         }
-        catch (Exception e) // Whatever it was, it is the callers' to judge: the outcome is unknown to each of them.
+        catch (Exception e) // The outcome is unknown to each caller, and each judges the exception.
         {
             foreach (var waiting in group)
                 waiting.Done.TrySetException(e);
@@ -110,6 +150,9 @@ internal sealed class GroupCommit(Database database)
         foreach (var waiting in group)
             await Commit(clientId, [waiting]);
     }
+
+    /// <summary>Where writes wait: the merchant's shared line, or the line of one slow payment.</summary>
+    private readonly record struct Line(ClientId ClientId, PaymentId? Payment);
 
     private sealed record Waiting(Write Write, CancellationToken CancellationToken)
     {
