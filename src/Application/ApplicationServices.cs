@@ -17,6 +17,7 @@ public static class ApplicationServices
         services
             .AddSingleton<ServiceFactory>(provider => provider.GetRequiredService)
             .AddSingleton<IMediator, Mediator>()
+            .AddSingleton<Races>()
             .AddSingleton(typeof(IPipelineBehavior<,>), typeof(ValidationBehavior<,>))
             .AddUseCase<CancelPaymentCommand, CancelPaymentResult, CancelPaymentHandler, CancelPaymentValidator>()
             .AddUseCase<

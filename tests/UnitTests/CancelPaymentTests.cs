@@ -5,6 +5,7 @@ using CancelService.Api.Public.Cancelling;
 using CancelService.Application;
 using CancelService.Application.Cancelling;
 using CancelService.Application.Payments;
+using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
@@ -233,8 +234,8 @@ public sealed class CancelPaymentTests
     }
 
     [Theory]
-    [InlineData(CancelPaymentHandler.MaxAttempts - 1, "Cancelled", CancelPaymentHandler.MaxAttempts)]
-    [InlineData(CancelPaymentHandler.MaxAttempts, "Unknown", CancelPaymentHandler.MaxAttempts)]
+    [InlineData(Races.MaxAttempts - 1, "Cancelled", Races.MaxAttempts)]
+    [InlineData(Races.MaxAttempts, "Unknown", Races.MaxAttempts)]
     public async Task A_cancel_that_keeps_losing_is_given_up_as_unknown(int losses, string outcome, int reads)
     {
         _payments.Add(Given.PaymentThatIs("Success"));
@@ -386,13 +387,15 @@ public sealed class CancelPaymentTests
         string? extendInfo = null,
         Client? client = null
     ) =>
-        new CancelPaymentHandler(_payments, new PlainReceipts(), _time).Handle(
+        new CancelPaymentHandler(_payments, new PlainReceipts(), Given.Races(), _time).Handle(
             new CancelPaymentCommand(client ?? Given.Client(), paymentId, paymentRequestId, extendInfo),
             Token
         );
 
     private ServiceProvider Services() =>
         new ServiceCollection()
+            .AddLogging()
+            .AddMetrics()
             .AddApplication()
             .AddSingleton<IPayments>(_payments)
             .AddSingleton<IReceiptFormat, PlainReceipts>()

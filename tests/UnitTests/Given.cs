@@ -1,15 +1,26 @@
+using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.RegularExpressions;
+using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace CancelService.UnitTests;
 
 /// <summary>What the tests start from. Payments get where they are by the aggregate's own transitions.</summary>
 internal static class Given
 {
+    /// <summary>What counts lost races, for nobody in particular.</summary>
+    public static Races Races() =>
+        new(
+            new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<IMeterFactory>(),
+            NullLogger<Races>.Instance
+        );
+
     public const long FullAmount = 1000;
 
     public static readonly Currency Usd = new("USD");

@@ -4,6 +4,7 @@ using CancelService.Application.Cancelling;
 using CancelService.Application.Clients;
 using CancelService.Application.Intake;
 using CancelService.Application.Payments;
+using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Ledger;
@@ -18,7 +19,7 @@ namespace CancelService.UnitTests;
 public sealed class IntakeTests
 {
     private const string ClientName = "MERCHANT_1";
-    private const int Attempts = CancelPaymentHandler.MaxAttempts;
+    private const int Attempts = Races.MaxAttempts;
 
     private readonly InMemoryPayments _payments = new() { Balance = Given.FullAmount };
     private readonly InMemoryAccounts _accounts = new();
@@ -551,6 +552,8 @@ public sealed class IntakeTests
     private async Task<T> Send<T>(IRequest<T> command)
     {
         await using var services = new ServiceCollection()
+            .AddLogging()
+            .AddMetrics()
             .AddApplication()
             .AddSingleton<IPayments>(_payments)
             .AddSingleton<IAccounts>(_accounts)

@@ -1,4 +1,3 @@
-using CancelService.Application.Cancelling;
 using CancelService.Application.Clients;
 using CancelService.Application.Pipeline;
 using CancelService.Domain;
@@ -75,7 +74,7 @@ public sealed class PostTransferValidator : AbstractValidator<PostTransferComman
 }
 
 /// <summary>Posts a transfer once; the database keeps the balance from becoming negative.</summary>
-public sealed class PostTransferHandler(IAccounts accounts, IClients clients, TimeProvider time)
+public sealed class PostTransferHandler(IAccounts accounts, IClients clients, Races races, TimeProvider time)
     : IRequestHandler<PostTransferCommand, PostTransferResult>
 {
     /// <inheritdoc/>
@@ -86,7 +85,7 @@ public sealed class PostTransferHandler(IAccounts accounts, IClients clients, Ti
             return new(TransferOutcome.ClientNotFound);
 
         var amount = new Money(request.MinorUnits!.Value, new Currency(request.Currency!));
-        for (var attempt = 1; attempt <= CancelPaymentHandler.MaxAttempts; attempt++)
+        foreach (var _ in races.Attempts("transfer", clientId, request.Id!))
         {
             // The balance first: where the same transfer is posted between the two looks, it is found, and a balance that
             // it has emptied itself is no reason to refuse it.

@@ -87,12 +87,9 @@ public sealed class CancelPaymentValidator : AbstractValidator<CancelPaymentComm
 }
 
 /// <summary>Cancels: the aggregate decides, the database arbitrates.</summary>
-public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat receipts, TimeProvider time)
+public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat receipts, Races races, TimeProvider time)
     : IRequestHandler<CancelPaymentCommand, CancelPaymentResult>
 {
-    /// <summary>How often a cancel that lost a race is decided again before its outcome is given up as unknown.</summary>
-    public const int MaxAttempts = 5;
-
     /// <inheritdoc/>
     public async Task<CancelPaymentResult> Handle(CancelPaymentCommand request, CancellationToken cancellationToken)
     {
@@ -101,7 +98,8 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
             return new CancelPaymentResult.Refused(new CancelRefusal.AccessDenied());
 
         var requestHasPayment = false;
-        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+        var id = request.PaymentId ?? request.PaymentRequestId!;
+        foreach (var _ in races.Attempts("cancel", request.Client.Id, id))
         {
             var found = await Find(request, cancellationToken);
             if (found is null)

@@ -1,4 +1,3 @@
-using CancelService.Application.Cancelling;
 using CancelService.Application.Clients;
 using CancelService.Application.Payments;
 using CancelService.Application.Pipeline;
@@ -107,7 +106,7 @@ public sealed class RegisterPaymentValidator : AbstractValidator<RegisterPayment
 }
 
 /// <summary>Registers: the keys of the database decide which of two registrations, or of a registration and a cancel, was first.</summary>
-public sealed class RegisterPaymentHandler(IPayments payments, IClients clients, TimeProvider time)
+public sealed class RegisterPaymentHandler(IPayments payments, IClients clients, Races races, TimeProvider time)
     : IRequestHandler<RegisterPaymentCommand, RegisterPaymentResult>
 {
     /// <inheritdoc/>
@@ -117,7 +116,7 @@ public sealed class RegisterPaymentHandler(IPayments payments, IClients clients,
         if (await clients.Find(clientId, cancellationToken) is not { } client)
             return new(RegisterOutcome.ClientNotFound);
 
-        for (var attempt = 1; attempt <= CancelPaymentHandler.MaxAttempts; attempt++)
+        foreach (var _ in races.Attempts("register", clientId, request.PaymentId))
         {
             var now = time.GetUtcNow();
             var (payment, change) = Payment.Register(

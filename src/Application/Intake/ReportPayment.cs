@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using CancelService.Application.Cancelling;
 using CancelService.Application.Payments;
 using CancelService.Application.Pipeline;
 using CancelService.Domain;
@@ -91,14 +90,14 @@ public sealed class ReportPaymentValidator : AbstractValidator<ReportPaymentComm
 }
 
 /// <summary>Reports: the aggregate decides, the database arbitrates, and an event takes effect once.</summary>
-public sealed class ReportPaymentHandler(IPayments payments, TimeProvider time)
+public sealed class ReportPaymentHandler(IPayments payments, Races races, TimeProvider time)
     : IRequestHandler<ReportPaymentCommand, ReportPaymentResult>
 {
     /// <inheritdoc/>
     public async Task<ReportPaymentResult> Handle(ReportPaymentCommand request, CancellationToken cancellationToken)
     {
         var (clientId, paymentId) = (new ClientId(request.ClientId), new PaymentId(request.PaymentId));
-        for (var attempt = 1; attempt <= CancelPaymentHandler.MaxAttempts; attempt++)
+        foreach (var _ in races.Attempts("report", clientId, request.PaymentId))
         {
             // The payment first: where the same event is recorded between the two looks, it is found, and what it has
             // done itself is no reason to refuse it.

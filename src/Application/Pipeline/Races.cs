@@ -1,0 +1,66 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using CancelService.Domain;
+using Microsoft.Extensions.Logging;
+
+namespace CancelService.Application.Pipeline;
+
+/// <summary>
+/// How often a use case decides again after it lost a race: another writer has changed the payment or the account since it
+/// was read. Lost races and use cases that gave up are counted, and the latter are logged.
+/// </summary>
+public sealed partial class Races
+{
+    /// <summary>How often a use case decides before its outcome is given up as unknown.</summary>
+    public const int MaxAttempts = 5;
+
+    /// <summary>The name of the meter.</summary>
+    public const string MeterName = "CancelService";
+
+    private readonly Counter<long> _lost;
+    private readonly Counter<long> _exhausted;
+    private readonly ILogger<Races> _log;
+
+    /// <summary>Creates the counters.</summary>
+    public Races(IMeterFactory meters, ILogger<Races> log)
+    {
+        ArgumentNullException.ThrowIfNull(meters);
+        var meter = meters.Create(MeterName);
+        _lost = meter.CreateCounter<long>(
+            "cancelservice.race.lost",
+            unit: "{race}",
+            description: "Races with another writer that a use case lost"
+        );
+        _exhausted = meter.CreateCounter<long>(
+            "cancelservice.race.exhausted",
+            unit: "{use_case}",
+            description: "Use cases that lost every race and gave up; the caller was told that the outcome is unknown"
+        );
+        _log = log;
+    }
+
+    /// <summary>
+    /// The attempts of a use case, from 1. Its loop returns when the use case has ended, and goes on to the next attempt
+    /// when it has lost a race. After the last one the loop ends, and the outcome is unknown.
+    /// </summary>
+    /// <param name="useCase">What is attempted: <c>cancel</c>, <c>register</c>, <c>report</c> or <c>transfer</c>.</param>
+    /// <param name="clientId">The client, for the log.</param>
+    /// <param name="id">The payment or transfer, for the log.</param>
+    public IEnumerable<int> Attempts(string useCase, ClientId clientId, string id)
+    {
+        var tags = new TagList { { "use_case", useCase } };
+        for (var attempt = 1; attempt <= MaxAttempts; attempt++)
+        {
+            yield return attempt;
+            _lost.Add(1, tags);
+        }
+        _exhausted.Add(1, tags);
+        Exhausted(useCase, clientId.Value, id, MaxAttempts);
+    }
+
+    [LoggerMessage(
+        LogLevel.Warning,
+        "Gave up a {UseCase} of {ClientId} {Id}: it lost {Attempts} races with other writers, and the caller was told that the outcome is unknown"
+    )]
+    private partial void Exhausted(string useCase, string clientId, string id, int attempts);
+}
