@@ -1,5 +1,6 @@
 #:sdk Microsoft.NET.Sdk.Web
 #:package StandardWebhooks@1.1.2
+#:property ManagePackageVersionsCentrally=false
 // A receiver of events, for the walk: verifies each, keeps it, and shows it.
 //   WEBHOOK_SECRET=whsec_... dotnet run docs/examples/receiver.cs PORT
 using System.Collections.Concurrent;
