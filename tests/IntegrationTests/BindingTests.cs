@@ -1,9 +1,11 @@
+using System.Security.Cryptography;
+using CancelService.Api.Internal;
 using CancelService.Infrastructure.Persistence;
 
 namespace CancelService.IntegrationTests;
 
 /// <summary>What can't be read of a request to the internal API is refused by name, and never read in one of two ways.</summary>
-public sealed class BindingTests(SharedHosts hosts) : IClassFixture<SharedHosts>
+public sealed class BindingTests(SharedHosts hosts, PostgresServer postgres) : IClassFixture<SharedHosts>
 {
     private const string Payment = """
         {"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z"}
@@ -138,6 +140,24 @@ public sealed class BindingTests(SharedHosts hosts) : IClassFixture<SharedHosts>
         var host = await hosts.On(DatabaseProvider.Sqlite);
         object scopes = value.Contains('|', StringComparison.Ordinal) ? value.Split('|') : value;
         (await host.Call("GET", "/clients", token: Bearer.TokenWith(claim, scopes))).Status.ShouldBe(status);
+    }
+
+    // The caller has done nothing wrong, and a core that gets 401 gives up.
+    [Fact]
+    public async Task An_issuer_that_is_away_is_503_and_not_401()
+    {
+        await using var host = await TestHost.Start(
+            DatabaseProvider.Sqlite,
+            postgres,
+            "--Authentication:Schemes:Bearer:Authority=https://127.0.0.1:1"
+        );
+
+        // A token that the issuer may have signed: none of the static keys did.
+        var token = Bearer.Token(Scopes.ClientsRead, key: RandomNumberGenerator.GetBytes(32));
+        var reply = await host.Call("GET", "/clients", token: token);
+
+        reply.ShouldBeProblem(503, "issuer-away");
+        reply.Text.ShouldNotContain("127.0.0.1");
     }
 
     private static void Refused(Reply reply, int status, string detail)

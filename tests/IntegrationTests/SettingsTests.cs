@@ -15,6 +15,16 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
     private static readonly Dictionary<string, string> WrongSettings = new(StringComparer.Ordinal)
     {
         ["--Wallet:SigningKeyPath=/no/such/file.pem"] = "Wallet:SigningKeyPath",
+        ["--Authentication:Schemes:Bearer:ValidAudience="] = "Authentication:Schemes:Bearer:ValidAudience",
+        ["--Authentication:Schemes:Bearer:Authority=http://login.example.com"] =
+            "Authentication:Schemes:Bearer:Authority",
+        ["--Authentication:Schemes:Bearer:Authority=login"] = "Authentication:Schemes:Bearer:Authority",
+        ["--Authentication:Schemes:Bearer:SigningKeys:0:Value=AAAAAAA="] =
+            "Authentication:Schemes:Bearer:SigningKeys:0:Value",
+        ["--Authentication:Schemes:Bearer:SigningKeys:0:Value=c2VjcmV0!"] =
+            "Authentication:Schemes:Bearer:SigningKeys:0:Value",
+        ["--Authentication:Schemes:Bearer:SigningKeys:0:Issuer=other"] =
+            "Authentication:Schemes:Bearer:SigningKeys:0:Issuer",
         ["--Wallet:SigningKeyPath={dir}"] = "Wallet:SigningKeyPath",
         ["--Wallet:SigningKeyPath={dir}/empty.pem"] = "Wallet:SigningKeyPath",
         ["--Wallet:SigningKeyPath={dir}/public.pem"] = "Wallet:SigningKeyPath",
@@ -82,6 +92,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
 
         var (exitCode, error) = await RunMain([
             $"--Wallet:SigningKeyPath={directory}/wallet.pem",
+            .. Bearer.Settings,
             .. arguments
                 .Replace("{dir}", directory, StringComparison.Ordinal)
                 .Split(" --")

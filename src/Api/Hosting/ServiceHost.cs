@@ -131,6 +131,7 @@ public static class ServiceHost
         Add<ApiOptions>("Api", options => options.Problem());
         Add<ShutdownOptions>("Shutdown", options => options.Problem());
         Add<LimitsOptions>("Limits", options => options.Problem());
+        Add<BearerSettings>(BearerSettings.Section, options => options.Problem());
         Add<WalletOptions>(
             "Wallet",
             options =>

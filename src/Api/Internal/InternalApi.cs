@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Claims;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Diagnostics;
@@ -44,9 +43,7 @@ public static class InternalApi
     public static IServiceCollection AddInternalApi(this IServiceCollection services)
     {
         // Authority and audience, or a static signing key: the framework's own section Authentication:Schemes:Bearer.
-        services
-            .AddAuthentication(JwtBearerDefaults.AuthenticationScheme)
-            .AddJwtBearer(bearer => bearer.MapInboundClaims = false);
+        services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJwtBearer(BearerTokens.Configure);
         var authorization = services.AddAuthorizationBuilder();
         foreach (var scope in Scopes.All)
             authorization.AddPolicy(scope, policy => policy.RequireAssertion(context => context.User.HasScope(scope)));
@@ -80,16 +77,6 @@ public static class InternalApi
         internalApi.MapClients();
         internalApi.MapNotifications();
     }
-
-    /// <summary>Who calls: the token's subject, for the history.</summary>
-    public static string Actor(this ClaimsPrincipal caller) =>
-        caller.FindFirstValue("sub") is { Length: > 0 and <= 256 } subject ? subject : "unnamed";
-
-    // RFC 8693 writes scopes in one claim, separated by spaces. Some issuers name the claim scp, or repeat it.
-    private static bool HasScope(this ClaimsPrincipal caller, string scope) =>
-        caller
-            .Claims.Where(claim => claim.Type is "scope" or "scp")
-            .Any(claim => claim.Value.Split(' ').Contains(scope, StringComparer.Ordinal));
 
     // As on the public port: who waits for the database is answered in time, and repeats the request.
     private static async ValueTask<object?> Bounded(

@@ -132,6 +132,15 @@ public static class Problems
             "Repeat the same request: it takes effect once."
         );
 
+    /// <summary>503: the tokens' issuer can't be asked for its keys.</summary>
+    public static ProblemHttpResult IssuerAway() =>
+        Of(
+            StatusCodes.Status503ServiceUnavailable,
+            "issuer-away",
+            "The token can't be checked now",
+            "The tokens' issuer does not answer. Nothing was changed: repeat the request."
+        );
+
     private static ProblemHttpResult Of(
         int status,
         string type,
