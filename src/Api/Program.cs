@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Net.Sockets;
+using System.Reflection;
 using CancelService.Api.Hosting;
 using CancelService.Api.Public;
 using CancelService.Infrastructure.Ledger;
@@ -11,6 +12,26 @@ namespace CancelService.Api;
 /// <summary>The process: serves, or carries out one command and exits.</summary>
 public static class Program
 {
+    private const string CreateDatabase = "--create-database";
+
+    private const string Help = """
+        CancelService [COMMAND] [--Section:Setting=value ...]
+
+          (no command)                  serve: merchants on port 8080, the internal API on port 8081
+          migrate                       bring the schema up to date, and exit
+          migrate --create-database     the same, and create the database where there is none
+          verify-ledger                 check every invariant over the whole database, and exit:
+                                        0 no violation, 1 violations, 2 no verdict
+          --help, --version             print this, or the version
+
+        Settings come from appsettings.json, the environment (Database__Provider=Postgres) and the command line
+        (--Database:Provider=Postgres). README.md lists them.
+        """;
+
+    private static string Version =>
+        typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
+        ?? "";
+
     /// <summary>
     /// Serves without arguments; <c>migrate</c> brings the schema up to date and exits; <c>verify-ledger</c> checks every
     /// invariant over the whole database and exits.
@@ -22,20 +43,34 @@ public static class Program
     public static async Task<int> Main(string[] args)
     {
         var failed = args is ["verify-ledger", ..] ? 2 : 1;
+        if (args is ["help", ..] || args.Any(argument => argument is "--help" or "-h"))
+        {
+            Console.WriteLine(Help);
+            return 0;
+        }
+        if (args.Contains("--version", StringComparer.Ordinal))
+        {
+            Console.WriteLine($"CancelService {Version}");
+            return 0;
+        }
         try
         {
-            await using var app = ServiceHost.Build(args, OpenApi.IsBuilding ? OpenApi.OnlyDescribe : null);
+            // The settings' reader would take what follows for this option's value.
+            string[] settings = [.. args.Where(argument => argument != CreateDatabase)];
+            await using var app = ServiceHost.Build(settings, OpenApi.IsBuilding ? OpenApi.OnlyDescribe : null);
             switch (args)
             {
                 case ["migrate", ..]:
-                    await app.Services.GetRequiredService<Database>().Migrate(CancellationToken.None);
+                    await app
+                        .Services.GetRequiredService<Database>()
+                        .Migrate(args.Contains(CreateDatabase, StringComparer.Ordinal), CancellationToken.None);
                     Console.WriteLine("The schema is up to date.");
                     return 0;
                 case ["verify-ledger", ..]:
                     return await VerifyLedger(app.Services.GetRequiredService<LedgerAudit>());
                 case [{ } command, ..] when !command.StartsWith('-'):
                     await Console.Error.WriteLineAsync(
-                        $"'{command}' is no command. There are: migrate, verify-ledger."
+                        $"'{command}' is no command. There are: migrate, verify-ledger; --help says more."
                     );
                     return 1;
                 case var _ when OpenApi.IsBuilding:

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using CancelService.Api;
 using CancelService.Infrastructure.Persistence;
+using Npgsql;
 
 namespace CancelService.IntegrationTests;
 
@@ -184,6 +185,38 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
         exitCode.ShouldBe(1);
         error.ShouldContain("127.0.0.1");
         error.ShouldNotContain("   at ");
+    }
+
+    // A mistyped name would otherwise become an empty database that says "up to date".
+    [Fact]
+    public async Task The_command_migrate_creates_a_database_only_when_it_is_asked_to()
+    {
+        var existing = await postgres.CreateEmptyDatabase();
+        var name = $"cancle_{Guid.NewGuid():N}";
+        var mistyped = new NpgsqlConnectionStringBuilder(existing) { Database = name }.ConnectionString;
+        string[] settings = ["--Database:Provider=Postgres", $"--Database:ConnectionString={mistyped}"];
+
+        var (exitCode, error) = await RunMain(["migrate", .. settings]);
+        exitCode.ShouldBe(1);
+        error.ShouldContain($"'{name}'");
+        error.ShouldContain("migrate --create-database");
+        error.ShouldNotContain("   at ");
+
+        (exitCode, error) = await RunMain(["migrate", "--create-database", .. settings]);
+        exitCode.ShouldBe(0, error);
+        (exitCode, error) = await RunMain(["verify-ledger", .. settings]);
+        exitCode.ShouldBe(0, error);
+    }
+
+    [Theory]
+    [InlineData("--help")]
+    [InlineData("-h")]
+    [InlineData("--version")]
+    public async Task Help_and_version_are_printed_without_starting_anything(string argument)
+    {
+        var (exitCode, error) = await RunMain([argument, "--Database:Provider=Nope"]);
+        exitCode.ShouldBe(0);
+        error.ShouldBe("");
     }
 
     [Fact]

@@ -51,7 +51,9 @@ public sealed class UpgradeTests(PostgresServer postgres)
                 },
                 TestContext.Current.CancellationToken
             );
-            await host.Services.GetRequiredService<Database>().Migrate(TestContext.Current.CancellationToken);
+            await host
+                .Services.GetRequiredService<Database>()
+                .Migrate(createDatabase: false, TestContext.Current.CancellationToken);
             await migrated.CancelAsync();
             (await load).ShouldBeGreaterThanOrEqualTo(20);
             await host.Ready();
@@ -126,13 +128,15 @@ public sealed class UpgradeTests(PostgresServer postgres)
             await look.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
             var migrating = host.Services.GetRequiredService<Database>();
             var refused = await Should.ThrowAsync<InvalidOperationException>(() =>
-                migrating.Migrate(CancellationToken.None)
+                migrating.Migrate(createDatabase: false, CancellationToken.None)
             );
             refused
                 .InnerException.ShouldBeOfType<PostgresException>()
                 .SqlState.ShouldBe(PostgresErrorCodes.LockNotAvailable);
         }
-        await host.Services.GetRequiredService<Database>().Migrate(TestContext.Current.CancellationToken);
+        await host
+            .Services.GetRequiredService<Database>()
+            .Migrate(createDatabase: false, TestContext.Current.CancellationToken);
         await host.Ready();
     }
 

@@ -349,7 +349,7 @@ internal sealed class Stage : IAsyncDisposable
                 )
             )
         )
-            await database.Migrate(CancellationToken.None);
+            await database.Migrate(createDatabase: false, CancellationToken.None);
         // The first instance's connections can be cut; the second one's go past the network, which costs nothing.
         var connection = $"{_postgres.ConnectionString};Maximum Pool Size=8";
         _network = new TcpForwarder(connection);

@@ -48,7 +48,7 @@ public sealed partial class DatabaseStartup(
             options.Value.MigrateAtStart
             ?? (environment.IsDevelopment() || options.Value.Provider is DatabaseProvider.Sqlite);
         if (migrate)
-            await database.Migrate(cancellationToken);
+            await database.Migrate(createDatabase: environment.IsDevelopment(), cancellationToken);
         if (services.GetService<DemoWallet>() is { } demo)
             await demo.Fill(cancellationToken);
     }

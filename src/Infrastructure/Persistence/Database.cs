@@ -63,7 +63,12 @@ public sealed class Database : IAsyncDisposable
     /// Brings the schema up to date, beside instances that serve: it waits for no lock for long, and may be repeated after a
     /// failure. With its locks it may take as long as it needs.
     /// </summary>
-    public async Task Migrate(CancellationToken cancellationToken)
+    /// <param name="createDatabase">
+    /// Whether a database that does not exist is created on PostgreSQL. Otherwise it is refused: the name may be mistyped.
+    /// </param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="OptionsValidationException">The database does not exist.</exception>
+    public async Task Migrate(bool createDatabase, CancellationToken cancellationToken)
     {
         await using var db = CreateContext();
         if (
@@ -78,7 +83,7 @@ public sealed class Database : IAsyncDisposable
             {
                 var creator = db.GetService<IRelationalDatabaseCreator>();
                 if (!await creator.ExistsAsync(cancellationToken))
-                    await creator.CreateAsync(cancellationToken);
+                    await (createDatabase ? creator.CreateAsync(cancellationToken) : throw Missing(db));
                 await db.Database.OpenConnectionAsync(cancellationToken);
                 await db.Database.ExecuteSqlRawAsync(LimitedLocks, cancellationToken);
             }
@@ -89,6 +94,16 @@ public sealed class Database : IAsyncDisposable
             _postgres?.Clear(); // Nobody else may get the connection with the limit.
         }
     }
+
+    private static OptionsValidationException Missing(CancelDbContext db) =>
+        new(
+            "Database",
+            typeof(DatabaseOptions),
+            [
+                $"Database:ConnectionString names the database '{db.Database.GetDbConnection().Database}', which does not exist. "
+                    + "Correct the name, or create the database with: migrate --create-database",
+            ]
+        );
 
     /// <summary>Whether the database answers and has every migration of this version; later ones may have followed.</summary>
     public async Task<bool> IsUpToDate(CancellationToken cancellationToken)
