@@ -1,4 +1,3 @@
-using System.Data;
 using System.Data.Common;
 using System.Diagnostics;
 using System.Globalization;
@@ -400,10 +399,10 @@ public sealed class LedgerAudit(Database database)
     // All checks see the same instant, and neither wait for the service's writes nor hold them up.
     private static async Task<DbTransaction> Snapshot(DbConnection connection, CancellationToken cancellationToken)
     {
-        if (connection is SqliteConnection sqlite)
-            return sqlite.BeginTransaction(deferred: true);
+        var snapshot = await Database.Snapshot(connection, cancellationToken);
+        if (connection is SqliteConnection)
+            return snapshot;
 
-        var snapshot = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellationToken);
         // The checks join whole tables. A nested loop, which stale statistics could talk the planner into, would be
         // quadratic; without it every join is a hash or a merge.
         await using var settings = Command(

@@ -1,3 +1,4 @@
+using System.Data;
 using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
@@ -117,6 +118,18 @@ public sealed class Database : IAsyncDisposable
             _isUpToDate = !(await db.Database.GetPendingMigrationsAsync(cancellationToken)).Any();
         return _isUpToDate;
     }
+
+    /// <summary>
+    /// A transaction whose reads all see the same instant. It waits for no writer: without <c>deferred</c>, SQLite would take
+    /// its one write lock at once.
+    /// </summary>
+    internal static async ValueTask<DbTransaction> Snapshot(
+        DbConnection connection,
+        CancellationToken cancellationToken
+    ) =>
+        connection is SqliteConnection sqlite
+            ? sqlite.BeginTransaction(deferred: true)
+            : await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellationToken);
 
     private static Func<CancelDbContext> Pooled<TContext>(DbContextOptionsBuilder<TContext> builder)
         where TContext : CancelDbContext

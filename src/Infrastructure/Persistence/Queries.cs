@@ -124,10 +124,9 @@ public sealed class Queries(Database database)
     {
         await using var db = database.CreateContext();
         // One snapshot: the history must not know more than the payment.
-        await using var transaction = await db.Database.BeginTransactionAsync(
-            System.Data.IsolationLevel.RepeatableRead,
-            cancellationToken
-        );
+        await db.Database.OpenConnectionAsync(cancellationToken);
+        await using var snapshot = await Database.Snapshot(db.Database.GetDbConnection(), cancellationToken);
+        await db.Database.UseTransactionAsync(snapshot, cancellationToken);
         var payment = await db
             .Payments.AsNoTracking()
             .Include(p => p.Cancellation)
