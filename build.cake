@@ -56,7 +56,7 @@ Task("Mutation")
     .IsDependentOn("Build")
     .Does(() =>
     {
-        foreach (var part in new[] { "domain", "protocol" })
+        foreach (var part in new[] { "domain", "protocol", "exchange" })
         {
             Run($"stryker --config-file stryker-{part}.json --configuration {configuration} --concurrency {Argument("concurrency", 1)} "
                 + $"--output {MakeAbsolute(artifacts)}/mutation/{part} --skip-version-check", "tests/UnitTests");

@@ -1,4 +1,5 @@
 using System.Text;
+using CancelService.Application.Protocol;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Signing;
 using CsCheck;

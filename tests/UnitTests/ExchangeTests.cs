@@ -1,4 +1,5 @@
 using CancelService.Api.Public;
+using CancelService.Application.Protocol;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Signing;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using CancelService.Application.Protocol;
 using CancelService.Infrastructure.Signing;
 using Microsoft.Extensions.Options;
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using CancelService.Application.Protocol;
 
 namespace CancelService.Api.Public;
 

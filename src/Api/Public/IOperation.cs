@@ -1,3 +1,4 @@
+using CancelService.Application.Protocol;
 using CancelService.Domain.Clients;
 
 namespace CancelService.Api.Public;
@@ -24,20 +25,3 @@ public interface IOperation
 /// <param name="Body">The body, at most 64 KiB.</param>
 /// <param name="TraceId">The identifier under which the log has the request.</param>
 public sealed record VerifiedRequest(Client Client, int KeyVersion, RequestBody.Whole Body, string TraceId);
-
-/// <summary>The body of a request.</summary>
-public abstract record RequestBody
-{
-    /// <summary>The longest body that is read, in bytes.</summary>
-    public const int MaxBytes = 64 * 1024;
-
-    private RequestBody() { }
-
-    /// <summary>A body as it came, byte for byte.</summary>
-    /// <param name="Bytes">The bytes that were signed.</param>
-    /// <param name="Encoding">The header Content-Encoding; empty when it is missing.</param>
-    public sealed record Whole(byte[] Bytes, string Encoding) : RequestBody;
-
-    /// <summary>A body that is longer than <see cref="MaxBytes"/>. Nothing of it is kept, so it can't be verified.</summary>
-    public sealed record TooLong : RequestBody;
-}

@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.IO.Pipelines;
+using CancelService.Application.Protocol;
 using CancelService.Domain;
-using CancelService.Infrastructure.Signing;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 
@@ -110,16 +110,9 @@ public sealed class RequestReader(IEnumerable<IOperation> operations, IOptions<A
     private static Reply.Answered Unverified(string problem) => new(Answer.Illegal(problem), IsVerified: false);
 
     // The path as the merchant signed it: raw, with its escapes and its query, behind the prefix that a proxy has stripped.
-    // Of an absolute-form target only the path counts.
     private string SignedPath(HttpContext http)
     {
-        var target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
-        if (!target.StartsWith('/') && target.IndexOf("://", StringComparison.Ordinal) is > 0 and var scheme)
-        {
-            var authority = target.AsSpan(scheme + 3).IndexOfAny('/', '?', '#');
-            target = authority < 0 ? "" : target[(scheme + 3 + authority)..];
-            target = target.StartsWith('/') ? target : $"/{target}";
-        }
+        var target = SignatureScheme.PathOf(http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget);
         return target.StartsWith('/') ? _strippedPrefix + target : target;
     }
 

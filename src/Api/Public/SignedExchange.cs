@@ -1,4 +1,5 @@
 using CancelService.Application.Clients;
+using CancelService.Application.Protocol;
 
 namespace CancelService.Api.Public;
 

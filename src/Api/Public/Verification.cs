@@ -1,4 +1,5 @@
 using System.Globalization;
+using CancelService.Application.Protocol;
 using CancelService.Domain.Clients;
 
 namespace CancelService.Api.Public;

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
+using CancelService.Application.Protocol;
 using CancelService.Domain.Clients;
 
 namespace CancelService.Infrastructure.Signing;

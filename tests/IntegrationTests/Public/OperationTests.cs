@@ -1,5 +1,6 @@
 using System.Text;
 using CancelService.Api.Public;
+using CancelService.Application.Protocol;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Extensions.DependencyInjection;
 

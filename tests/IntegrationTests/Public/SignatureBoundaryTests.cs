@@ -1,5 +1,5 @@
 using System.Text;
-using CancelService.Api.Public;
+using CancelService.Application.Protocol;
 using CancelService.Domain;
 using CancelService.Infrastructure.Persistence;
 using CsCheck;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using AutoMapper;
 using CancelService.Application.Cancelling;
+using CancelService.Application.Protocol;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 

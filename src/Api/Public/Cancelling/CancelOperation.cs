@@ -1,5 +1,6 @@
 using AutoMapper;
 using CancelService.Application.Cancelling;
+using CancelService.Application.Protocol;
 using CancelService.Domain;
 using MediatR;
 

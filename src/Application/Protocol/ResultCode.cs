@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using CancelService.Domain.Payments;
 
-namespace CancelService.Api.Public;
+namespace CancelService.Application.Protocol;
 
 /// <summary>
 /// The catalogue of the protocol's codes. Codes and messages are the API page's and the common table's;

@@ -1,6 +1,4 @@
-using Microsoft.Extensions.Primitives;
-
-namespace CancelService.Api.Public;
+namespace CancelService.Application.Protocol;
 
 /// <summary>
 /// Which media types are served. Lenient, because clients' libraries fill these headers in by themselves: two SDKs ask
@@ -9,14 +7,14 @@ namespace CancelService.Api.Public;
 public static class MediaTypes
 {
     /// <summary>Whether <c>Accept</c> is missing, or admits some kind of text or JSON.</summary>
-    public static bool AcceptsJson(StringValues accept)
+    public static bool AcceptsJson(IEnumerable<string?> accept)
     {
         var ranges = Parts(accept).ToList();
         return ranges.Count == 0 || ranges.Any(Admits);
     }
 
     /// <summary>Whether <c>Content-Type</c> is missing, or is JSON as often as it is given.</summary>
-    public static bool IsJson(StringValues contentType) =>
+    public static bool IsJson(IEnumerable<string?> contentType) =>
         Parts(contentType)
             .All(part =>
                 Name(part) is var name && (name == "application/json" || name == "text/json" || IsJsonSuffix(name))
@@ -46,7 +44,7 @@ public static class MediaTypes
                 && parameter[2..].Trim('0', '.').Length == 0
             );
 
-    private static IEnumerable<string> Parts(StringValues header) =>
+    private static IEnumerable<string> Parts(IEnumerable<string?> header) =>
         header.SelectMany(line =>
             (line ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
         );

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 
-namespace CancelService.Infrastructure.Signing;
+namespace CancelService.Application.Protocol;
 
 /// <summary>
 /// The scheme in which requests and answers are signed: SHA-256 with RSA, PKCS#1 v1.5, over
@@ -16,6 +16,20 @@ public static class SignatureScheme
         hash.AppendData(Encoding.UTF8.GetBytes($"{method} {path}\n{clientId}.{time}."));
         hash.AppendData(body);
         return hash.GetHashAndReset();
+    }
+
+    /// <summary>
+    /// The path that is signed of a request target: as it was sent, with its escapes and its query. Of an absolute-form target
+    /// (<c>https://host/path</c>) only what follows the host counts.
+    /// </summary>
+    public static string PathOf(string target)
+    {
+        ArgumentNullException.ThrowIfNull(target);
+        if (target.StartsWith('/') || target.IndexOf("://", StringComparison.Ordinal) is not (> 0 and var scheme))
+            return target;
+        var authority = target.AsSpan(scheme + 3).IndexOfAny('/', '?', '#');
+        var path = authority < 0 ? "" : target[(scheme + 3 + authority)..];
+        return path.StartsWith('/') ? path : $"/{path}";
     }
 
     /// <summary>The header's value; the order and the missing spaces matter, because clients split it by position.</summary>

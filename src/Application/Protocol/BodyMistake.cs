@@ -4,7 +4,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 
-namespace CancelService.Api.Public;
+namespace CancelService.Application.Protocol;
 
 /// <summary>
 /// Says what is wrong with a body that is not a JSON object, in one sentence. A merchant's developer sees that sentence alone,

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 
-namespace CancelService.Api.Public;
+namespace CancelService.Application.Protocol;
 
 /// <summary>
 /// The request header <c>Signature</c>: <c>algorithm=RSA256, keyVersion=1, signature=...</c>, in any order. Parsing comes

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Unicode;
 
-namespace CancelService.Api.Public;
+namespace CancelService.Application.Protocol;
 
 /// <summary>The members of a body that an operation knows: all of them are strings.</summary>
 public abstract record StringMembers

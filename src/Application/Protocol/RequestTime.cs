@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 
-namespace CancelService.Api.Public;
+namespace CancelService.Application.Protocol;
 
 /// <summary>
 /// The header <c>Request-Time</c> in the forms that clients send: ISO 8601 with an offset (<c>Z</c>, <c>+05:30</c> or
