@@ -2,7 +2,7 @@ using CancelService.Api.Public;
 using CancelService.Application.Protocol;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Signing;
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;
 
@@ -20,14 +20,10 @@ public sealed class ExchangeTests
     );
 
     private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 3, 10, 12, 0, 0, TimeSpan.Zero));
+    private readonly List<string> _log = [];
     private readonly DatabaseWatch _watch;
 
-    public ExchangeTests() =>
-        _watch = new(
-            Options.Create(new DatabaseOptions()),
-            _time,
-            new ExchangeLog(_time, NullLogger<ExchangeLog>.Instance)
-        );
+    public ExchangeTests() => _watch = Watch(TimeSpan.FromSeconds(3));
 
     [Fact]
     public async Task A_failure_that_nobody_could_be_served_after_counts_until_an_answer_and_for_five_seconds_at_most()
@@ -90,6 +86,64 @@ public sealed class ExchangeTests
     }
 
     [Fact]
+    public async Task The_time_of_a_request_starts_with_its_first_question_and_runs_on_through_the_others()
+    {
+        using var deadline = _watch.NewDeadline();
+        var given = new List<CancellationToken>();
+        for (var i = 0; i < 2; i++)
+        {
+            await _watch.Ask(
+                deadline,
+                Request,
+                isVerified: true,
+                token =>
+                {
+                    given.Add(token);
+                    return Task.FromResult("done");
+                }
+            );
+        }
+
+        given[0].CanBeCanceled.ShouldBeTrue();
+        given[1].ShouldBe(given[0]);
+    }
+
+    [Fact]
+    public async Task A_question_that_does_not_look_at_the_time_is_answered_U_all_the_same()
+    {
+        var watch = Watch(TimeSpan.FromMilliseconds(100));
+        using var deadline = watch.NewDeadline();
+        var deaf = new TaskCompletionSource<string>();
+
+        var asked = watch.Ask(deadline, Request, isVerified: true, _ => deaf.Task);
+
+        (
+            await asked.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken)
+        ).ShouldBeOfType<Step<string>.End>();
+        watch.IsAway.ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task A_cause_is_logged_again_after_ten_seconds_with_a_count_and_causes_are_bounded()
+    {
+        await Fail(new IOException("first"));
+        await Fail(new IOException("first"));
+        _log.ShouldBe(["first. 0 more"]);
+        _time.Advance(TimeSpan.FromSeconds(9.9));
+        await Fail(new IOException("first"));
+        _log.Count.ShouldBe(1);
+        _time.Advance(TimeSpan.FromSeconds(0.1));
+        await Fail(new IOException("first"));
+        _log.ShouldBe(["first. 0 more", "first. 2 more"]);
+
+        for (var i = 0; i < 1000; i++)
+            await Fail(new IOException($"cause {i}"));
+        _log.Clear();
+        await Fail(new IOException("first")); // Forgotten, so it counts as new.
+        _log.ShouldBe(["first. 0 more"]);
+    }
+
+    [Fact]
     public void Answers_share_a_signature_only_when_all_that_is_signed_is_the_same_and_within_one_second()
     {
         var signer = Signer();
@@ -131,6 +185,9 @@ public sealed class ExchangeTests
         seals.Count(seal => signer.TryFind(seal, out _)).ShouldBe(AnswerSigner.MaxShared);
     }
 
+    private DatabaseWatch Watch(TimeSpan timeout) =>
+        new(Options.Create(new DatabaseOptions { Timeout = timeout }), _time, new ExchangeLog(_time, new Causes(_log)));
+
     private async Task Fail(Exception failure)
     {
         using var deadline = _watch.NewDeadline();
@@ -148,6 +205,34 @@ public sealed class ExchangeTests
         finally
         {
             File.Delete(path);
+        }
+    }
+
+    /// <summary>Keeps of each line the failure's text and the count of those before it.</summary>
+    private sealed class Causes(List<string> lines) : ILogger<ExchangeLog>
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        )
+        {
+            var text = formatter(state, exception);
+            lines.Add(
+                text[
+                    (text.LastIndexOf(": ", StringComparison.Ordinal) + 2)..text.IndexOf(
+                        " since",
+                        StringComparison.Ordinal
+                    )
+                ]
+            );
         }
     }
 

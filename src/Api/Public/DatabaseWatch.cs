@@ -35,20 +35,13 @@ public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvide
     /// <summary>The time that one request may wait for the database, in all its steps together; dispose it.</summary>
     public sealed class Deadline(TimeSpan timeout) : IDisposable
     {
-        private readonly CancellationTokenSource _source = new();
-        private bool _runs;
+        private CancellationTokenSource? _source;
 
         /// <summary>Starts the time, unless it runs already.</summary>
-        public CancellationToken Start()
-        {
-            if (!_runs)
-                _source.CancelAfter(timeout);
-            _runs = true;
-            return _source.Token;
-        }
+        public CancellationToken Start() => (_source ??= new CancellationTokenSource(timeout)).Token;
 
         /// <inheritdoc/>
-        public void Dispose() => _source.Dispose();
+        public void Dispose() => _source?.Dispose();
     }
 
     /// <summary>A deadline of <c>Database:Timeout</c> that does not run yet.</summary>

@@ -29,13 +29,14 @@ public sealed class ClientsOptions
 /// a client is still recognised while the database is away. Ids that no client has are remembered as well, so that junk does
 /// not reach the database. The number of entries is bounded, and made-up ids are dropped first.
 /// </summary>
-internal sealed class ClientCache(Database database, IOptions<ClientsOptions> options, TimeProvider time)
-    : IClients,
-        IDisposable
+internal sealed class ClientCache(
+    Database database,
+    IOptions<ClientsOptions> options,
+    TimeProvider time,
+    int maxEntries = 100_000
+) : IClients, IDisposable
 {
-    private const int MaxEntries = 100_000;
-
-    private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = MaxEntries });
+    private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = maxEntries });
     private readonly TimeSpan _cacheTime = options.Value.CacheTime;
 
     // Compiled once, because each client is loaded again every cache time.

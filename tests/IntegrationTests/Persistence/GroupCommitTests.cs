@@ -1,3 +1,5 @@
+using CancelService.Application.Payments;
+using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Persistence;
 using Npgsql;
 
@@ -21,13 +23,16 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             await host.AddPayment(client, State.Success, $"p{i}");
 
         var locked = new List<Task<Answer>>();
-        await using (var held = new NpgsqlConnection(host.ConnectionString))
+        await using (
+            var held = await HeldLock.Take(
+                host.ConnectionString,
+                "SELECT FROM payments WHERE payment_id = 'locked' FOR UPDATE"
+            )
+        )
         {
-            await held.OpenAsync(Token);
-            await Execute(held, "BEGIN; SELECT FROM payments WHERE payment_id = 'locked' FOR UPDATE");
             // The first one alone meets the lock, and the next is committed past it.
             locked.Add(Cancel(host, client, "locked"));
-            await TestHost.Until(() => Waiting(host)).Becomes(1L);
+            await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(1L);
             (await Cancel(host, client, "p0")).Code.ShouldBe("SUCCESS");
 
             // The lock is held until all the others have their answer.
@@ -39,7 +44,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
                     answer.Code.ShouldBe("SUCCESS");
             }
             locked.ShouldAllBe(cancel => !cancel.IsCompleted);
-            await Execute(held, "ROLLBACK");
+            await held.Release();
         }
 
         var answers = await Task.WhenAll(locked);
@@ -57,15 +62,13 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             await host.AddPayment(client, State.Success, $"p{i}");
 
         Task<Answer>[] cancels;
-        await using (var held = new NpgsqlConnection(host.ConnectionString))
+        await using (var held = await HeldLock.Take(host.ConnectionString, "SELECT FROM accounts FOR UPDATE"))
         {
-            await held.OpenAsync(Token);
-            await Execute(held, "BEGIN; SELECT FROM accounts FOR UPDATE");
             cancels = [.. Enumerable.Range(0, 24).Select(i => Cancel(host, client, $"p{i}"))];
             // The first cancel, and a group that came while it waited.
-            await TestHost.Until(async () => await Waiting(host) >= 2).Becomes(true);
+            await TestHost.Until(async () => await HeldLock.Awaited(host) >= 2).Becomes(true);
             // All have been decided with money for 24. Somebody else takes what the last four need.
-            await Execute(held, $"UPDATE accounts SET balance = balance - {4 * State.Amount}; COMMIT");
+            await held.Execute($"UPDATE accounts SET balance = balance - {4 * State.Amount}; COMMIT");
         }
 
         var answers = await Task.WhenAll(cancels);
@@ -79,24 +82,150 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         }
     }
 
+    [Fact]
+    public async Task A_group_locks_its_payments_in_their_order_so_that_two_instances_cannot_lock_each_other_out()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
+        var client = await host.AddClient();
+        var first = await Decide(host, client, "first");
+        var others = new List<PaymentWrite>();
+        for (var i = 9; i >= 0; i--) // They come in the opposite order.
+            others.Add(await Decide(host, client, $"p{i}"));
+
+        List<Task<bool>> commits;
+        await using (
+            var held = await HeldLock.Take(
+                host.ConnectionString,
+                "SELECT FROM payments WHERE payment_id IN ('first', 'p0') FOR UPDATE"
+            )
+        )
+        {
+            commits = [host.Payments.Commit(first, Token), .. others.Select(p => host.Payments.Commit(p, Token))];
+            await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L);
+
+            // The group waits for its first payment, and holds none of those behind it.
+            await held.Execute(
+                "SELECT payment_id FROM payments WHERE payment_id LIKE 'p%' AND payment_id <> 'p0' FOR UPDATE NOWAIT"
+            );
+            await held.Release();
+        }
+        (await Task.WhenAll(commits)).ShouldAllBe(committed => committed);
+        (await host.Balance(client)).ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task A_group_holds_32_writes_and_the_next_one_does_not_wait_for_its_locks()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
+        var client = await host.AddClient();
+        var first = await Decide(host, client, "first");
+        var others = new List<PaymentWrite>();
+        for (var i = 10; i < 50; i++)
+            others.Add(await Decide(host, client, $"p{i}"));
+
+        List<Task<bool>> commits;
+        await using (
+            var held = await HeldLock.Take(
+                host.ConnectionString,
+                "SELECT FROM payments WHERE payment_id IN ('first', 'p10') FOR UPDATE"
+            )
+        )
+        {
+            var blocked = host.Payments.Commit(first, Token);
+            commits = [.. others.Select(payment => host.Payments.Commit(payment, Token))];
+
+            // However the writes fall into groups, 32 at most wait for the lock.
+            await TestHost
+                .Until(() => Task.FromResult(commits.Count(commit => commit.IsCompleted) >= 40 - 32))
+                .Becomes(true);
+            commits.ShouldContain(commit => !commit.IsCompleted);
+            await held.Release();
+            (await blocked).ShouldBeTrue();
+        }
+        (await Task.WhenAll(commits)).ShouldAllBe(committed => committed);
+        (await host.Balance(client)).ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Who_gives_up_before_the_write_has_begun_is_not_written_and_later_takes_no_other_along()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
+        var client = await host.AddClient();
+        var first = await Decide(host, client, "first");
+        var (early, late, patient) = (
+            await Decide(host, client, "p1"),
+            await Decide(host, client, "p2"),
+            await Decide(host, client, "p3")
+        );
+
+        Task<bool> blocked,
+            givenUpLate,
+            waiting;
+        await using (
+            var held = await HeldLock.Take(
+                host.ConnectionString,
+                "SELECT FROM payments WHERE payment_id IN ('first', 'p2') FOR UPDATE"
+            )
+        )
+        {
+            using var impatience = new CancellationTokenSource();
+            blocked = host.Payments.Commit(first, Token);
+            var givenUpEarly = host.Payments.Commit(early, new CancellationToken(canceled: true));
+            givenUpLate = host.Payments.Commit(late, impatience.Token);
+            waiting = host.Payments.Commit(patient, Token);
+            await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L);
+
+            await Should.ThrowAsync<OperationCanceledException>(
+                givenUpEarly.WaitAsync(TimeSpan.FromSeconds(25), Token)
+            );
+            await impatience.CancelAsync();
+            await held.Release();
+        }
+        (await Task.WhenAll(blocked, givenUpLate, waiting)).ShouldAllBe(committed => committed);
+        (await host.Rows(client, "p1")).Status.ShouldBe(PaymentStatus.Success);
+    }
+
+    [Fact]
+    public async Task When_the_outcome_of_a_group_is_unknown_each_of_it_is_told_so()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
+        await using var network = new TcpForwarder(database.ConnectionString);
+        await using var host = await TestHost.Start(
+            database,
+            settings: [TcpForwarder.Setting(database.ConnectionString, network.Port), Patient]
+        );
+        var client = await host.AddClient();
+        var writes = new List<PaymentWrite>();
+        for (var i = 0; i < 4; i++)
+            writes.Add(await Decide(host, client, $"p{i}"));
+
+        await using var held = await HeldLock.Take(
+            database.ConnectionString,
+            "SELECT FROM payments WHERE payment_id IN ('p0', 'p1') FOR UPDATE"
+        );
+        var commits = writes.ConvertAll(write => host.Payments.Commit(write, Token));
+        await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L); // The first, and the group of the second.
+        network.CutAll();
+
+        foreach (var commit in commits.Take(2))
+            await Should.ThrowAsync<NpgsqlException>(commit.WaitAsync(TimeSpan.FromSeconds(25), Token));
+        // On a slow machine the others may have been in another group. None is left without an end.
+        foreach (var commit in commits.Skip(2))
+        {
+            if (await Record.ExceptionAsync(() => commit.WaitAsync(TimeSpan.FromSeconds(25), Token)) is { } failure)
+                failure.ShouldBeOfType<NpgsqlException>();
+        }
+    }
+
+    // A cancel that is decided and not yet committed. All of what was decided before can be committed at one time.
+    private static async Task<PaymentWrite> Decide(TestHost host, TestClient client, string id)
+    {
+        var payment = await host.AddPayment(client, State.Success, id);
+        var decision = payment.Cancel(CancelWindow.Usual, State.Amount, host.Now);
+        var change = decision.ShouldBeOfType<CancelDecision.Cancelled>().Change;
+        return new PaymentWrite(payment, change, "merchant") { Answer = [1] };
+    }
+
     private static Task<Answer> Cancel(TestHost host, TestClient client, string payment) =>
         host.Cancel(client, $$"""{"paymentId":"{{payment}}"}""");
-
-    // On a connection of its own: inside a transaction PostgreSQL shows the activity as it was at the first look.
-    private static async Task<long> Waiting(TestHost host)
-    {
-        await using var connection = new NpgsqlConnection(host.ConnectionString);
-        await connection.OpenAsync(Token);
-        await using var waiting = new NpgsqlCommand(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
-            connection
-        );
-        return (long)(await waiting.ExecuteScalarAsync(Token))!;
-    }
-
-    private static async Task Execute(NpgsqlConnection connection, string sql)
-    {
-        await using var command = new NpgsqlCommand(sql, connection);
-        await command.ExecuteNonQueryAsync(Token);
-    }
 }

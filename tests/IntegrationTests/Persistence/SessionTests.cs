@@ -1,0 +1,96 @@
+using System.Globalization;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace CancelService.IntegrationTests.Persistence;
+
+/// <summary>How the service uses its database's sessions: durably, for a bounded time, on one snapshot where it reads twice.</summary>
+public sealed class SessionTests(PostgresServer postgres)
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    /// <summary>An answered commit survives a power cut: SQLite waits for the disk, on every connection.</summary>
+    [Fact]
+    public async Task Every_connection_to_SQLite_is_durable_and_checks_foreign_keys()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
+        await using var first = host.Db();
+        await using var second = host.Db(); // Open at the same time, so it is another connection.
+        foreach (var db in (CancelDbContext[])[first, second])
+        {
+            await db.Database.OpenConnectionAsync(Token);
+            (await Pragma(db, "synchronous")).ShouldBe(2); // FULL
+            (await Pragma(db, "foreign_keys")).ShouldBe(1);
+        }
+
+        static async Task<long> Pragma(CancelDbContext db, string name)
+        {
+            await using var command = db.Database.GetDbConnection().CreateCommand();
+            command.CommandText = $"PRAGMA {name}";
+            return Convert.ToInt64(await command.ExecuteScalarAsync(Token), CultureInfo.InvariantCulture);
+        }
+    }
+
+    /// <summary>
+    /// An answer does not wait for longer than Database:Timeout, and neither does the work behind it, which would keep its
+    /// connection for as long as somebody else's lock is held.
+    /// </summary>
+    [Theory]
+    [InlineData("SELECT FROM payments FOR UPDATE")] // A cancel's write, in a group, which no caller's patience ends.
+    [InlineData("LOCK TABLE payments IN ACCESS EXCLUSIVE MODE")] // Its first look.
+    public async Task A_statement_that_waits_for_longer_than_the_timeout_is_given_up(string hold)
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, "--Database:Timeout=00:00:01");
+        var client = await host.AddClient();
+        await host.AddPayment(client, State.Success);
+        (await host.Cancel(client, """{"paymentId":"none"}""")).Code.ShouldBe("ORDER_NOT_EXIST");
+        await using var held = await HeldLock.Take(host.ConnectionString, hold);
+
+        var cancel = host.Cancel(client);
+        await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(1L);
+        (await cancel).Code.ShouldBe("UNKNOWN_EXCEPTION");
+        await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(0L);
+
+        await held.Release();
+        (await host.Cancel(client)).Code.ShouldBe("SUCCESS");
+    }
+
+    [Fact]
+    public async Task The_sessions_that_serve_do_not_inherit_the_limits_of_a_migration()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres);
+        await host.Services.GetRequiredService<Database>().Migrate(createDatabase: false, Token);
+
+        await using var db = host.Db();
+        (await db.Database.SqlQueryRaw<string>("SHOW lock_timeout").ToListAsync(Token)).ShouldBe(["0"]);
+    }
+
+    [Fact]
+    public async Task A_payment_and_its_history_are_read_on_one_snapshot()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, "--Database:Timeout=00:00:30");
+        var client = await host.AddClient();
+        await host.AddPayment(client, State.Processing);
+        await using var held = await HeldLock.Take(
+            host.ConnectionString,
+            "LOCK TABLE payment_history IN ACCESS EXCLUSIVE MODE"
+        );
+
+        // The payment is read, and its history can't be read yet. Then the payment goes on.
+        var reading = host.Call("GET", $"/clients/{client.Id}/payments/p1");
+        await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(1L);
+        await held.Execute(
+            """
+            UPDATE payments SET status = 'FAILED', version = 2;
+            INSERT INTO payment_history (client_id, payment_id, version, action, actor, at, from_status, to_status)
+            SELECT client_id, payment_id, 2, 'FAIL', 'core', now(), 'PROCESSING', 'FAILED' FROM payments;
+            COMMIT
+            """
+        );
+
+        var read = (await reading).ShouldBe(200);
+        read.Json.GetProperty("payment").GetProperty("version").GetInt32().ShouldBe(1);
+        read.Json.GetProperty("history").GetArrayLength().ShouldBe(1);
+    }
+}

@@ -1,0 +1,155 @@
+using CancelService.Domain;
+using CancelService.Infrastructure.Payments;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.Data.Sqlite;
+using Npgsql;
+
+namespace CancelService.UnitTests;
+
+/// <summary>How connections are set up, which refusals of a database are lost races, and what counts as under way.</summary>
+public sealed class PersistenceTests
+{
+    [Fact]
+    public void A_connection_to_PostgreSQL_gives_up_in_time_and_prepares_what_comes_again()
+    {
+        var options = new DatabaseOptions
+        {
+            ConnectionString = "Host=db;Command Timeout=0;Timeout=0;No Reset On Close=false;Cancellation Timeout=9",
+            Timeout = TimeSpan.FromSeconds(2.5),
+        };
+
+        var connection = options.Postgres();
+
+        connection.Host.ShouldBe("db");
+        connection.CommandTimeout.ShouldBe(3); // Whole seconds, and never 0, which means for ever.
+        connection.Timeout.ShouldBe(3);
+        connection.CancellationTimeout.ShouldBe(-1);
+        connection.NoResetOnClose.ShouldBeTrue();
+        connection.AutoPrepareMinUsages.ShouldBe(2);
+        connection.MaxAutoPrepare.ShouldBe(100);
+        connection.ApplicationName.ShouldBe("cancelservice");
+    }
+
+    [Fact]
+    public void What_an_operator_sets_in_the_connection_string_stays()
+    {
+        var options = new DatabaseOptions
+        {
+            ConnectionString = "Host=db;Max Auto Prepare=0;Application Name=mine;Maximum Pool Size=7",
+            Timeout = TimeSpan.FromMilliseconds(100),
+        };
+
+        var connection = options.Postgres();
+
+        connection.MaxAutoPrepare.ShouldBe(0);
+        connection.ApplicationName.ShouldBe("mine");
+        connection.MaxPoolSize.ShouldBe(7);
+        connection.CommandTimeout.ShouldBe(1);
+    }
+
+    [Fact]
+    public void A_connection_to_SQLite_gives_up_in_time_and_checks_foreign_keys()
+    {
+        var connection = new DatabaseOptions { Timeout = TimeSpan.FromSeconds(2.5) }.Sqlite();
+
+        connection.DataSource.ShouldBe("data/cancelservice.db");
+        connection.DefaultTimeout.ShouldBe(3);
+        connection.ForeignKeys.ShouldBe(true);
+        new DatabaseOptions { ConnectionString = "Data Source=a.db;Foreign Keys=false" }
+            .Sqlite()
+            .ToString()
+            .ShouldBe("Data Source=a.db;Foreign Keys=True;Default Timeout=3");
+    }
+
+    [Theory]
+    [InlineData("40001", null, true)]
+    [InlineData("40P01", null, true)]
+    [InlineData("23505", "pk_payment_history", true)]
+    [InlineData("23505", "pk_outbox", false)]
+    [InlineData("23505", null, false)]
+    [InlineData("23514", "ck_accounts_balance_not_negative", true)]
+    [InlineData("23514", "ck_payments_refunded", false)]
+    [InlineData("23503", "fk_payments_clients_client_id", true)]
+    [InlineData("23503", "fk_cancellations_payments_client_id_payment_id", false)]
+    [InlineData("23503", null, false)]
+    [InlineData("23502", null, false)]
+    [InlineData("55P03", null, false)]
+    public void PostgreSQL_refuses_a_lost_race_by_a_constraint_that_decides_one(
+        string state,
+        string? constraint,
+        bool isRace
+    ) =>
+        Arbiters
+            .Refused(new PostgresException("refused", "ERROR", "ERROR", state, constraintName: constraint))
+            .ShouldBe(isRace);
+
+    [Theory]
+    [InlineData(1555, "UNIQUE constraint failed: payments.client_id, payments.payment_id'", true)]
+    [InlineData(2067, "UNIQUE constraint failed: payments.client_id, payments.payment_request_id'", true)]
+    [InlineData(2067, "UNIQUE constraint failed: outbox.client_id, outbox.event_id'", false)]
+    [InlineData(1555, "UNIQUE constraint failed: payments.client_id, payments.payment_id, payments.more'", false)]
+    [InlineData(275, "CHECK constraint failed: ck_accounts_balance_not_negative'", true)]
+    [InlineData(275, "CHECK constraint failed: ck_payments_refunded'", false)]
+    [InlineData(787, "FOREIGN KEY constraint failed'", true)]
+    [InlineData(1299, "NOT NULL constraint failed: payments.kind'", false)]
+    public void SQLite_refuses_a_lost_race_by_a_constraint_that_decides_one(int code, string message, bool isRace) =>
+        Arbiters.Refused(new SqliteException($"SQLite Error 19: '{message}.", 19, code)).ShouldBe(isRace);
+
+    [Theory]
+    [InlineData("00:01:00", 1, null)]
+    [InlineData("30.00:00:00", 10_000, null)]
+    [InlineData("00:00:59.9999999", 1, "UnknownPayments:RememberFor")]
+    [InlineData("30.00:00:00.0000001", 1, "UnknownPayments:RememberFor")]
+    [InlineData("1.00:00:00", 0, "UnknownPayments:MaxPerClient")]
+    [InlineData("1.00:00:00", 10_001, "UnknownPayments:MaxPerClient")]
+    public void Unknown_payments_are_remembered_within_bounds(string rememberFor, int maxPerClient, string? wrong)
+    {
+        var problem = new UnknownPaymentsOptions
+        {
+            RememberFor = TimeSpan.Parse(rememberFor, System.Globalization.CultureInfo.InvariantCulture),
+            MaxPerClient = maxPerClient,
+        }.Problem();
+
+        if (wrong is null)
+            problem.ShouldBeNull();
+        else
+            problem.ShouldNotBeNull().ShouldStartWith($"{wrong} is ");
+    }
+
+    [Fact]
+    public async Task A_payments_writes_are_under_way_until_all_of_them_have_ended_and_leave_nothing_behind()
+    {
+        var (underWay, client, payment) = (new WritesUnderWay(), new ClientId("CLIENT"), new PaymentId("p1"));
+        var (first, second) = (new TaskCompletionSource<bool>(), new TaskCompletionSource<bool>());
+        underWay.Ended(client, payment).ShouldBeSameAs(Task.CompletedTask);
+
+        var writing = underWay.Track(client, payment, () => first.Task);
+        var alsoWriting = underWay.Track(client, payment, () => second.Task);
+        var ended = underWay.Ended(client, payment);
+        underWay.Ended(client, new PaymentId("p2")).ShouldBeSameAs(Task.CompletedTask);
+        underWay.Ended(new ClientId("OTHER"), payment).ShouldBeSameAs(Task.CompletedTask);
+
+        second.SetException(new TimeoutException());
+        await Should.ThrowAsync<TimeoutException>(alsoWriting);
+        ended.IsCompleted.ShouldBeFalse(); // The first is still under way.
+
+        first.SetResult(true);
+        (await writing).ShouldBeTrue();
+        await ended.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken); // However a write ends, it is no failure here.
+        SpinWait
+            .SpinUntil(() => underWay.Ended(client, payment) == Task.CompletedTask, TimeSpan.FromSeconds(30))
+            .ShouldBeTrue();
+    }
+
+    [Fact]
+    public void A_page_has_a_cursor_when_more_follows()
+    {
+        var full = Queries.PageOf([1, 2, 3], 2, item => $"{item}");
+        full.Items.ShouldBe([1, 2]);
+        full.Next.ShouldBe("2");
+
+        var last = Queries.PageOf([1, 2], 2, item => $"{item}");
+        last.Items.ShouldBe([1, 2]);
+        last.Next.ShouldBeNull();
+    }
+}
