@@ -103,7 +103,8 @@ public static class Bearer
         string audience = Audience,
         int expiresInDays = 365,
         string algorithm = "HS256",
-        byte[]? key = null
+        byte[]? key = null,
+        string subject = Subject
     )
     {
         var expires = TimeProvider.System.GetUtcNow().AddDays(expiresInDays).ToUnixTimeSeconds();
@@ -114,7 +115,7 @@ public static class Bearer
             {
                 iss = issuer,
                 aud = audience,
-                sub = Subject,
+                sub = subject,
                 exp = expires,
                 scope,
             }

@@ -953,7 +953,7 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
     }
 
     [Theory]
-    [MatrixData("key", "contract", "client")]
+    [MatrixData("key", "validity", "contract", "client")]
     public async Task A_change_is_seen_here_at_once_and_elsewhere_within_the_cache_time(
         string what,
         DatabaseProvider provider
@@ -974,6 +974,10 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
         var (reply, refusal) = what switch
         {
             "key" => (await here.Call("DELETE", $"/clients/{client.Id}/keys/1"), "KEY_NOT_FOUND"),
+            "validity" => (
+                await PutKey(here, client.Id.Value, 1, client.Key.PublicKey.Pem, notAfter: "2026-11-23T11:59:59Z"),
+                "KEY_NOT_FOUND"
+            ),
             "contract" => (
                 await Put("""{"name":"n","enabled":true,"contract":{"mayCancel":false}}"""),
                 "ACCESS_DENIED"

@@ -113,7 +113,8 @@ public sealed class UpgradeTests(PostgresServer postgres)
         await using var host = await TestHost.Start(
             database,
             waitForReady: false,
-            settings: ["--Database:MigrateAtStart=false"]
+            // A migration waits for locks, and not for the time in which merchants are answered.
+            settings: ["--Database:MigrateAtStart=false", "--Database:Timeout=00:00:00.1"]
         );
         var migrations = await Migrations(DatabaseProvider.Postgres);
         await using (var db = host.Db())

@@ -13,7 +13,14 @@ public sealed class AdmissionTests
     [Fact]
     public async Task A_client_holds_its_share_of_the_places_and_leaves_the_others_to_other_clients()
     {
-        await using var admission = Admission(new() { MaxConcurrentRequests = 8, ClientSharePercent = 25 });
+        await using var admission = Admission(
+            new()
+            {
+                MaxConcurrentRequests = 8,
+                ClientSharePercent = 25,
+                MaxQueueTime = TimeSpan.FromMinutes(1), // Who may not wait does not.
+            }
+        );
         var (one, other) = (Client("ONE"), Client("OTHER"));
 
         var first = await Taken(admission.Enter(one, mayWait: false));
@@ -63,6 +70,26 @@ public sealed class AdmissionTests
         var waiting = admission.Enter(Client("ONE"), mayWait: true);
         waiting.IsCompleted.ShouldBeFalse();
         await TurnedAway(admission.Enter(Client("ONE"), mayWait: true), "Limits:ClientSharePercent", true);
+
+        first.Dispose();
+        using var second = await Taken(waiting);
+    }
+
+    [Fact]
+    public async Task Requests_of_all_clients_wait_in_a_queue_of_bounded_length()
+    {
+        await using var admission = Admission(
+            new()
+            {
+                MaxConcurrentRequests = 1,
+                MaxQueuedRequests = 1,
+                MaxQueueTime = TimeSpan.FromMinutes(1),
+            }
+        );
+        var first = await Taken(admission.Enter(Client("ONE"), mayWait: true));
+
+        var waiting = admission.Enter(Client("TWO"), mayWait: true);
+        await TurnedAway(admission.Enter(Client("THREE"), mayWait: true), "Limits:MaxConcurrentRequests", true);
 
         first.Dispose();
         using var second = await Taken(waiting);

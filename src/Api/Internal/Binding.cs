@@ -8,46 +8,11 @@ using Microsoft.AspNetCore.Http.Metadata;
 namespace CancelService.Api.Internal;
 
 /// <summary>
-/// A time with an offset (ISO 8601). A text without one would mean another instant in the zone of each instance, so it is
-/// no time here, neither in a body nor in a query.
-/// </summary>
-public readonly partial record struct OffsetTime(DateTimeOffset Value)
-{
-    /// <summary>What a time must be, for messages.</summary>
-    public const string Rule =
-        "must be a time with an offset, such as 2026-03-01T10:15:30Z or 2026-03-01T18:15:30+08:00";
-
-    /// <summary>Reads a time; what is finer than 100 ns is refused.</summary>
-    public static bool TryParse(string? text, out OffsetTime time)
-    {
-        time = default;
-        if (
-            text is null
-            || !Form().IsMatch(text)
-            || !DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.None, out var value)
-        )
-            return false;
-        time = new OffsetTime(value);
-        return true;
-    }
-
-    [GeneratedRegex(
-        @"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,7})?)?(Z|[+-][0-9]{2}:[0-9]{2})\z",
-        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
-        matchTimeoutMilliseconds: 1000
-    )]
-    private static partial Regex Form();
-}
-
-/// <summary>
 /// How bodies and parameters of the internal API are read: strictly, and a refusal names the member or parameter and says
 /// what it must be.
 /// </summary>
 internal static partial class Binding
 {
-    /// <summary>What is wrong with a body of another content type.</summary>
-    public const string NotJson = "The body must be JSON: Content-Type: application/json.";
-
     /// <summary>Sets up the reading of bodies.</summary>
     public static void Configure(JsonSerializerOptions json)
     {
@@ -73,15 +38,21 @@ internal static partial class Binding
                 ? $"{name} {rule}. In a query, + is written %2B."
                 : $"{name} {rule}.";
         }
-        return bad.StatusCode switch
+        return
+            bad.StatusCode is StatusCodes.Status400BadRequest && bad.Message.Contains("body", StringComparison.Ordinal)
+            ? "The request needs a body: a JSON object."
+            : Problem(bad.StatusCode);
+    }
+
+    /// <summary>What is wrong with a request that the server refused with this status.</summary>
+    public static string Problem(int status) =>
+        status switch
         {
-            StatusCodes.Status400BadRequest when bad.Message.Contains("body", StringComparison.Ordinal) =>
-                "The request needs a body: a JSON object.",
-            StatusCodes.Status413PayloadTooLarge => "The body is too large.",
-            StatusCodes.Status415UnsupportedMediaType => NotJson,
+            StatusCodes.Status408RequestTimeout => "The body came too slowly.",
+            StatusCodes.Status413PayloadTooLarge => "The body is larger than 1 MiB.",
+            StatusCodes.Status415UnsupportedMediaType => "The body must be JSON: Content-Type: application/json.",
             _ => "The request is not valid HTTP.",
         };
-    }
 
     private static string Problem(JsonException json, Endpoint? endpoint)
     {

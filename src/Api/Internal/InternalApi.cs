@@ -51,12 +51,15 @@ public static class InternalApi
         services.ConfigureHttpJsonOptions(json => Binding.Configure(json.SerializerOptions));
         // So that the exception handler sees what was wrong, in every environment.
         services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
-        // Routing turns another content type away before the endpoint is reached.
+        // What the server and routing refuse by themselves: a body that is too large or too slow, or of another content type.
         return services.AddProblemDetails(problems =>
             problems.CustomizeProblemDetails = context =>
             {
-                if (context.ProblemDetails.Status is StatusCodes.Status415UnsupportedMediaType)
-                    context.ProblemDetails = Problems.Invalid(Binding.NotJson, 415).ProblemDetails;
+                if (
+                    context.ProblemDetails is { Status: (400 or 408 or 413 or 415) and { } status, Type: var type }
+                    && type?.StartsWith(Problems.TypePrefix, StringComparison.Ordinal) is not true
+                )
+                    context.ProblemDetails = Problems.Invalid(Binding.Problem(status), status).ProblemDetails;
             }
         );
     }

@@ -12,7 +12,7 @@ public static class Problems
     /// <summary>What every type begins with.</summary>
     public const string TypePrefix = "urn:cancelservice:";
 
-    /// <summary>400 (413 or 415 of a body): the request is malformed; the detail names the member or parameter.</summary>
+    /// <summary>400 (408, 413 or 415 of a body): the request is malformed; the detail names the member or parameter.</summary>
     public static ProblemHttpResult Invalid(string? detail, int status = StatusCodes.Status400BadRequest) =>
         Of(status, "invalid-request", "The request is malformed", detail);
 

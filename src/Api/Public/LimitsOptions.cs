@@ -7,7 +7,7 @@ namespace CancelService.Api.Public;
 /// </summary>
 public sealed class LimitsOptions
 {
-    /// <summary>The most connections, of both ports: 10 to 1,000,000. Further ones are closed.</summary>
+    /// <summary>The most connections of each port: 10 to 1,000,000. Further ones are closed.</summary>
     public int MaxConnections { get; set; } = 10_000;
 
     /// <summary>How long a client may take to send the headers of a request: 1 second to 5 minutes.</summary>

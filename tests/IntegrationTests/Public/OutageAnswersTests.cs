@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using CancelService.Api.Public;
 using CancelService.Domain;
 using CancelService.Infrastructure.Persistence;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.IntegrationTests.Public;
 
@@ -72,6 +74,40 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
                 codes.Add(answer.Status == 200 ? answer.Code : $"{answer.Status}");
             }
         }
+    }
+
+    [Fact]
+    public async Task While_the_database_is_silent_a_request_that_finds_no_place_gets_its_U_at_once()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
+        await using var network = new TcpForwarder(database.ConnectionString);
+        await using var host = await TestHost.Start(
+            database,
+            settings:
+            [
+                TcpForwarder.Setting(database.ConnectionString, network.Port),
+                "--Limits:MaxConcurrentRequests=1",
+                "--Limits:MaxQueueTime=00:01:00",
+                "--Database:Timeout=00:01:00",
+            ]
+        );
+        var client = await host.AddClient();
+        (await host.Cancel(client)).Code.ShouldBe("ORDER_NOT_EXIST");
+        network.FallSilent();
+        _ = host.Cancel(client); // It has the only place, and waits for the database.
+        var watch = host.Services.GetRequiredService<DatabaseWatch>();
+        await TestHost
+            .Until(() =>
+            {
+                host.Clock.Advance(TimeSpan.FromSeconds(1.1));
+                return Task.FromResult(watch.IsAway);
+            })
+            .Becomes(true);
+
+        var answer = await host.Cancel(client)
+            .WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+
+        answer.Code.ShouldBe("UNKNOWN_EXCEPTION");
     }
 
     [Fact]

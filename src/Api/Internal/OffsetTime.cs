@@ -1,0 +1,36 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace CancelService.Api.Internal;
+
+/// <summary>
+/// A time with an offset (ISO 8601). A text without one would mean another instant in the zone of each instance, so it is
+/// no time here, neither in a body nor in a query.
+/// </summary>
+public readonly partial record struct OffsetTime(DateTimeOffset Value)
+{
+    /// <summary>What a time must be, for messages.</summary>
+    public const string Rule =
+        "must be a time with an offset, such as 2026-03-01T10:15:30Z or 2026-03-01T18:15:30+08:00";
+
+    /// <summary>Reads a time; what is finer than 100 ns is refused.</summary>
+    public static bool TryParse(string? text, out OffsetTime time)
+    {
+        time = default;
+        if (
+            text is null
+            || !Form().IsMatch(text)
+            || !DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.None, out var value)
+        )
+            return false;
+        time = new OffsetTime(value);
+        return true;
+    }
+
+    [GeneratedRegex(
+        @"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,7})?)?(Z|[+-][0-9]{2}:[0-9]{2})\z",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000
+    )]
+    private static partial Regex Form();
+}

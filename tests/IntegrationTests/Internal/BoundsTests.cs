@@ -1,0 +1,137 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using CancelService.Api.Internal;
+using CancelService.Infrastructure.Persistence;
+using CancelService.IntegrationTests.Persistence;
+
+namespace CancelService.IntegrationTests.Internal;
+
+/// <summary>What one call of the internal API can cost: time, memory, connections, and room in the history.</summary>
+public sealed class BoundsTests(PostgresServer postgres)
+{
+    private static readonly TimeSpan Bound = TimeSpan.FromSeconds(30);
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_call_that_waits_for_the_database_too_long_is_told_that_its_outcome_is_unknown()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, "--Database:Timeout=00:00:01");
+        var client = await host.AddClient();
+        await host.AddPayment(client, State.Processing);
+        await using var held = await HeldLock.Take(host.ConnectionString, "SELECT FROM payments FOR UPDATE");
+
+        var reply = await host.Report(client, "succeed", "e1").WaitAsync(Bound, Token);
+
+        reply.ShouldBeProblem(503, "outcome-unknown");
+        await held.Release();
+        // Nobody knows, so the core repeats it.
+        await TestHost.Until(async () => (await host.Report(client, "succeed", "e1")).Status).Becomes(200);
+        (await host.Balance(client)).ShouldBe(State.Amount);
+    }
+
+    [Fact]
+    public async Task A_body_of_more_than_1_MiB_is_refused()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
+        var client = await host.AddClient();
+        string Deposit(int bytes) => """{"id":"d","minorUnits":1}""".PadRight(bytes);
+
+        (await host.Call("POST", $"/clients/{client.Id}/accounts/USD/deposits", Deposit(1024 * 1024))).ShouldBe(201);
+        var reply = await host.Call("POST", $"/clients/{client.Id}/accounts/USD/deposits", Deposit((1024 * 1024) + 1));
+
+        reply.ShouldBeProblem(413, "invalid-request");
+        reply["detail"].ShouldBe("The body is larger than 1 MiB.");
+        (await host.Balance(client)).ShouldBe(1);
+    }
+
+    // So whoever fills the public port keeps no health check out.
+    [Fact]
+    public async Task Connections_over_the_limit_of_a_port_are_closed_and_the_other_port_answers()
+    {
+        await using var host = await TestHost.Start(
+            DatabaseProvider.Sqlite,
+            postgres,
+            "--Limits:MaxConnections=10",
+            "--Limits:KeepAliveTimeout=01:00:00",
+            "--Limits:HeadersTimeout=00:05:00"
+        );
+        var client = await host.AddClient();
+        var idle = new List<TcpClient>();
+        try
+        {
+            for (var i = 0; i < 10; i++)
+            {
+                idle.Add(new TcpClient());
+                await idle[^1].ConnectAsync(IPAddress.Loopback, host.PublicPort, Token);
+            }
+            await TestHost.Until(() => IsClosed(host)).Becomes(true);
+            await host.Ready();
+
+            idle[0].Dispose();
+            await TestHost.Until(() => IsClosed(host)).Becomes(false);
+            (await host.Cancel(client)).Code.ShouldBe("ORDER_NOT_EXIST");
+        }
+        finally
+        {
+            idle.ForEach(connection => connection.Dispose());
+        }
+    }
+
+    // Its keys are asked for while a caller waits.
+    [Fact]
+    public async Task An_issuer_that_does_not_answer_keeps_no_caller_waiting()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        await using var host = await TestHost.Start(
+            DatabaseProvider.Sqlite,
+            postgres,
+            $"--Authentication:Schemes:Bearer:Authority=http://{silent.LocalEndpoint}",
+            "--Authentication:Schemes:Bearer:RequireHttpsMetadata=false"
+        );
+        var token = Bearer.Token(Scopes.ClientsRead, key: RandomNumberGenerator.GetBytes(32));
+
+        var reply = await host.Call("GET", "/clients", token: token).WaitAsync(Bound, Token);
+
+        reply.ShouldBeProblem(503, "issuer-away");
+    }
+
+    [Theory]
+    [InlineData(256, true)]
+    [InlineData(257, false)]
+    [InlineData(0, false)]
+    public async Task A_token_without_a_subject_that_fits_the_history_is_unnamed_there(int length, bool isNamed)
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres);
+        var client = await host.AddClient();
+        await host.AddPayment(client, State.Processing);
+        var subject = new string('s', length);
+        var token = Bearer.Token(Scopes.PaymentsWrite, subject: subject);
+
+        (await host.Call("POST", $"/clients/{client.Id}/payments/p1/fail", """{"eventId":"e1"}""", token)).ShouldBe(
+            200
+        );
+
+        var history = (await host.Detail(client)).Json.GetProperty("history");
+        history[history.GetArrayLength() - 1].GetProperty("actor").GetString().ShouldBe(isNamed ? subject : "unnamed");
+    }
+
+    private static async Task<bool> IsClosed(TestHost host)
+    {
+        using var connection = new TcpClient();
+        await connection.ConnectAsync(IPAddress.Loopback, host.PublicPort, Token);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+        var answer = new byte[1];
+        try
+        {
+            await connection.GetStream().WriteAsync("GET / HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray(), patience.Token);
+            return await connection.GetStream().ReadAsync(answer, patience.Token) == 0;
+        }
+        catch (IOException)
+        {
+            return true; // Closed, and reset.
+        }
+    }
+}
