@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using CancelService.Infrastructure.Persistence;
+using Microsoft.EntityFrameworkCore;
 using Npgsql;
 
 namespace CancelService.IntegrationTests;
@@ -207,6 +208,39 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
 
         (await Page(host, client, "refused-events", read.Next)).Ids.ShouldBe(["late"]);
         (await Page(host, client, "refused-events", null)).Ids.ShouldBe(["early", "late"]);
+    }
+
+    /// <summary>A feed that nobody has read for long is numbered in portions, so that no read takes long or much.</summary>
+    [Fact]
+    public async Task One_read_gives_places_to_a_thousand_rows_and_the_next_goes_on()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
+        var client = await host.AddClient();
+        await host.Execute(
+            $"""
+            INSERT INTO payments (client_id, payment_id, payment_request_id, kind, amount_minor_units, amount_currency,
+                initiated_at, status, captured, refunded, version)
+            SELECT '{client.Id}', 'p' || n, 'r' || n, 'PAYMENT', 1, 'USD', now(), 'CANCELLED', 0, 0, 2
+            FROM generate_series(1, 1001) n;
+            INSERT INTO cancellations (client_id, payment_id, effect, cancelled_at, answer)
+            SELECT client_id, payment_id, 'CLOSED', now(), 'x' FROM payments
+            """
+        );
+
+        await Page(host, client, "cancellations", null, limit: 1);
+        (await WithoutPlace()).ShouldBe(1);
+        await Page(host, client, "cancellations", null, limit: 1);
+        (await WithoutPlace()).ShouldBe(0);
+
+        async Task<int> WithoutPlace()
+        {
+            await using var db = host.Db();
+            return await db
+                .Database.SqlQueryRaw<int>(
+                    "SELECT count(*)::int AS \"Value\" FROM cancellations WHERE position IS NULL"
+                )
+                .SingleAsync(Token);
+        }
     }
 
     [Theory]

@@ -4,6 +4,9 @@ using System.Net.Sockets;
 using System.Text;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 
 namespace CancelService.IntegrationTests;
 
@@ -271,6 +274,20 @@ public sealed class LimitsTests(PostgresServer postgres)
             .Until(() => Task.FromResult(service.Output.Contains("ORDER_NOT_EXIST", StringComparison.Ordinal)))
             .Becomes(true);
         service.Output.ShouldNotContain("Exception");
+    }
+
+    [Fact]
+    public async Task A_process_may_take_its_drain_time_and_its_grace_time_to_stop()
+    {
+        await using var host = await TestHost.Start(
+            DatabaseProvider.Sqlite,
+            postgres,
+            "--Shutdown:DrainTime=00:00:00.5",
+            "--Shutdown:GraceTime=00:00:07"
+        );
+
+        host.Services.GetRequiredService<IOptions<HostOptions>>()
+            .Value.ShutdownTimeout.ShouldBe(TimeSpan.FromSeconds(7.5));
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Net;
 using CancelService.Infrastructure.Persistence;
+using CancelService.IntegrationTests.Persistence;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
@@ -129,7 +130,9 @@ public sealed class UpgradeTests(PostgresServer postgres)
             await look.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
             var migrating = host.Services.GetRequiredService<Database>();
             var refused = await Should.ThrowAsync<InvalidOperationException>(() =>
-                migrating.Migrate(createDatabase: false, CancellationToken.None)
+                migrating
+                    .Migrate(createDatabase: false, CancellationToken.None)
+                    .WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken)
             );
             refused
                 .InnerException.ShouldBeOfType<PostgresException>()
@@ -139,6 +142,20 @@ public sealed class UpgradeTests(PostgresServer postgres)
             .Services.GetRequiredService<Database>()
             .Migrate(createDatabase: false, TestContext.Current.CancellationToken);
         await host.Ready();
+    }
+
+    [Fact]
+    public async Task An_instance_that_was_ready_stays_so_while_a_migration_holds_the_list_of_migrations()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, "--Database:Timeout=00:00:30");
+        await using var held = await HeldLock.Take(
+            host.ConnectionString,
+            "LOCK TABLE \"__EFMigrationsHistory\" IN ACCESS EXCLUSIVE MODE"
+        );
+
+        (await Health(host).WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken)).ShouldBe(
+            HttpStatusCode.OK
+        );
     }
 
     // A payment from its registration to the repeat of its cancel.

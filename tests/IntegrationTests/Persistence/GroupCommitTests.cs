@@ -114,6 +114,66 @@ public sealed class GroupCommitTests(PostgresServer postgres)
     }
 
     [Fact]
+    public async Task A_group_changes_the_merchants_accounts_in_the_order_of_their_currencies()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
+        var client = await host.AddClient();
+        List<PaymentWrite> writes =
+        [
+            await Decide(host, client, "first"),
+            await Decide(host, client, "p0", "USD"),
+            await Decide(host, client, "p1", "EUR"),
+        ];
+
+        List<Task<bool>> commits;
+        await using (
+            var held = await HeldLock.Take(
+                host.ConnectionString,
+                "SELECT FROM payments WHERE payment_id = 'first' FOR UPDATE; SELECT FROM accounts WHERE currency = 'EUR' FOR UPDATE"
+            )
+        )
+        {
+            commits = writes.ConvertAll(write => host.Payments.Commit(write, Token));
+            await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L);
+
+            await held.Execute("SELECT FROM accounts WHERE currency = 'USD' FOR UPDATE NOWAIT");
+            await held.Release();
+        }
+        (await Task.WhenAll(commits)).ShouldAllBe(committed => committed);
+    }
+
+    /// <summary>A cancel can wait behind another payment of its group, where the database shows nothing of it yet.</summary>
+    [Fact]
+    public async Task A_refusal_waits_for_a_cancel_of_its_instance_that_has_not_reached_the_payments_row()
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
+        var client = await host.AddClient();
+        var writes = new List<PaymentWrite>();
+        foreach (var id in (string[])["first", "p0", "p1"])
+            writes.Add(await Decide(host, client, id));
+        var read = (await host.Find(client, "p1")).ShouldNotBeNull().Payment;
+
+        List<Task<bool>> commits;
+        Task<bool> unchanged;
+        await using (
+            var held = await HeldLock.Take(
+                host.ConnectionString,
+                "SELECT FROM payments WHERE payment_id IN ('first', 'p0') FOR UPDATE"
+            )
+        )
+        {
+            commits = writes.ConvertAll(write => host.Payments.Commit(write, Token));
+            await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L);
+            unchanged = host.Payments.AwaitEarlierWrites(read, Token);
+            // An answer that does not wait is there before the lock is gone: it takes one round trip, and this another.
+            await HeldLock.Awaited(host);
+            await held.Release();
+        }
+        (await unchanged).ShouldBeFalse();
+        (await Task.WhenAll(commits)).ShouldAllBe(committed => committed);
+    }
+
+    [Fact]
     public async Task A_group_holds_32_writes_and_the_next_one_does_not_wait_for_its_locks()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
@@ -218,9 +278,9 @@ public sealed class GroupCommitTests(PostgresServer postgres)
     }
 
     // A cancel that is decided and not yet committed. All of what was decided before can be committed at one time.
-    private static async Task<PaymentWrite> Decide(TestHost host, TestClient client, string id)
+    private static async Task<PaymentWrite> Decide(TestHost host, TestClient client, string id, string currency = "USD")
     {
-        var payment = await host.AddPayment(client, State.Success, id);
+        var payment = await host.AddPayment(client, State.Success, id, currency: currency);
         var decision = payment.Cancel(CancelWindow.Usual, State.Amount, host.Now);
         var change = decision.ShouldBeOfType<CancelDecision.Cancelled>().Change;
         return new PaymentWrite(payment, change, "merchant") { Answer = [1] };

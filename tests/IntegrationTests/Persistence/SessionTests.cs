@@ -1,7 +1,9 @@
 using System.Globalization;
+using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 
 namespace CancelService.IntegrationTests.Persistence;
 
@@ -33,27 +35,27 @@ public sealed class SessionTests(PostgresServer postgres)
     }
 
     /// <summary>
-    /// An answer does not wait for longer than Database:Timeout, and neither does the work behind it, which would keep its
-    /// connection for as long as somebody else's lock is held.
+    /// A request gives up after Database:Timeout, but nobody ends the work of a group, which would keep its connection for as
+    /// long as somebody else's lock is held. So the statement itself gives up.
     /// </summary>
     [Theory]
-    [InlineData("SELECT FROM payments FOR UPDATE")] // A cancel's write, in a group, which no caller's patience ends.
-    [InlineData("LOCK TABLE payments IN ACCESS EXCLUSIVE MODE")] // Its first look.
-    public async Task A_statement_that_waits_for_longer_than_the_timeout_is_given_up(string hold)
+    [InlineData("find")]
+    [InlineData("commit")]
+    public async Task A_statement_gives_up_after_the_timeout_although_its_caller_goes_on_waiting(string what)
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, "--Database:Timeout=00:00:01");
         var client = await host.AddClient();
-        await host.AddPayment(client, State.Success);
-        (await host.Cancel(client, """{"paymentId":"none"}""")).Code.ShouldBe("ORDER_NOT_EXIST");
-        await using var held = await HeldLock.Take(host.ConnectionString, hold);
+        var payment = await host.AddPayment(client, State.Success);
+        var change = ((CancelDecision.Cancelled)payment.Cancel(CancelWindow.Usual, State.Amount, host.Now)).Change;
+        await using var held = await HeldLock.Take(
+            host.ConnectionString,
+            "LOCK TABLE payments IN ACCESS EXCLUSIVE MODE"
+        );
 
-        var cancel = host.Cancel(client);
-        await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(1L);
-        (await cancel).Code.ShouldBe("UNKNOWN_EXCEPTION");
-        await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(0L);
+        Task work = what == "find" ? host.Find(client) : host.Commit(payment, change, "{}");
+        var failure = await Record.ExceptionAsync(() => work.WaitAsync(TimeSpan.FromSeconds(30), Token));
 
-        await held.Release();
-        (await host.Cancel(client)).Code.ShouldBe("SUCCESS");
+        (failure is InvalidOperationException ? failure.InnerException : failure).ShouldBeOfType<NpgsqlException>();
     }
 
     [Fact]

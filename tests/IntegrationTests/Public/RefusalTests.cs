@@ -9,6 +9,28 @@ namespace CancelService.IntegrationTests.Public;
 /// <summary>A developer's honest mistakes get their codes, in a row and by the hundred; each sentence says what to change.</summary>
 public sealed class RefusalTests(PostgresServer postgres)
 {
+    /// <summary>Nobody waits for the rest of a body that is refused whatever it says.</summary>
+    [Theory]
+    [InlineData(null, "")]
+    [InlineData(100_000, "0\r\n\r\n")]
+    public async Task A_body_over_the_limit_is_refused_before_all_of_it_has_come(int? chunks, string end)
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
+        var call = new CancelCall
+        {
+            Client = await host.AddClient(),
+            At = host.Now,
+            Body = new byte[(64 * 1024) + 1],
+            Chunks = chunks,
+        };
+        var missing = chunks is null ? call.Body.Length : end.Length;
+
+        var answer = await Wire.Exchange(host.PublicPort, call.ToBytes()[..^missing], "POST");
+
+        answer.Status.ShouldBe(200);
+        answer.Code.ShouldBe("PARAM_ILLEGAL");
+    }
+
     [Fact]
     public async Task An_idle_instance_answers_200_different_refusals_in_a_row_on_one_connection()
     {
