@@ -5,6 +5,8 @@ namespace CancelService.UnitTests;
 /// <summary>Documents that say which test proves what name tests that exist.</summary>
 public sealed partial class DocumentationTests
 {
+    private static readonly char[] AfterClass = ['(', ' ', '\n', '\r'];
+
     [Theory]
     [InlineData("docs/testing.md")]
     [InlineData("docs/security.md")]
@@ -29,12 +31,7 @@ public sealed partial class DocumentationTests
 
     private static bool Holds(string source, string type, string method) =>
         source.Contains($" {method}(", StringComparison.Ordinal)
-        && (
-            type == ""
-            || new[] { "(", " ", "\n", "\r" }.Any(end =>
-                source.Contains($" class {type}{end}", StringComparison.Ordinal)
-            )
-        );
+        && (type == "" || AfterClass.Any(end => source.Contains($" class {type}{end}", StringComparison.Ordinal)));
 
     // A test's name is a sentence, so it holds an underscore; its class may stand before it.
     [GeneratedRegex(
