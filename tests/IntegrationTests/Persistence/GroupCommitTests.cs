@@ -165,8 +165,9 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             commits = writes.ConvertAll(write => host.Payments.Commit(write, Token));
             await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L);
             unchanged = host.Payments.AwaitEarlierWrites(read, Token);
-            // An answer that does not wait is there before the lock is gone: it takes one round trip, and this another.
-            await HeldLock.Awaited(host);
+            // Time enough for an answer that does not wait: it takes one round trip, and these take twenty.
+            for (var i = 0; i < 20; i++)
+                await host.Find(client, "p1");
             await held.Release();
         }
         (await unchanged).ShouldBeFalse();
