@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using CancelService.Api.Internal;
 using CancelService.Infrastructure.Persistence;
 using CancelService.IntegrationTests.Persistence;
+using Microsoft.Data.Sqlite;
 
 namespace CancelService.IntegrationTests.Internal;
 
@@ -29,6 +30,30 @@ public sealed class BoundsTests(PostgresServer postgres)
         // Nobody knows, so the core repeats it.
         await TestHost.Until(async () => (await host.Report(client, "succeed", "e1")).Status).Becomes(200);
         (await host.Balance(client)).ShouldBe(State.Amount);
+    }
+
+    // Each of them alone would give up in time; one after the other they would take a minute.
+    [Fact]
+    public async Task Calls_that_queue_behind_a_locked_SQLite_are_each_answered_in_time()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
+        await using var host = await TestHost.Start(database, settings: ["--Database:Timeout=00:00:01"]);
+        var client = await host.AddClient();
+        await using var writer = new SqliteConnection(database.ConnectionString);
+        await writer.OpenAsync(Token);
+        await using var transaction = await writer.BeginTransactionAsync(Token);
+
+        var replies = await Task.WhenAll(
+                Enumerable
+                    .Range(0, 60)
+                    .Select(i => $$"""{"id":"d{{i}}","minorUnits":1}""")
+                    .Select(json => host.Call("POST", $"/clients/{client.Id}/accounts/USD/deposits", json))
+            )
+            .WaitAsync(Bound, Token);
+
+        foreach (var reply in replies)
+            reply.ShouldBeProblem(503, "outcome-unknown");
+        await transaction.RollbackAsync(Token);
     }
 
     [Fact]
