@@ -1,4 +1,4 @@
-// dotnet tool restore && dotnet cake [--target=TASK] [--configuration=Release]
+// ./build.sh [--target=TASK] [--configuration=Release]; with everything installed, dotnet tool restore && dotnet cake
 
 var target = Argument("target", "Default");
 var configuration = Argument("configuration", "Release");
@@ -26,9 +26,43 @@ Task("Format")
     .Does(() => Run("csharpier check ."));
 
 Task("Test")
-    .Description("Runs every test, on PostgreSQL and on SQLite")
+    .Description("Runs every test, on PostgreSQL and on SQLite; fails when one is skipped")
     .IsDependentOn("Build")
-    .Does(() => Run($"test --no-build --configuration {configuration}"));
+    .Does(() =>
+    {
+        var results = MakeAbsolute(artifacts + Directory("tests")).FullPath;
+        CleanDirectory(results);
+        var failures = new List<string>();
+        var (passed, failed, skipped) = (0, 0, 0);
+        // The fast ones first. All run, so that one call tells everything that is broken.
+        foreach (var project in new[] { "UnitTests", "IntegrationTests" })
+        {
+            try
+            {
+                Run($"test --no-build --configuration {configuration} --project tests/{project} --results-directory \"{results}\" "
+                    + $"--report-xunit-trx --report-xunit-trx-filename {project}.trx");
+            }
+            catch (CakeException e)
+            {
+                failures.Add(e.Message);
+            }
+            var report = $"{results}/{project}.trx";
+            if (!FileExists(report))
+            {
+                failures.Add($"{project} did not run.");
+                continue;
+            }
+            var counters = System.Xml.Linq.XDocument.Load(report).Descendants().Single(element => element.Name.LocalName == "Counters");
+            passed += (int)counters.Attribute("passed");
+            failed += (int)counters.Attribute("failed");
+            skipped += (int)counters.Attribute("total") - (int)counters.Attribute("passed") - (int)counters.Attribute("failed");
+        }
+        System.IO.File.WriteAllText($"{results}/summary.txt", $"{passed} passed, {failed} failed, {skipped} skipped\n");
+        if (skipped > 0)
+            failures.Add("A test was skipped: what it needs is missing.");
+        if (failures.Count > 0)
+            throw new CakeException(string.Join("\n", failures));
+    });
 
 Task("Coverage")
     .Description("Fails when less than 95 % of the lines of Domain or Application are covered")
@@ -69,6 +103,8 @@ Task("Publish")
     .Does(() => Run($"publish src/Api --configuration {configuration} --runtime linux-x64 --self-contained false --output {artifacts}/service"));
 
 Task("Default")
+    .Description("Checks the format, builds, and runs every test")
+    .IsDependentOn("Format")
     .IsDependentOn("Build")
     .IsDependentOn("Test");
 

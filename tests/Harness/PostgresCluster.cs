@@ -1,171 +1,71 @@
-using System.ComponentModel;
-using System.Diagnostics;
-using System.Globalization;
-
 namespace CancelService.Harness;
 
 /// <summary>
-/// A PostgreSQL server of one's own, made of the machine's PostgreSQL programs, that may be killed and started again. It
-/// listens on a Unix socket in a directory that only its owner may enter: no port to collide on, no password needed.
+/// A PostgreSQL server of one's own that may be killed and started again: a container, or the machine's own PostgreSQL
+/// programs. Either serves where the other is missing. Programs come first for a durable one, which tests kill: a process is
+/// back sooner than a container. CANCELSERVICE_POSTGRES_IMAGE names the image; where CANCELSERVICE_POSTGRES_PROGRAMS names a
+/// directory of programs, those alone are used.
 /// </summary>
-public sealed class PostgresCluster : IAsyncDisposable
+public abstract class PostgresCluster : IAsyncDisposable
 {
-    // PostgreSQL refuses to run as root.
-    private static readonly string[] AsPostgres =
-        Environment.UserName == "root" ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] : [];
-
-    private readonly string _settings;
-
-    private PostgresCluster(string programs, string directory, string settings) =>
-        (Programs, Directory, _settings) = (programs, directory, settings);
-
-    /// <summary>The directory of PostgreSQL's programs: initdb, postgres, pgbench.</summary>
-    public string Programs { get; }
-
-    /// <summary>The directory of the data, of the log and of the socket.</summary>
-    public string Directory { get; }
-
-    /// <summary>How the database <c>postgres</c> is reached.</summary>
-    public string ConnectionString => $"Host={Directory};Username=postgres";
+    /// <summary>How the database <c>postgres</c> is reached; the same after a restart.</summary>
+    public abstract string ConnectionString { get; }
 
     /// <summary>Creates a cluster and starts it. A durable one keeps every commit over a kill and a power cut.</summary>
-    /// <exception cref="InvalidOperationException">It could not be started; the message says why.</exception>
+    /// <exception cref="InvalidOperationException">It could not be started; the message says why, and what helps.</exception>
     public static async Task<PostgresCluster> Start(bool durable, params string[] settings)
     {
-        if (OperatingSystem.IsWindows())
-            throw new PlatformNotSupportedException("It is not supported on Windows.");
-        var directory = Path.Combine(Path.GetTempPath(), $"cancelservice-{Guid.NewGuid().ToString("N")[..12]}");
-        string[] always =
-        [
-            "listen_addresses=''",
-            $"unix_socket_directories={directory}",
-            "max_connections=300",
-            .. durable ? Array.Empty<string>() : ["fsync=off", "full_page_writes=off"],
-        ];
-        var cluster = new PostgresCluster(
-            await FindPrograms(),
-            directory,
-            string.Join(' ', always.Concat(settings).Select(setting => $"-c {setting}"))
-        );
-        try
-        {
-            string[] noSync = durable ? [] : ["-N"];
-            await Run([
-                .. AsPostgres,
-                $"{cluster.Programs}/initdb",
-                "-D",
-                directory,
-                "-U",
-                "postgres",
-                "-A",
-                "trust",
-                "--no-locale",
-                "-E",
-                "UTF8",
-                .. noSync,
-            ]);
-            await cluster.Start();
-            return cluster;
-        }
-        catch
-        {
-            await cluster.DisposeAsync();
-            throw;
-        }
-    }
-
-    /// <summary>Starts the server where it was killed, and waits until it has recovered.</summary>
-    public Task Start() =>
-        Run([
-            .. AsPostgres,
-            $"{Programs}/pg_ctl",
-            "start",
-            "-w",
-            "-D",
-            Directory,
-            "-l",
-            $"{Directory}/server.log",
-            "-o",
-            _settings,
-        ]);
-
-    /// <summary>Kills the server and all its processes with SIGKILL, and waits until they are gone.</summary>
-    public async Task Kill()
-    {
-        using var server = Process.GetProcessById(
-            int.Parse(
-                (await File.ReadAllLinesAsync(Path.Combine(Directory, "postmaster.pid")))[0],
-                CultureInfo.InvariantCulture
+        var (programs, container) = (
+            Way("PostgreSQL's programs", async () => await PostgresPrograms.Start(durable, settings)),
+            Way(
+                $"a container of {PostgresContainer.Image}",
+                async () => await PostgresContainer.Start(durable, settings)
             )
         );
-        server.Kill(entireProcessTree: true);
-        await server.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(30));
-    }
-
-    /// <summary>Runs one of PostgreSQL's programs, and returns what it printed.</summary>
-    /// <exception cref="InvalidOperationException">It failed; the message holds what it printed.</exception>
-    public Task<string> Run(string program, params string[] arguments) =>
-        Run([.. AsPostgres, $"{Programs}/{program}", .. arguments]);
-
-    /// <summary>Stops the server and removes its data.</summary>
-    public async ValueTask DisposeAsync()
-    {
-        if (File.Exists(Path.Combine(Directory, "postmaster.pid")))
+        var reasons = new List<string>();
+        foreach (
+            var (name, start) in PostgresPrograms.Named is not null ? [programs]
+            : durable ? [programs, container]
+            : new[] { container, programs }
+        )
         {
             try
             {
-                await Run([.. AsPostgres, $"{Programs}/pg_ctl", "stop", "-D", Directory, "-m", "immediate"]);
+                return await start();
             }
-            catch (InvalidOperationException)
+            catch (Exception e) // Whatever keeps one way from working, the next is tried, and all reasons are told.
             {
-                // It was killed, and left its file behind.
+                reasons.Add($"{name}: {e.Message}");
             }
         }
-        if (System.IO.Directory.Exists(Directory))
-            System.IO.Directory.Delete(Directory, recursive: true);
+        throw new InvalidOperationException(
+            $"""
+            The tests need PostgreSQL. Start a Docker engine that can get the image {PostgresContainer.Image}
+            (CANCELSERVICE_POSTGRES_IMAGE names another), or install PostgreSQL's server programs (Debian: apt-get install
+            postgresql; CANCELSERVICE_POSTGRES_PROGRAMS names their directory). What was tried:
+            {string.Join('\n', reasons)}
+            """
+        );
+
+        static (string Name, Func<Task<PostgresCluster>> Start) Way(string name, Func<Task<PostgresCluster>> start) =>
+            (name, start);
     }
 
-    private static async Task<string> FindPrograms()
-    {
-        var candidates = System.IO.Directory.Exists("/usr/lib/postgresql")
-            ? System
-                .IO.Directory.GetDirectories("/usr/lib/postgresql")
-                .OrderByDescending(d =>
-                    double.TryParse(Path.GetFileName(d), CultureInfo.InvariantCulture, out var version) ? version : 0
-                )
-                .Select(d => Path.Combine(d, "bin"))
-                .ToList()
-            : [];
-        try
-        {
-            candidates.Insert(0, (await Run(["pg_config", "--bindir"])).Trim());
-        }
-        catch (Exception e) when (e is Win32Exception or InvalidOperationException)
-        {
-            // Not every installation brings pg_config along.
-        }
-        return candidates.Find(bin => File.Exists(Path.Combine(bin, "initdb")))
-            ?? throw new InvalidOperationException(
-                "There is no initdb. Install PostgreSQL's server programs (Debian: apt-get install postgresql); "
-                    + "pg_config --bindir must find them, or /usr/lib/postgresql must."
-            );
-    }
+    /// <summary>Starts the server where it was killed, and waits until it has recovered.</summary>
+    public abstract Task Start();
 
-    private static async Task<string> Run(string[] command)
+    /// <summary>Kills the server and all its processes with SIGKILL, and waits until they are gone.</summary>
+    public abstract Task Kill();
+
+    /// <summary>Stops the server and removes its data.</summary>
+    public abstract ValueTask DisposeAsync();
+
+    /// <summary>The server's arguments.</summary>
+    private protected static IEnumerable<string> Arguments(bool durable, params IEnumerable<string> settings)
     {
-        var start = new ProcessStartInfo(command[0], command[1..])
-        {
-            UseShellExecute = false,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            WorkingDirectory = Path.GetTempPath(),
-        };
-        using var process = Process.Start(start)!;
-        var output = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        await process.WaitForExitAsync();
-        var text = string.Concat(await output);
-        return process.ExitCode == 0
-            ? text
-            : throw new InvalidOperationException($"{string.Join(' ', command)} failed: {text}");
+        var writes = durable ? "on" : "off";
+        return new[] { "max_connections=300", $"fsync={writes}", $"full_page_writes={writes}" }
+            .Concat(settings)
+            .SelectMany(setting => new[] { "-c", setting });
     }
 }

@@ -40,7 +40,7 @@ public sealed class CostTests(PostgresServer postgres)
     [Fact]
     public async Task Under_load_a_cancel_takes_no_more_round_trips_and_allocates_within_a_bound()
     {
-        await using var stage = await Stage.Open();
+        await using var stage = await Stage.Open(await PostgresCluster.Start(durable: true, Stage.Settings));
         var database = await stage.Fill("cost", payments: 4000, hotPayments: 2000);
         await using var network = new TcpForwarder(database);
         var service = await stage.Serve(

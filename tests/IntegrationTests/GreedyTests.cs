@@ -100,7 +100,7 @@ public sealed class GreedyTests(PostgresServer postgres)
     [Fact]
     public async Task Over_capacity_goodput_does_not_fall_and_refusals_are_fast()
     {
-        await using var stage = await Stage.Open();
+        await using var stage = await Stage.Open(await PostgresCluster.Start(durable: true, Stage.Settings));
         var database = await stage.Fill("overload", payments: 2000, hotPayments: 1);
         var service = await stage.Serve(
             database,

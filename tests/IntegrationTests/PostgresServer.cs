@@ -1,17 +1,15 @@
 using CancelService.Infrastructure.Persistence;
 using CancelService.IntegrationTests;
-using DotNet.Testcontainers.Images;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
-using Testcontainers.PostgreSql;
 
 [assembly: AssemblyFixture(typeof(PostgresServer))]
 
 namespace CancelService.IntegrationTests;
 
 /// <summary>
-/// One PostgreSQL for a test run, started when the first test asks for a database. In this order: the server that
-/// CANCELSERVICE_TEST_POSTGRES names, a container, a throw-away cluster of the machine's own PostgreSQL programs.
+/// One PostgreSQL for a test run, started when the first test asks for a database: the server that CANCELSERVICE_TEST_POSTGRES
+/// names, or a cluster of its own.
 /// </summary>
 public sealed class PostgresServer : IAsyncDisposable
 {
@@ -113,58 +111,6 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         if (Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_POSTGRES") is { Length: > 0 } given)
             return given;
-
-        var reasons = new List<string>();
-        foreach (var way in new[] { StartContainer, StartOwnCluster })
-        {
-            try
-            {
-                return await way();
-            }
-            catch (Exception e) // Whatever keeps one way from working, the next is tried, and all reasons are told.
-            {
-                reasons.Add(e.Message);
-            }
-        }
-        throw new InvalidOperationException(
-            $"""
-            The tests need PostgreSQL. Do one of these:
-            1. Set CANCELSERVICE_TEST_POSTGRES to the connection string of a server on which databases may be created.
-            2. Start a Docker engine that can get the image of CANCELSERVICE_POSTGRES_IMAGE (by default postgres:17).
-               It failed: {reasons[0]}
-            3. Install PostgreSQL's server programs.
-               It failed: {reasons[1]}
-            """
-        );
-    }
-
-    private async Task<string> StartContainer()
-    {
-        var image = Environment.GetEnvironmentVariable("CANCELSERVICE_POSTGRES_IMAGE") ?? "postgres:17";
-        // Looking for an engine is what Build does; where there is one, it answers at once.
-        var container = await Task.Run(() =>
-                new PostgreSqlBuilder(image)
-                    .WithImagePullPolicy(PullPolicy.Missing)
-                    .WithCommand("-c", "max_connections=300")
-                    .Build()
-            )
-            .WaitAsync(TimeSpan.FromSeconds(10));
-        try
-        {
-            using var timeout = new CancellationTokenSource(TimeSpan.FromMinutes(3));
-            await container.StartAsync(timeout.Token);
-        }
-        catch
-        {
-            await container.DisposeAsync();
-            throw;
-        }
-        _stop = () => container.DisposeAsync().AsTask();
-        return container.GetConnectionString();
-    }
-
-    private async Task<string> StartOwnCluster()
-    {
         var cluster = await PostgresCluster.Start(durable: false);
         _stop = () => cluster.DisposeAsync().AsTask();
         return cluster.ConnectionString;

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.ComponentModel;
 using System.Diagnostics;
 using System.Net;
 using CancelService.Infrastructure.Persistence;
@@ -103,7 +102,7 @@ public sealed class StoppingTests
     }
 
     [Fact]
-    public async Task Two_instances_behind_HAProxy_are_restarted_in_turn_and_no_request_is_lost()
+    public async Task Two_instances_behind_a_load_balancer_are_restarted_in_turn_and_no_request_is_lost()
     {
         await using var server = await PostgresCluster.Start(durable: true);
         using var database = TestDatabase.Of(server);
@@ -112,9 +111,9 @@ public sealed class StoppingTests
         var payments = await AddPayments(books, client, 2000);
         await using var one = await ServiceProcess.Start(Settings(database));
         await using var two = await ServiceProcess.Start(Settings(database));
-        await using var proxy = await HaProxy.Start(one, two);
+        await using var balancer = await LoadBalancer.Start(one, two);
 
-        await using var load = new Load(proxy.Port, connections: 8, payments);
+        await using var load = new Load(balancer.Port, connections: 8, payments);
         await load.Reaches(100);
         foreach (var instance in (ServiceProcess[])[one, two, one, two])
         {
@@ -129,7 +128,7 @@ public sealed class StoppingTests
         await load.Reaches(load.Answers.Count + 100);
         await load.Stop();
 
-        load.Lost.ShouldBeEmpty(proxy.Output);
+        load.Lost.ShouldBeEmpty();
         load.ShouldBeRight();
         await books.ShouldPassTheAudit();
         TestContext.Current.SendDiagnosticMessage("{0} requests, none lost", load.Answers.Count);
@@ -285,82 +284,4 @@ internal sealed class Load : IAsyncDisposable
                 connection.Dispose(); // Merchants come and go.
         }
     }
-}
-
-/// <summary>HAProxy with the configuration of docs/examples, in front of two instances.</summary>
-internal sealed class HaProxy : IAsyncDisposable
-{
-    private readonly Process _process;
-    private readonly ConcurrentQueue<string> _output = new();
-
-    private HaProxy(string program, string directory, int port)
-    {
-        Port = port;
-        _process = new Process
-        {
-            StartInfo = new ProcessStartInfo(program, ["-db", "-f", Path.Combine(directory, "haproxy.cfg")])
-            {
-                UseShellExecute = false,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            },
-        };
-        _process.OutputDataReceived += (_, line) => _output.Enqueue(line.Data ?? "");
-        _process.ErrorDataReceived += (_, line) => _output.Enqueue(line.Data ?? "");
-    }
-
-    public int Port { get; }
-
-    /// <summary>What it wrote: the requests that did not go well, and the instances that came and went.</summary>
-    public string Output => string.Join('\n', _output);
-
-    public static async Task<HaProxy> Start(ServiceProcess one, ServiceProcess two)
-    {
-        var directory = Directory.CreateTempSubdirectory("cancelservice-").FullName;
-        var port = ServiceProcess.FreePort();
-        var configuration = await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "haproxy.cfg"));
-        foreach (
-            var (example, here) in new (string, string)[]
-            {
-                ("bind :8080", $"bind 127.0.0.1:{port}"),
-                ("check port 8081", "check"),
-                ("172.29.14.11:8080", $"127.0.0.1:{one.PublicPort} port {one.InternalPort}"),
-                ("172.29.14.12:8080", $"127.0.0.1:{two.PublicPort} port {two.InternalPort}"),
-            }
-        )
-        {
-            configuration.ShouldContain(example);
-            configuration = configuration.Replace(example, here, StringComparison.Ordinal);
-        }
-        await File.WriteAllTextAsync(Path.Combine(directory, "haproxy.cfg"), configuration);
-        var proxy = new HaProxy(FindProgram(), directory, port);
-        try
-        {
-            proxy._process.Start();
-        }
-        catch (Win32Exception e)
-        {
-            throw new InvalidOperationException(
-                "There is no haproxy. Install it (Debian: apt-get install haproxy); the PATH or /usr/sbin must have it.",
-                e
-            );
-        }
-        proxy._process.BeginOutputReadLine();
-        proxy._process.BeginErrorReadLine();
-        await TestHost.Until(async () => proxy._process.HasExited || await Wire.Listens(port)).Becomes(true);
-        proxy._process.HasExited.ShouldBeFalse(proxy.Output);
-        return proxy;
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        if (!_process.HasExited)
-            _process.Kill();
-        await _process.WaitForExitAsync();
-        Directory.Delete(Path.GetDirectoryName(_process.StartInfo.ArgumentList[2])!, recursive: true);
-        _process.Dispose();
-    }
-
-    // Debian keeps it where only root's PATH leads.
-    private static string FindProgram() => File.Exists("/usr/sbin/haproxy") ? "/usr/sbin/haproxy" : "haproxy";
 }

@@ -8,7 +8,7 @@ namespace CancelService.Load;
 /// The yardstick: PostgreSQL's own pgbench does to the same tables what a cancel does, as it is usually written: statement by
 /// statement in one transaction, with prepared statements and a connection for each of its clients.
 /// </summary>
-internal sealed partial class Pgbench(PostgresCluster cluster, string database)
+internal sealed partial class Pgbench(PostgresPrograms cluster, string database)
 {
     // :n counts the transactions of a connection, so that no two ever cancel the same payment.
     private const string Script = """

@@ -64,15 +64,17 @@ internal static class Program
         string[] settings = command is "statements"
             ? ["shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on"]
             : [];
+        // Figures are of the machine's own PostgreSQL: a container's network would be measured as well.
+        var postgres = await PostgresPrograms.Start(durable: true, [.. Stage.Settings, .. settings]);
         await using var stage = await Stage.Open(
-            Options["service"] is { Length: > 0 } folder ? Path.Combine(folder, "CancelService.Api.dll") : null,
-            settings
+            postgres,
+            Options["service"] is { Length: > 0 } folder ? Path.Combine(folder, "CancelService.Api.dll") : null
         );
         Console.CancelKeyPress += (_, _) => stage.DisposeAsync().AsTask().GetAwaiter().GetResult();
         switch (command)
         {
             case "bench":
-                await Bench(stage);
+                await Bench(stage, new Pgbench(postgres, "bench"));
                 break;
             case "growth":
                 await Growth(stage);
@@ -102,11 +104,10 @@ internal static class Program
 
     private static int Number(string option) => int.Parse(Options[option], CultureInfo.InvariantCulture);
 
-    private static async Task Bench(Stage stage)
+    private static async Task Bench(Stage stage, Pgbench pgbench)
     {
         Console.WriteLine("Filling ...");
         var database = await stage.Fill("bench", Number("payments"), Number("payments"));
-        var pgbench = new Pgbench(stage.Cluster, "bench");
         var service = await stage.Serve(database);
         var supply = new Supply(stage, Report, Connections, service);
 
@@ -194,7 +195,7 @@ internal static class Program
                 new Phase(scenario, round, perSecond)
                 {
                     Requests = (int)transactions,
-                    DatabaseCpu = (stage.DatabaseCpu() - cpu).TotalMilliseconds / transactions,
+                    DatabaseCpu = (stage.DatabaseCpu() - cpu) / transactions,
                     Wal = (double)(await stage.Wal() - wal) / transactions,
                 }
             );

@@ -34,17 +34,18 @@ internal sealed class Stage : IAsyncDisposable
     /// <summary>The wallet's key.</summary>
     public KeyPair Wallet { get; private init; } = null!;
 
-    /// <summary>Starts PostgreSQL.</summary>
+    /// <summary>
+    /// Settings of PostgreSQL. What checkpoints, or new files for the write-ahead log, cost in the middle of a run would hit
+    /// whoever happens to be measured then; the files that filling needed are used again.
+    /// </summary>
+    public static string[] Settings { get; } =
+    ["shared_buffers=1GB", "max_wal_size=16GB", "min_wal_size=8GB", "checkpoint_timeout=1h"];
+
+    /// <summary>Sets the stage on a PostgreSQL, which ends with it.</summary>
+    /// <param name="cluster">The server.</param>
     /// <param name="service">The assembly that is run as the service; without it, the one that was built with this program.</param>
-    /// <param name="settings">Settings of the server, beside the usual ones.</param>
-    public static async Task<Stage> Open(string? service = null, params string[] settings)
+    public static async Task<Stage> Open(PostgresCluster cluster, string? service = null)
     {
-        // What checkpoints, or new files for the write-ahead log, cost in the middle of a run would hit whoever happens to be
-        // measured then; the files that filling needed are used again.
-        var cluster = await PostgresCluster.Start(
-            durable: true,
-            ["shared_buffers=1GB", "max_wal_size=16GB", "min_wal_size=8GB", "checkpoint_timeout=1h", .. settings]
-        );
         var directory = Directory.CreateTempSubdirectory("cancelservice-load-").FullName;
         var wallet = KeyPair.Generate();
         var walletKey = Path.Combine(directory, "wallet.pem");
@@ -185,11 +186,16 @@ internal sealed class Stage : IAsyncDisposable
     /// <summary>The bytes that PostgreSQL has written to its log so far.</summary>
     public Task<long> Wal() => Count("postgres", "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')");
 
-    /// <summary>The CPU time that PostgreSQL has used so far, with all its processes, ended ones included.</summary>
-    public TimeSpan DatabaseCpu()
+    /// <summary>
+    /// The CPU time in milliseconds that PostgreSQL has used so far, with all its processes, ended ones included; none is known
+    /// of a container.
+    /// </summary>
+    public double? DatabaseCpu()
     {
+        if (Cluster is not PostgresPrograms programs)
+            return null;
         var server = int.Parse(
-            File.ReadLines(Path.Combine(Cluster.Directory, "postmaster.pid")).First(),
+            File.ReadLines(Path.Combine(programs.Directory, "postmaster.pid")).First(),
             CultureInfo.InvariantCulture
         );
         long ticks = 0;
@@ -210,7 +216,7 @@ internal sealed class Stage : IAsyncDisposable
             if (isServer || int.Parse(stat[1], CultureInfo.InvariantCulture) == server)
                 ticks += stat[11..(isServer ? 15 : 13)].Sum(text => long.Parse(text, CultureInfo.InvariantCulture));
         }
-        return TimeSpan.FromSeconds(ticks / 100.0); // USER_HZ is 100 on every Linux that .NET runs on.
+        return ticks * 10.0; // USER_HZ is 100 on every Linux that .NET runs on.
     }
 
     public async ValueTask DisposeAsync()

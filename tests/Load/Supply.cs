@@ -146,7 +146,7 @@ internal sealed partial class Supply(Stage stage, Report report, int connections
             P99 = measured.P99,
             P999 = measured.P999,
             ServiceCpu = (ServiceCpu() - service).TotalMilliseconds / measured.Requests,
-            DatabaseCpu = (stage.DatabaseCpu() - database).TotalMilliseconds / measured.Requests,
+            DatabaseCpu = (stage.DatabaseCpu() - database) / measured.Requests,
             Allocated = (Allocated(by) - allocated) / measured.Requests,
             Wal = (Wal() - wal) / measured.Requests,
             TurnedAway = measured.TurnedAwayShare,

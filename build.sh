@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Brings what is missing, builds, and runs every test. Arguments are Cake's:
+#
+#   ./build.sh                     # Linux, macOS, WSL; needs the .NET SDK of global.json
+#   ./build.sh --target=Release    # another target; --tree lists them
+#
+# Most tests need PostgreSQL. With a container engine nothing else is needed. Without one, PostgreSQL's programs serve; where
+# they are missing, this installs them on Debian and Ubuntu (as root, or with sudo), and says so first.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
+
+if ! command -v dotnet >/dev/null || ! dotnet --version >/dev/null 2>&1; then
+    echo "The .NET SDK of global.json is missing. Install version 10 (https://dotnet.microsoft.com/download), and run this again." >&2
+    exit 1
+fi
+
+summary=artifacts/tests/summary.txt
+rm -f "$summary"
+
+image=${CANCELSERVICE_POSTGRES_IMAGE:-postgres:17}
+
+# An engine serves when it has the image, or gets it.
+engine() {
+    command -v docker >/dev/null && docker version >/dev/null 2>&1 || return 1
+    docker image inspect "$image" >/dev/null 2>&1 && return 0
+    echo "Getting the image $image ..."
+    docker pull --quiet "$image" 2>&1
+}
+
+programs() {
+    if [ -n "${CANCELSERVICE_POSTGRES_PROGRAMS:-}" ]; then
+        [ -x "$CANCELSERVICE_POSTGRES_PROGRAMS/initdb" ]
+    else
+        [ -x "$(pg_config --bindir 2>/dev/null)/initdb" ] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+    fi
+}
+
+install() {
+    command -v apt-get >/dev/null || return 1
+    local sudo=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || return 1
+        sudo=(sudo)
+    fi
+    echo "The tests need a container engine or PostgreSQL's programs. Installing these: ${sudo[*]} apt-get install postgresql"
+    "${sudo[@]}" apt-get -o DPkg::Lock::Timeout=300 update -q >/dev/null || true
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -q postgresql >/dev/null && programs
+}
+
+bring() {
+    # Programs that are named are meant.
+    if [ -n "${CANCELSERVICE_POSTGRES_PROGRAMS:-}" ]; then
+        programs && return 0
+    else
+        engine || programs || install && return 0
+    fi
+    cat >&2 <<TEXT
+The tests need PostgreSQL, and this script can't bring it here. The choices:
+  a container engine  start Docker, or another that answers to its client, and that can get the image $image
+                      (CANCELSERVICE_POSTGRES_IMAGE names another)
+  Debian, Ubuntu      run this as root or with sudo, or: apt-get install postgresql
+  Fedora              dnf install postgresql-server
+  macOS               brew install postgresql@17, and put its programs on the PATH
+  elsewhere           CANCELSERVICE_POSTGRES_PROGRAMS names the directory that holds initdb and pg_ctl
+  nothing             dotnet test --project tests/UnitTests runs the tests that need no database
+TEXT
+    return 1
+}
+
+# Only the targets that test need it.
+case "$*" in
+*--target=Coverage* | *--target=Test* | *--target=Default*) bring ;;
+*--target* | *--tree* | *--help* | *--version* | *--description*) ;;
+*) bring ;;
+esac
+
+# The last line counts the tests, where they ran.
+dotnet tool restore
+status=0
+dotnet cake "$@" || status=$?
+if [ -f "$summary" ]; then cat "$summary"; fi
+exit "$status"
