@@ -22,8 +22,14 @@ public readonly record struct Currency(string Code)
 /// <exception cref="ArgumentOutOfRangeException">The amount is not positive, or too large.</exception>
 public readonly record struct Money(long MinorUnits, Currency Currency)
 {
-    /// <summary>The largest amount: its sums over any ledger that we can store still fit 64 bits.</summary>
+    /// <summary>The largest amount.</summary>
     public const long MaxMinorUnits = 1_000_000_000_000_000;
+
+    /// <summary>
+    /// The largest balance of an account: a thousand of the largest amounts. A balance and what is added to it in one step
+    /// fit 64 bits.
+    /// </summary>
+    public const long MaxBalance = 1_000 * MaxMinorUnits;
 
     /// <summary>The amount in minor units.</summary>
     public long MinorUnits { get; } =

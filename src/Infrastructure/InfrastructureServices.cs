@@ -1,6 +1,7 @@
 using CancelService.Application.Accounts;
 using CancelService.Application.Clients;
 using CancelService.Application.Payments;
+using CancelService.Application.Reading;
 using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
@@ -24,7 +25,9 @@ public static class InfrastructureServices
             .AddSingleton<ClientCache>()
             .AddSingleton<IClients>(provider => provider.GetRequiredService<ClientCache>())
             .AddSingleton<IClientRegistry, ClientRegistry>()
-            .AddSingleton<Queries>()
-            .AddSingleton<Feeds>()
+            .AddSingleton<IPaymentQueries, PaymentQueries>()
+            .AddSingleton<IAccountQueries, AccountQueries>()
+            .AddSingleton<IClientQueries, ClientQueries>()
+            .AddSingleton<IFeeds, Feeds>()
             .AddRelay();
 }

@@ -23,6 +23,9 @@ public enum Fault
 
     /// <summary>The bytes arrive, the answer gets lost, and nobody is told.</summary>
     StallAfter,
+
+    /// <summary>The bytes arrive late: when they are let go.</summary>
+    Delay,
 }
 
 /// <summary>The network between the service and its PostgreSQL, with its faults.</summary>
@@ -37,6 +40,8 @@ public sealed class TcpForwarder : IAsyncDisposable
     private readonly Task _accepting;
     private volatile bool _silent;
     private (byte[] Marker, Fault Fault)? _armed;
+    private readonly TaskCompletionSource _delayed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _letGo = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _roundTrips;
     private int _statements;
 
@@ -93,8 +98,15 @@ public sealed class TcpForwarder : IAsyncDisposable
     /// <summary>The next time that the service sends a text, a fault happens to that connection.</summary>
     public void Arm(string text, Fault fault) => _armed = (Encoding.ASCII.GetBytes(text), fault);
 
+    /// <summary>Ends when bytes are under way that <see cref="Fault.Delay"/> has delayed.</summary>
+    public Task Delayed => _delayed.Task;
+
+    /// <summary>Lets delayed bytes arrive.</summary>
+    public void LetGo() => _letGo.TrySetResult();
+
     public async ValueTask DisposeAsync()
     {
+        _letGo.TrySetResult();
         _listener.Stop();
         CutAll();
         await _accepting;
@@ -160,6 +172,12 @@ public sealed class TcpForwarder : IAsyncDisposable
                 if (_armed is { } armed && buffer.AsSpan(0, read).IndexOf(armed.Marker) is >= 0 and var at)
                 {
                     (_armed, fault) = (null, armed.Fault);
+                    if (fault is Fault.Delay)
+                    {
+                        _delayed.TrySetResult();
+                        await _letGo.Task;
+                        fault = null;
+                    }
                     if (fault is Fault.CutWithin)
                         await server.SendAsync(buffer.AsMemory(0, at));
                     if (fault is Fault.CutBefore or Fault.CutWithin)

@@ -23,8 +23,8 @@ public sealed class CostTests(PostgresServer postgres)
         await host.AddPayment(client, State.Captured, "captured");
         await host.Cancel(client, """{"paymentId":"p1"}"""); // The client is looked up once.
 
-        (await Cost("""{"paymentId":"p2"}""", "SUCCESS")).ShouldBe((2, 7));
-        (await Cost("""{"paymentRequestId":"req-p3"}""", "SUCCESS")).ShouldBe((2, 7));
+        (await Cost("""{"paymentId":"p2"}""", "SUCCESS")).ShouldBe((2, 8));
+        (await Cost("""{"paymentRequestId":"req-p3"}""", "SUCCESS")).ShouldBe((2, 8));
         (await Cost("""{"paymentId":"p2"}""", "SUCCESS")).ShouldBe((1, 1));
         (await Cost("""{"paymentId":"captured"}""", "PROCESS_FAIL")).ShouldBe((1, 1));
         (await Cost("""{"paymentId":"none"}""", "ORDER_NOT_EXIST")).ShouldBe((1, 1));

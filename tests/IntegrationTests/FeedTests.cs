@@ -50,7 +50,7 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Refused_events_that_are_read_while_many_write_are_shown_once_in_a_stable_order(
+    public async Task Late_reports_that_are_read_while_many_write_are_shown_once_in_a_stable_order(
         DatabaseProvider provider
     )
     {
@@ -73,12 +73,12 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
                     })
                 )
         );
-        var reading = Follow(host, client, "refused-events", ids.Count, 3);
+        var reading = Follow(host, client, "late-reports", ids.Count, 3);
         await Task.WhenAll(writing, reading);
 
         (await reading).ShouldBe(ids, ignoreOrder: true);
-        (await Follow(host, client, "refused-events", ids.Count, 500)).ShouldBe(await reading);
-        var item = (await host.Call("GET", $"/clients/{client.Id}/refused-events?limit=1")).Items.Single();
+        (await Follow(host, client, "late-reports", ids.Count, 500)).ShouldBe(await reading);
+        var item = (await host.Call("GET", $"/clients/{client.Id}/late-reports?limit=1")).Items.Single();
         item.GetProperty("action").GetString().ShouldBe("SUCCEED");
         item.GetProperty("remedy").GetString().ShouldBe("REFUND_PAYER");
         item.GetProperty("eventId").GetString().ShouldBe("e1");
@@ -107,8 +107,10 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
         await Execute(
             connection,
             $"""
-            INSERT INTO cancellations (client_id, payment_id, effect, cancelled_at, answer)
-            VALUES ('{client.Id}', 'late', 'CLOSED', '2026-11-23T11:59:59Z', 'x');
+            INSERT INTO payment_history (client_id, payment_id, version, action, actor, at, from_status, to_status,
+                minor_units, currency, answer)
+            VALUES ('{client.Id}', 'late', 2, 'CANCEL', 'merchant', '2026-11-23T11:59:59Z', 'PROCESSING', 'CANCELLED',
+                1000, 'USD', 'x');
             INSERT INTO identity_feed (payment_id) VALUES ('late')
             """
         );
@@ -120,9 +122,9 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
         var (byIdentity, identityCursor) = await Naive(source, "place", "identity_feed", "place > 0");
         var (byTime, timeCursor) = await Naive(
             source,
-            "cancelled_at",
-            "cancellations",
-            $"client_id = '{client.Id}' AND cancelled_at > 'epoch'"
+            "at",
+            "payment_history",
+            $"client_id = '{client.Id}' AND action = 'CANCEL' AND at > 'epoch'"
         );
         byIdentity.ShouldBe(["early"]);
         byTime.ShouldBe(["early"]);
@@ -135,9 +137,9 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
         (
             await Naive(
                 source,
-                "cancelled_at",
-                "cancellations",
-                $"client_id = '{client.Id}' AND cancelled_at > '{timeCursor}'"
+                "at",
+                "payment_history",
+                $"client_id = '{client.Id}' AND action = 'CANCEL' AND at > '{timeCursor}'"
             )
         ).Ids.ShouldBeEmpty();
     }
@@ -156,7 +158,7 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
             connection,
             $"""
             UPDATE clients SET enabled = enabled WHERE client_id = '{client.Id}';
-            UPDATE cancellations SET position = 7 WHERE client_id = '{client.Id}'
+            UPDATE payment_history SET position = 7 WHERE client_id = '{client.Id}' AND action = 'CANCEL'
             """
         );
 
@@ -179,7 +181,7 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
     }
 
     [Fact]
-    public async Task A_refused_event_that_commits_late_is_not_skipped()
+    public async Task A_late_report_that_commits_late_is_not_skipped()
     {
         var host = await hosts.On(DatabaseProvider.Postgres);
         var client = await host.AddClient();
@@ -195,19 +197,19 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
             connection,
             $"""
             INSERT INTO payment_history (client_id, payment_id, version, action, actor, at, from_status, to_status,
-                minor_units, remedy)
+                minor_units, currency, remedy)
             VALUES ('{client.Id}', 'late', 3, 'SUCCEED', 'core', '2026-11-23T11:59:59Z', 'CANCELLED', 'CANCELLED',
-                1000, 'REFUND_PAYER')
+                1000, 'USD', 'REFUND_PAYER')
             """
         );
 
         (await host.Report(client, "succeed", "e1", "early")).ShouldBeProblem(409, "payment-cancelled");
-        var read = await Page(host, client, "refused-events", null);
+        var read = await Page(host, client, "late-reports", null);
         read.Ids.ShouldBe(["early"]);
         await transaction.CommitAsync(Token);
 
-        (await Page(host, client, "refused-events", read.Next)).Ids.ShouldBe(["late"]);
-        (await Page(host, client, "refused-events", null)).Ids.ShouldBe(["early", "late"]);
+        (await Page(host, client, "late-reports", read.Next)).Ids.ShouldBe(["late"]);
+        (await Page(host, client, "late-reports", null)).Ids.ShouldBe(["early", "late"]);
     }
 
     /// <summary>A feed that nobody has read for long is numbered in portions, so that no read takes long or much.</summary>
@@ -218,12 +220,16 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
         var client = await host.AddClient();
         await host.Execute(
             $"""
-            INSERT INTO payments (client_id, payment_id, payment_request_id, kind, amount_minor_units, amount_currency,
-                initiated_at, status, captured, refunded, version)
-            SELECT '{client.Id}', 'p' || n, 'r' || n, 'PAYMENT', 1, 'USD', now(), 'CANCELLED', 0, 0, 2
+            INSERT INTO payments (client_id, payment_id, kind, amount_minor_units, amount_currency, initiated_at, status,
+                captured, refunded, version)
+            SELECT '{client.Id}', 'p' || n, 'PAYMENT', 1, 'USD', now(), 'CANCELLED', 0, 0, 2
             FROM generate_series(1, 1001) n;
-            INSERT INTO cancellations (client_id, payment_id, effect, cancelled_at, answer)
-            SELECT client_id, payment_id, 'CLOSED', now(), 'x' FROM payments
+            INSERT INTO payment_requests (client_id, payment_request_id, payment_id)
+            SELECT client_id, 'r-' || payment_id, payment_id FROM payments;
+            INSERT INTO payment_history (client_id, payment_id, version, action, actor, at, from_status, to_status,
+                minor_units, currency, answer)
+            SELECT client_id, payment_id, 2, 'CANCEL', 'merchant', now(), 'PROCESSING', 'CANCELLED', 1, 'USD', 'x'
+            FROM payments
             """
         );
 
@@ -237,7 +243,7 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
             await using var db = host.Db();
             return await db
                 .Database.SqlQueryRaw<int>(
-                    "SELECT count(*)::int AS \"Value\" FROM cancellations WHERE position IS NULL"
+                    "SELECT count(*)::int AS \"Value\" FROM payment_history WHERE action = 'CANCEL' AND position IS NULL"
                 )
                 .SingleAsync(Token);
         }

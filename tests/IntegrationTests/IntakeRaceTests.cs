@@ -72,7 +72,7 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
                 reply.ShouldBe(200);
             else
                 reply.ShouldBeProblem(409, type);
-            reply["action"].ShouldBe(remedy);
+            reply["remedy"].ShouldBe(remedy);
             answer.Code.ShouldBe(code);
             (rows.Status, rows.Effect).ShouldBe((status, effect));
             (await host.Balance(client) - before).ShouldBe(moved);
@@ -138,7 +138,7 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
             );
             foreach (var reply in replies)
                 reply.ShouldBe(200);
-            (await host.Rows(client, id)).Ledger.Count.ShouldBe(2);
+            (await host.Rows(client, id)).Transfers.Count.ShouldBe(1);
         }
         (await host.Balance(client)).ShouldBe(10 * Rounds);
         await host.ShouldPassTheAudit();

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using CancelService.Api.Internal;
+using CancelService.Application.Accounts;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Persistence;
@@ -27,7 +28,7 @@ public sealed class InternalAccessTests(SharedHosts hosts) : IClassFixture<Share
         ["POST /clients/{clientId}/payments/{paymentId}/refund"] = Scopes.PaymentsWrite,
         ["POST /clients/{clientId}/payments/{paymentId}/fail"] = Scopes.PaymentsWrite,
         ["GET /clients/{clientId}/cancellations"] = Scopes.PaymentsRead,
-        ["GET /clients/{clientId}/refused-events"] = Scopes.PaymentsRead,
+        ["GET /clients/{clientId}/late-reports"] = Scopes.PaymentsRead,
         ["GET /cancellations"] = Scopes.PaymentsRead,
         ["GET /clients"] = Scopes.ClientsRead,
         ["GET /clients/{clientId}"] = Scopes.ClientsRead,
@@ -192,7 +193,7 @@ public sealed class InternalPaymentsTests(SharedHosts hosts, PostgresServer post
 
     // What the core is told to do about the money of each event, by the state in which the payment was cancelled. A failure
     // of a payment that took no money is good news: recorded, and nothing to do.
-    private static readonly Dictionary<string, (State State, string Cells)> LateMoney = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, (State State, string Cells)> Remedy = new(StringComparer.Ordinal)
     {
         ["processing"] = (State.Processing, "release-hold refund-payer refund-payer - recorded"),
         ["authorised"] = (State.Authorized, "release-hold refund-payer refund-payer - recorded"),
@@ -202,7 +203,7 @@ public sealed class InternalPaymentsTests(SharedHosts hosts, PostgresServer post
 
     public static MatrixTheoryData<string, DatabaseProvider> TransitionRows => Both.Times(Transitions.Keys);
 
-    public static MatrixTheoryData<string, DatabaseProvider> LateMoneyRows => Both.Times(LateMoney.Keys);
+    public static MatrixTheoryData<string, DatabaseProvider> RemedyRows => Both.Times(Remedy.Keys);
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
@@ -313,7 +314,7 @@ public sealed class InternalPaymentsTests(SharedHosts hosts, PostgresServer post
                     "/clients/NOBODY/keys",
                     "/clients/NO%20BODY/payments/p1",
                     "/clients/NO%20BODY/cancellations",
-                    "/clients/NO%20BODY/refused-events",
+                    "/clients/NO%20BODY/late-reports",
                 ]
         )
             (await host.Call("GET", path)).ShouldBeProblem(404, "not-found");
@@ -420,7 +421,7 @@ public sealed class InternalPaymentsTests(SharedHosts hosts, PostgresServer post
     [InlineData("paymentRequestId", "/payments?paymentRequestId=a%20b", "GET", null)]
     [InlineData("limit", "/cancellations?limit=0", "GET", null)]
     [InlineData("limit", "/cancellations?limit=501", "GET", null)]
-    [InlineData("limit", "/refused-events?limit=-1", "GET", null)]
+    [InlineData("limit", "/late-reports?limit=-1", "GET", null)]
     [InlineData("limit", "/accounts/USD?limit=501", "GET", null)]
     [InlineData("limit", "/keys?limit=501", "GET", null)]
     [InlineData("id", "/accounts/USD/deposits", "POST", """{"minorUnits":1}""")]
@@ -513,12 +514,12 @@ public sealed class InternalPaymentsTests(SharedHosts hosts, PostgresServer post
     }
 
     [Theory]
-    [MemberData(nameof(LateMoneyRows))]
+    [MemberData(nameof(RemedyRows))]
     public async Task Late_money_is_refused_on_record_with_what_to_do_about_it(string row, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
-        var (state, cells) = LateMoney[row];
+        var (state, cells) = Remedy[row];
         var expected = cells.Split(' ');
         for (var i = 0; i < Actions.Length; i++)
         {
@@ -543,7 +544,7 @@ public sealed class InternalPaymentsTests(SharedHosts hosts, PostgresServer post
             else
             {
                 reply.ShouldBeProblem(409, "payment-cancelled");
-                reply["action"].ShouldBe(expected[i], $"{row}, {action}");
+                reply["remedy"].ShouldBe(expected[i], $"{row}, {action}");
                 reply["paymentStatus"].ShouldBe("CANCELLED");
                 DateTimeOffset.Parse(reply["cancelTime"]!, CultureInfo.InvariantCulture).ShouldBe(host.Now);
             }
@@ -553,12 +554,12 @@ public sealed class InternalPaymentsTests(SharedHosts hosts, PostgresServer post
             var after = await host.Rows(client, id);
             after.History.Count.ShouldBe(before.History.Count + 1);
             (after.Status, after.Effect, after.Outbox).ShouldBe((before.Status, before.Effect, before.Outbox));
-            after.Ledger.ShouldBe(before.Ledger);
+            after.Transfers.ShouldBe(before.Transfers);
             (await host.Balance(client)).ShouldBe(balance);
             // And the merchant's answer is what it was.
             (await host.Cancel(client, $$"""{"paymentId":"{{id}}"}""")).Code.ShouldBe("SUCCESS");
         }
-        var refused = (await host.Call("GET", $"/clients/{client.Id}/refused-events")).ShouldBe(200).Items;
+        var refused = (await host.Call("GET", $"/clients/{client.Id}/late-reports")).ShouldBe(200).Items;
         refused.Count.ShouldBe(3);
         refused
             .Select(e => e.GetProperty("action").GetString())
@@ -759,7 +760,7 @@ public sealed class InternalPaymentsTests(SharedHosts hosts, PostgresServer post
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_payment_is_shown_with_its_history_its_entries_and_its_cancellation(DatabaseProvider provider)
+    public async Task A_payment_is_shown_with_its_history_its_transfers_and_its_cancellation(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -776,18 +777,31 @@ public sealed class InternalPaymentsTests(SharedHosts hosts, PostgresServer post
         DateTimeOffset
             .Parse(detail["payment.cancellation.cancelTime"]!, CultureInfo.InvariantCulture)
             .ShouldBe(host.Now);
-        Members(detail, "history", "version", "action", "actor", "from", "to", "minorUnits", "eventId", "remedy")
+        Members(
+                detail,
+                "history",
+                "version",
+                "action",
+                "actor",
+                "from",
+                "to",
+                "amount",
+                "eventId",
+                "remedy",
+                "keyVersion"
+            )
             .ShouldBe([
-                "1 REGISTER wallet-core - PROCESSING 1000 - -",
-                "2 SUCCEED wallet-core PROCESSING SUCCESS 1000 e1 -",
-                "3 CANCEL merchant SUCCESS CANCELLED 1000 - -",
-                "4 SUCCEED wallet-core CANCELLED CANCELLED 1000 e2 NONE",
+                $"1 REGISTER wallet-core - PROCESSING {InternalWire.Amount()} - - -",
+                $"2 SUCCEED wallet-core PROCESSING SUCCESS {InternalWire.Amount()} e1 - -",
+                $"3 CANCEL merchant SUCCESS CANCELLED {InternalWire.Amount()} - - 1",
+                $"4 SUCCEED wallet-core CANCELLED CANCELLED {InternalWire.Amount()} e2 NONE -",
             ]);
-        Members(detail, "ledgerEntries", "line", "account", "minorUnits", "currency", "paymentId")
-            .ShouldBe(
-                ["1 PAYERS -1000 USD p1", "2 MERCHANT 1000 USD p1", "1 MERCHANT -1000 USD p1", "2 PAYERS 1000 USD p1"],
-                ignoreOrder: true
-            );
+        Members(detail, "transfers", "debit", "credit", "amount", "paymentId", "paymentVersion")
+            .ShouldBe([
+                $"PAYERS MERCHANT {InternalWire.Amount()} p1 2",
+                $"MERCHANT PAYERS {InternalWire.Amount()} p1 3",
+            ]);
+        detail.Json.GetProperty("history")[2].GetProperty("traceId").GetString().ShouldNotBeNullOrEmpty();
         (await host.Call("GET", $"/clients/{client.Id}/payments?paymentRequestId=req-p1")).Text.ShouldBe(detail.Text);
     }
 
@@ -1003,7 +1017,7 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
         var client = await host.AddClient();
 
         var deposit = (await Transfer(host, client, "deposits", "t1", 1000)).ShouldBe(201);
-        deposit["kind"].ShouldBe("DEPOSIT");
+        (deposit["debit"], deposit["credit"], deposit["reference"]).ShouldBe(("SETTLEMENT", "MERCHANT", "t1"));
         deposit["amount"].ShouldBe(InternalWire.Amount());
         host.Clock.Advance(TimeSpan.FromSeconds(1));
         (await Transfer(host, client, "deposits", "t1", 1000)).ShouldBe(200).Text.ShouldBe(deposit.Text);
@@ -1026,7 +1040,7 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task An_account_is_shown_oldest_entry_first_page_by_page(DatabaseProvider provider)
+    public async Task An_account_is_shown_oldest_transfer_first_page_by_page(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -1040,16 +1054,16 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
 
         account["balance"].ShouldBe("210");
         account["next"].ShouldBeNull();
-        (await Paged(host, $"/clients/{client.Id}/accounts/USD?limit=3", Units, "entries")).ShouldBe(
+        (await Paged(host, $"/clients/{client.Id}/accounts/USD?limit=3", Units, "transfers")).ShouldBe(
             Enumerable.Range(1, 20).Select(i => $"{i}")
         );
 
-        static string Units(JsonElement entry) => entry.GetProperty("minorUnits").ToString();
+        static string Units(JsonElement entry) => entry.GetProperty("amount").GetProperty("minorUnits").ToString();
     }
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task An_account_whose_entries_were_stored_in_another_order_is_shown_oldest_first(
+    public async Task An_account_whose_transfers_were_stored_in_another_order_is_shown_oldest_first(
         DatabaseProvider provider
     )
     {
@@ -1058,16 +1072,14 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
         for (var i = 20; i >= 1; i--)
         {
             await host.Accounts.Post(
-                new Domain.Ledger.Transfer
-                {
-                    ClientId = client.Id,
-                    Id = $"t{i}",
-                    Kind = Domain.Ledger.TransferKind.Deposit,
-                    Amount = new(i, new("USD")),
-                    TransactionId = Guid.CreateVersion7(host.Now.AddSeconds(i)),
-                    Actor = "operator",
-                    At = host.Now.AddSeconds(i),
-                },
+                new PostedTransfer(
+                    Guid.CreateVersion7(host.Now.AddSeconds(i)),
+                    client.Id,
+                    $"t{i}",
+                    Domain.Ledger.Transfer.Of(Domain.Ledger.TransferKind.Deposit, new(i, new("USD"))),
+                    "operator",
+                    host.Now.AddSeconds(i)
+                ),
                 CancellationToken.None
             );
         }
@@ -1076,8 +1088,8 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
             await Paged(
                 host,
                 $"/clients/{client.Id}/accounts/USD?limit=3",
-                entry => entry.GetProperty("minorUnits").ToString(),
-                "entries"
+                entry => entry.GetProperty("amount").GetProperty("minorUnits").ToString(),
+                "transfers"
             )
         ).ShouldBe(Enumerable.Range(1, 20).Select(i => $"{i}"));
     }

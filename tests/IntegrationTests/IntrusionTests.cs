@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using CancelService.Api.Internal;
+using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Persistence;
 
@@ -185,7 +186,7 @@ public sealed class IntrusionTests(GuardedHost guarded) : IClassFixture<GuardedH
     private async Task<bool> Exists(string id)
     {
         await using var db = guarded.Host.Db();
-        return db.Clients.AsEnumerable().Any(client => client.Id.Value == id);
+        return db.Set<Client>().AsEnumerable().Any(client => client.Id.Value == id);
     }
 
     private static async Task<Answer> Send(int port, string target, string authorization, string? line)

@@ -1,6 +1,7 @@
 using System.Net;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
+using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 
@@ -57,7 +58,7 @@ public sealed class OutageTests(PostgresServer postgres)
         await host.AddPayment(client, State.Success);
         await host.Post(client, State.Amount);
 
-        network.Arm("INSERT INTO cancellations", fault);
+        network.Arm("INSERT INTO outbox", fault);
         await AnswersUnknownInTime(host, client);
 
         await using var direct = await TestHost.Start(database);
@@ -140,8 +141,8 @@ public sealed class OutageTests(PostgresServer postgres)
             await using var transaction = await db.Database.BeginTransactionAsync(
                 TestContext.Current.CancellationToken
             );
-            await db
-                .Accounts.Where(a => a.ClientId == client.Id)
+            await db.Set<AccountRow>()
+                .Where(a => a.ClientId == client.Id)
                 .ExecuteUpdateAsync(set => set.SetProperty(a => a.Balance, a => a.Balance), CancellationToken.None);
             await AnswersUnknownInTime(host, client);
         }

@@ -1,3 +1,5 @@
+using CancelService.Application.Accounts;
+using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
@@ -20,8 +22,8 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
     {
         ["cancel"] = (payment, now) =>
             (((CancelDecision.Cancelled)payment.Cancel(CancelWindow.Usual, State.Amount, now)).Change, "{}"),
-        ["capture"] = (payment, now) => (Applied(payment.Capture(payment.Amount, now)), null),
-        ["succeed"] = (payment, now) => (Applied(payment.Succeed(now)), null),
+        ["capture"] = (payment, now) => (Applied(payment.Capture(payment.Amount, 0, now)), null),
+        ["succeed"] = (payment, now) => (Applied(payment.Succeed(0, now)), null),
         ["refund"] = (payment, now) => (Applied(payment.Refund(new Money(1, payment.Amount.Currency), 1, now)), null),
         ["fail"] = (payment, now) => (Applied(payment.Fail(now)), null),
         ["authorize"] = (payment, now) => (Applied(payment.Authorize(now)), null),
@@ -108,7 +110,7 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
         after.Cancellations.ShouldBe(1);
         after.Outbox.ShouldBe(1);
         after.History.ShouldBe([.. before.History, PaymentAction.Cancel]);
-        after.Ledger.Count.ShouldBe(before.Ledger.Count + 2);
+        after.Transfers.Count.ShouldBe(before.Transfers.Count + 1);
         (await host.Balance(client)).ShouldBe(10 * State.Amount);
     }
 
@@ -187,31 +189,31 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
             var rows = await host.Rows(client, $"p{i}");
             var cancelled = answers[i].Code == "SUCCESS";
             rows.Status.ShouldBe(cancelled ? PaymentStatus.Cancelled : PaymentStatus.Success);
-            rows.Ledger.Count.ShouldBe(cancelled ? 4 : 2);
+            rows.Transfers.Count.ShouldBe(cancelled ? 2 : 1);
             rows.Outbox.ShouldBe(cancelled ? 1 : 0);
         }
     }
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_ledger_transaction_that_is_posted_many_times_at_once_counts_once(DatabaseProvider provider)
+    public async Task A_deposit_that_is_posted_many_times_at_once_counts_once(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, Patient);
         var client = await host.AddClient();
-        var transfer = new Transfer
-        {
-            ClientId = client.Id,
-            Id = "t1",
-            Kind = TransferKind.Deposit,
-            Amount = new Money(5, new Currency("USD")),
-            TransactionId = Guid.NewGuid(),
-            Actor = "operator",
-            At = host.Now,
-        };
-        var posted = await Task.WhenAll(
-            Enumerable.Range(0, 16).Select(_ => host.Accounts.Post(transfer, CancellationToken.None))
+        var transfer = new PostedTransfer(
+            Guid.CreateVersion7(host.Now),
+            client.Id,
+            "t1",
+            Transfer.Of(TransferKind.Deposit, new Money(5, new Currency("USD"))),
+            "operator",
+            host.Now
         );
-        posted.Count(done => done).ShouldBe(1);
+        var posted = await Task.WhenAll(
+            Enumerable
+                .Range(0, 16)
+                .Select(_ => host.Accounts.Post(transfer with { Id = Guid.NewGuid() }, CancellationToken.None))
+        );
+        posted.Count(result => result is WriteResult.Written).ShouldBe(1);
         (await host.Balance(client)).ShouldBe(5);
     }
 
@@ -262,8 +264,8 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
         }
     }
 
-    private static PaymentChange Applied(TransitionDecision decision) =>
-        decision.ShouldBeOfType<TransitionDecision.Applied>().Change;
+    private static PaymentChange Applied(ReportDecision decision) =>
+        decision.ShouldBeOfType<ReportDecision.Applied>().Change;
 
     private static State Named(string state) =>
         state switch

@@ -7,6 +7,7 @@ using System.Text;
 using System.Text.Json;
 using CancelService.Api.Hosting;
 using CancelService.Api.Internal;
+using CancelService.Application.Reading;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.AspNetCore.Builder;
@@ -562,7 +563,7 @@ public sealed class RelayTests(PostgresServer postgres)
     private static async Task<List<OutboxRow>> Rows(TestHost host)
     {
         await using var db = host.Db();
-        return await db.Outbox.AsNoTracking().ToListAsync();
+        return await db.Set<OutboxRow>().AsNoTracking().ToListAsync();
     }
 
     private static async Task<OutboxRow> Row(TestHost host) => (await Rows(host)).Single();

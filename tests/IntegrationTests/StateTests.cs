@@ -63,15 +63,8 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
         after.Cancellations.ShouldBe(1);
         after.Outbox.ShouldBe(1);
         after.History.ShouldBe([.. before.History, PaymentAction.Cancel]);
-        after.Ledger.ShouldBe(
-            refunded
-                ?
-                [
-                    .. before.Ledger,
-                    (LedgerAccount.Merchant, -payment.Amount.MinorUnits),
-                    (LedgerAccount.Payers, payment.Amount.MinorUnits),
-                ]
-                : before.Ledger,
+        after.Transfers.ShouldBe(
+            refunded ? [.. before.Transfers, Transfer.Refunded(payment.Amount)] : before.Transfers,
             ignoreOrder: true
         );
         (await host.Balance(client)).ShouldBe(Deposit);
@@ -231,14 +224,14 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
         await host.AddPayment(client, State.Processing);
         var first = await host.Cancel(client);
         var payment = (await host.Find(client)).ShouldNotBeNull().Payment;
-        var late = payment.Succeed(host.Now).ShouldBeOfType<TransitionDecision.TooLate>();
-        late.Remedy.ShouldBe(LateMoney.RefundPayer);
+        var late = payment.Succeed(0, host.Now).ShouldBeOfType<ReportDecision.Late>();
+        late.Remedy.ShouldBe(Remedy.RefundPayer);
         (await host.Commit(payment, late.Change)).ShouldBeTrue();
 
         var rows = await host.Rows(client);
         rows.Status.ShouldBe(PaymentStatus.Cancelled);
         rows.History.ShouldBe([PaymentAction.Register, PaymentAction.Cancel, PaymentAction.Succeed]);
-        rows.Ledger.ShouldBeEmpty();
+        rows.Transfers.ShouldBeEmpty();
         (await host.Cancel(client)).Body.ShouldBe(first.Body);
     }
 

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Notifications;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 
@@ -198,7 +198,7 @@ public sealed class StoppingTests
     private static async Task<List<OutboxRow>> Outbox(TestHost books)
     {
         await using var db = books.Db();
-        return await db.Outbox.AsNoTracking().ToListAsync();
+        return await db.Set<OutboxRow>().AsNoTracking().ToListAsync();
     }
 }
 

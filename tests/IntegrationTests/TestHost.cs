@@ -5,10 +5,14 @@ using System.Text;
 using CancelService.Api.Hosting;
 using CancelService.Application.Accounts;
 using CancelService.Application.Payments;
+using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
+using CancelService.Infrastructure.Ledger;
+using CancelService.Infrastructure.Notifications;
+using CancelService.Infrastructure.Payments;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -115,7 +119,7 @@ public sealed record PaymentRows(
     int Cancellations,
     int Outbox,
     IReadOnlyList<PaymentAction> History,
-    IReadOnlyList<(LedgerAccount Account, long MinorUnits)> Ledger
+    IReadOnlyList<Transfer> Transfers
 );
 
 /// <summary>The real service on real sockets, with a clock that the test holds.</summary>
@@ -270,7 +274,7 @@ public sealed class TestHost : IAsyncDisposable
             Keys = keys ?? [new ClientKey { Version = 1, PublicKey = KeyPair.Merchant.PublicKey }],
         };
         await using var db = Db();
-        db.Clients.Add(client);
+        db.Set<Client>().Add(client);
         await db.SaveChangesAsync();
         return new TestClient(client.Id, KeyPair.Merchant);
     }
@@ -299,21 +303,33 @@ public sealed class TestHost : IAsyncDisposable
         (await Commit(payment, change)).ShouldBeTrue();
         foreach (var step in state.Steps)
         {
-            var decision = step(payment, now, money).ShouldBeOfType<TransitionDecision.Applied>();
+            var decision = step(payment, now, money).ShouldBeOfType<ReportDecision.Applied>();
             (await Commit(payment, decision.Change)).ShouldBeTrue();
         }
         return payment;
     }
 
-    /// <summary>Commits a change as the wallet's core would.</summary>
-    public Task<bool> Commit(Payment payment, PaymentChange change, string? answer = null) =>
-        Payments.Commit(
-            new PaymentWrite(payment, change, "core")
+    /// <summary>Commits a change as its use case would: whether it was written.</summary>
+    public async Task<bool> Commit(Payment payment, PaymentChange change, string? answer = null)
+    {
+        ArgumentNullException.ThrowIfNull(change);
+        var none = CancellationToken.None;
+        var result = await (
+            change.Action switch
             {
-                Answer = answer is null ? null : Encoding.UTF8.GetBytes(answer),
-            },
-            CancellationToken.None
+                PaymentAction.Register => Payments.Register(payment, change, "core", despiteEarlyCancel: false, none),
+                PaymentAction.Cancel => Payments.Cancel(
+                    payment,
+                    change,
+                    new Canceller(1, "trace-1"),
+                    Encoding.UTF8.GetBytes(answer.ShouldNotBeNull()),
+                    none
+                ),
+                _ => Payments.Report(payment, change, "core", $"added-{change.Version}", none),
+            }
         );
+        return result is WriteResult.Written;
+    }
 
     public Task<FoundPayment?> Find(TestClient client, string id = "p1")
     {
@@ -322,28 +338,27 @@ public sealed class TestHost : IAsyncDisposable
     }
 
     /// <summary>Pays money into (positive) or out of (negative) the merchant's account.</summary>
-    public Task<bool> Post(TestClient client, long minorUnits, string currency = "USD")
+    public async Task<bool> Post(TestClient client, long minorUnits, string currency = "USD")
     {
         ArgumentNullException.ThrowIfNull(client);
-        var transfer = new Transfer
-        {
-            ClientId = client.Id,
-            Id = Guid.NewGuid().ToString(),
-            Kind = minorUnits > 0 ? TransferKind.Deposit : TransferKind.Payout,
-            Amount = new Money(Math.Abs(minorUnits), new Currency(currency)),
-            TransactionId = Guid.NewGuid(),
-            Actor = "operator",
-            At = Now,
-        };
-        return Accounts.Post(transfer, CancellationToken.None);
+        var kind = minorUnits > 0 ? TransferKind.Deposit : TransferKind.Payout;
+        var transfer = new PostedTransfer(
+            Guid.CreateVersion7(Now),
+            client.Id,
+            Guid.NewGuid().ToString(),
+            Transfer.Of(kind, new Money(Math.Abs(minorUnits), new Currency(currency))),
+            "operator",
+            Now
+        );
+        return await Accounts.Post(transfer, CancellationToken.None) is WriteResult.Written;
     }
 
     public async Task<long> Balance(TestClient client, string currency = "USD")
     {
         ArgumentNullException.ThrowIfNull(client);
         await using var db = Db();
-        return await db
-            .Accounts.Where(a => a.ClientId == client.Id && a.Currency == new Currency(currency))
+        return await db.Set<AccountRow>()
+            .Where(a => a.ClientId == client.Id && a.Currency == new Currency(currency))
             .Select(a => a.Balance)
             .SingleOrDefaultAsync();
     }
@@ -354,23 +369,19 @@ public sealed class TestHost : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(client);
         var paymentId = new PaymentId(id);
         await using var db = Db();
-        var ledger = await db.Ledger.AsNoTracking().Where(e => e.ClientId == client.Id).ToListAsync();
-        foreach (var transaction in ledger.GroupBy(e => (e.TransactionId, e.Currency)))
-            transaction.Sum(e => e.MinorUnits).ShouldBe(0);
-        foreach (var account in await db.Accounts.AsNoTracking().Where(a => a.ClientId == client.Id).ToListAsync())
-        {
-            ledger
-                .Where(e => e.Account is LedgerAccount.Merchant && e.Currency == account.Currency)
-                .Sum(e => e.MinorUnits)
-                .ShouldBe(account.Balance);
-        }
+        var transfers = await db.Set<TransferRow>()
+            .AsNoTracking()
+            .Where(t => t.ClientId == client.Id)
+            .OrderBy(t => t.TransferId)
+            .ToListAsync();
+        foreach (
+            var account in await db.Set<AccountRow>().AsNoTracking().Where(a => a.ClientId == client.Id).ToListAsync()
+        )
+            transfers.Where(t => t.Currency == account.Currency).Sum(t => t.Transfer.Change).ShouldBe(account.Balance);
 
-        var payment = await db
-            .Payments.AsNoTracking()
-            .Include(p => p.Cancellation)
-            .SingleAsync(p => p.ClientId == client.Id && p.Id == paymentId);
-        var history = await db
-            .History.AsNoTracking()
+        var payment = (await Find(client, id)).ShouldNotBeNull().Payment;
+        var history = await db.Set<HistoryRow>()
+            .AsNoTracking()
             .Where(h => h.ClientId == client.Id && h.PaymentId == paymentId)
             .OrderBy(h => h.Version)
             .ToListAsync();
@@ -379,25 +390,14 @@ public sealed class TestHost : IAsyncDisposable
         return new PaymentRows(
             payment.Status,
             payment.Cancellation?.Effect,
-            await db.Set<Cancellation>()
-                .CountAsync(c =>
-                    EF.Property<ClientId>(c, "ClientId") == client.Id
-                    && EF.Property<PaymentId>(c, "PaymentId") == paymentId
-                ),
-            await db.Outbox.CountAsync(o => o.ClientId == client.Id && o.PaymentId == paymentId),
+            history.Count(h => h.Action is PaymentAction.Cancel),
+            await db.Set<OutboxRow>().CountAsync(o => o.ClientId == client.Id && o.PaymentId == paymentId),
             [.. history.Select(h => h.Action)],
-            [
-                .. ledger
-                    .Where(e => e.PaymentId == paymentId)
-                    .OrderBy(e => e.At)
-                    .ThenBy(e => e.TransactionId)
-                    .ThenBy(e => e.Line)
-                    .Select(e => (e.Account, e.MinorUnits)),
-            ]
+            [.. transfers.Where(t => t.PaymentId == paymentId).Select(t => t.Transfer)]
         );
     }
 
-    /// <summary>Every row of every table, as text, of one client.</summary>
+    /// <summary>Every row of every table, as text, of one client; without the fences, which a refusal may raise.</summary>
     public async Task<string> Dump(TestClient client)
     {
         ArgumentNullException.ThrowIfNull(client);
@@ -405,7 +405,11 @@ public sealed class TestHost : IAsyncDisposable
         await db.Database.OpenConnectionAsync();
         var dump = new StringBuilder();
         foreach (
-            var table in db.Model.GetEntityTypes().Select(e => e.GetTableName()!).ToHashSet(StringComparer.Ordinal)
+            var table in db
+                .Model.GetEntityTypes()
+                .Select(e => e.GetTableName())
+                .OfType<string>()
+                .ToHashSet(StringComparer.Ordinal)
         )
         {
             await using var command = db.Database.GetDbConnection().CreateCommand();
@@ -414,7 +418,13 @@ public sealed class TestHost : IAsyncDisposable
             await using var reader = await command.ExecuteReaderAsync();
             while (await reader.ReadAsync())
                 rows.Add(
-                    string.Join('|', Enumerable.Range(0, reader.FieldCount).Select(i => Text(reader.GetValue(i))))
+                    string.Join(
+                        '|',
+                        Enumerable
+                            .Range(0, reader.FieldCount)
+                            .Where(i => reader.GetName(i) != "fence")
+                            .Select(i => Text(reader.GetValue(i)))
+                    )
                 );
             rows.Sort(StringComparer.Ordinal);
             dump.Append(CultureInfo.InvariantCulture, $"{table}:\n{string.Join('\n', rows)}\n");
@@ -454,10 +464,7 @@ public sealed class Polled<T>(Func<Task<T>> ask)
 }
 
 /// <summary>A state of a payment, with the events that lead there.</summary>
-public sealed record State(
-    bool IsAuthorization,
-    params Func<Payment, DateTimeOffset, Currency, TransitionDecision>[] Steps
-)
+public sealed record State(bool IsAuthorization, params Func<Payment, DateTimeOffset, Currency, ReportDecision>[] Steps)
 {
     /// <summary>The amount of every test payment, in minor units.</summary>
     public const long Amount = 1000;
@@ -465,19 +472,19 @@ public sealed record State(
     public static readonly State Processing = new(false);
     public static readonly State ProcessingAuthorization = new(true);
     public static readonly State Authorized = new(true, (p, now, _) => p.Authorize(now));
-    public static readonly State Success = new(false, (p, now, _) => p.Succeed(now));
+    public static readonly State Success = new(false, (p, now, _) => p.Succeed(0, now));
     public static readonly State Failed = new(false, (p, now, _) => p.Fail(now));
     public static readonly State HoldLapsed = new(true, (p, now, _) => p.Authorize(now), (p, now, _) => p.Fail(now));
     public static readonly State PartlyCaptured = Capture(1);
     public static readonly State Captured = Capture(Amount);
-    public static readonly State PartlyRefunded = new(false, (p, now, _) => p.Succeed(now), Refund(1));
-    public static readonly State Refunded = new(false, (p, now, _) => p.Succeed(now), Refund(Amount));
+    public static readonly State PartlyRefunded = new(false, (p, now, _) => p.Succeed(0, now), Refund(1));
+    public static readonly State Refunded = new(false, (p, now, _) => p.Succeed(0, now), Refund(Amount));
     public static readonly State CapturedThenRefunded = Captured with { Steps = [.. Captured.Steps, Refund(Amount)] };
 
     private static State Capture(long minorUnits) =>
-        new(true, (p, now, _) => p.Authorize(now), (p, now, c) => p.Capture(new Money(minorUnits, c), now));
+        new(true, (p, now, _) => p.Authorize(now), (p, now, c) => p.Capture(new Money(minorUnits, c), 0, now));
 
-    private static Func<Payment, DateTimeOffset, Currency, TransitionDecision> Refund(long minorUnits) =>
+    private static Func<Payment, DateTimeOffset, Currency, ReportDecision> Refund(long minorUnits) =>
         (p, now, c) => p.Refund(new Money(minorUnits, c), minorUnits, now);
 }
 

@@ -82,7 +82,7 @@ public class Micro
             Now,
             Now
         );
-        payment.Succeed(Now);
+        payment.Succeed(0, Now);
         return payment.Cancel(CancelWindow.Usual, available: 1000, Now);
     }
 }

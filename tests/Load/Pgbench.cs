@@ -16,19 +16,19 @@ internal sealed partial class Pgbench(PostgresPrograms cluster, string database)
         \set n :n + 1
         \set c :i % :clients
         BEGIN;
-        SELECT payment_request_id, kind, status, captured, refunded, version, amount_minor_units, amount_currency, initiated_at
-            FROM payments WHERE client_id = {client} AND payment_id = {payment} FOR UPDATE;
+        SELECT p.kind, p.status, p.captured, p.refunded, p.version, p.amount_minor_units, p.amount_currency, p.initiated_at,
+                r.payment_request_id
+            FROM payments p
+            JOIN payment_requests r ON r.client_id = p.client_id AND r.payment_id = p.payment_id
+            WHERE p.client_id = {client} AND p.payment_id = {payment} FOR UPDATE OF p;
         SELECT enabled, contract_may_cancel, contract_window FROM clients WHERE client_id = {client};
         UPDATE payments SET status = 'CANCELLED', version = 3 WHERE client_id = {client} AND payment_id = {payment} AND version = 2;
-        INSERT INTO payment_history (client_id, payment_id, version, action, actor, at, from_status, to_status)
-            VALUES ({client}, {payment}, 3, 'CANCEL', 'merchant', now(), 'SUCCESS', 'CANCELLED');
-        INSERT INTO cancellations (client_id, payment_id, effect, cancelled_at, answer)
-            VALUES ({client}, {payment}, 'REFUNDED', now(), '{answer}');
-        INSERT INTO ledger_entries (client_id, transaction_id, line, account, minor_units, currency, at, payment_id)
-            SELECT {client}, id, line, account, minor_units, 'USD', now(), {payment}
-            FROM gen_random_uuid() AS id, (VALUES (1::smallint, 'MERCHANT', -1000), (2::smallint, 'PAYERS', 1000)) AS l (line, account, minor_units);
-        INSERT INTO outbox (client_id, payment_id, event_id, created_at, due_at, attempts)
-            VALUES ({client}, {payment}, gen_random_uuid(), now(), now(), 0);
+        INSERT INTO payment_history (client_id, payment_id, version, action, actor, at, from_status, to_status, minor_units,
+                currency, answer)
+            VALUES ({client}, {payment}, 3, 'CANCEL', 'merchant', now(), 'SUCCESS', 'CANCELLED', 1000, 'USD', '{answer}');
+        INSERT INTO transfers (client_id, transfer_id, debit, credit, minor_units, currency, at, payment_id, payment_version)
+            VALUES ({client}, gen_random_uuid(), 'MERCHANT', 'PAYERS', 1000, 'USD', now(), {payment}, 3);
+        INSERT INTO outbox (client_id, payment_id, created_at, due_at, attempts) VALUES ({client}, {payment}, now(), now(), 0);
         UPDATE accounts SET balance = balance - 1000 WHERE client_id = {client} AND currency = 'USD';
         COMMIT;
         """;

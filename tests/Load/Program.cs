@@ -185,7 +185,7 @@ internal static class Program
             // Connections that were slower than others leave gaps behind; the next phase begins after the fastest's last.
             var last = await stage.Lines(
                 "bench",
-                $"SELECT max(substr(payment_id, 5)::bigint)::text FROM cancellations WHERE payment_id LIKE '{which}-%'"
+                $"SELECT max(substr(payment_id, 5)::bigint)::text FROM payment_history WHERE action = 'CANCEL' AND payment_id LIKE '{which}-%'"
             );
             supply.Take(which, long.Parse(last.Single(), CultureInfo.InvariantCulture) + 1 - supply.Next(which));
             // pgbench's transactions share locks of the hot account's row, and index entries of versions that were locked so stay

@@ -100,23 +100,23 @@ internal sealed class Stage : IAsyncDisposable
                 SELECT 'client-' || (n % {Clients}), 'late-' || n, 'req-late-' || n, now() - interval '10 days'
                 FROM generate_series(0, {LatePayments - 1}) AS n;
 
-                INSERT INTO payments (client_id, payment_id, payment_request_id, kind, amount_minor_units, amount_currency,
-                    initiated_at, payer, status, captured, refunded, version)
-                SELECT client_id, payment_id, request_id, 'PAYMENT', {Amount}, 'USD', at, 'payer-1', 'SUCCESS', 0, 0, 2
+                INSERT INTO payments (client_id, payment_id, kind, amount_minor_units, amount_currency, initiated_at, payer,
+                    status, captured, refunded, version)
+                SELECT client_id, payment_id, 'PAYMENT', {Amount}, 'USD', at, 'payer-1', 'SUCCESS', 0, 0, 2
                 FROM fresh;
                 INSERT INTO payment_requests (client_id, payment_request_id, payment_id)
                 SELECT client_id, request_id, payment_id FROM fresh;
                 INSERT INTO payment_history (client_id, payment_id, version, action, actor, at, from_status, to_status,
-                    minor_units, event_id)
-                SELECT client_id, payment_id, 1, 'REGISTER', 'core', at, NULL, 'PROCESSING', {Amount}, NULL FROM fresh
+                    minor_units, currency, event_id)
+                SELECT client_id, payment_id, 1, 'REGISTER', 'core', at, NULL, 'PROCESSING', {Amount}, 'USD', NULL FROM fresh
                 UNION ALL
-                SELECT client_id, payment_id, 2, 'SUCCEED', 'core', at, 'PROCESSING', 'SUCCESS', {Amount}, 'e1' FROM fresh;
+                SELECT client_id, payment_id, 2, 'SUCCEED', 'core', at, 'PROCESSING', 'SUCCESS', {Amount}, 'USD', 'e1'
+                FROM fresh;
                 INSERT INTO accounts (client_id, currency, balance)
                 SELECT client_id, 'USD', count(*) * {Amount} FROM fresh GROUP BY client_id;
-                INSERT INTO ledger_entries (client_id, transaction_id, line, account, minor_units, currency, at, payment_id)
-                SELECT f.client_id, f.transaction_id, l.line, l.account, l.sign * {Amount}, 'USD', f.at, f.payment_id
-                FROM (SELECT *, gen_random_uuid() AS transaction_id FROM fresh) AS f
-                CROSS JOIN (VALUES (1::smallint, 'PAYERS', -1), (2::smallint, 'MERCHANT', 1)) AS l (line, account, sign);
+                INSERT INTO transfers (client_id, transfer_id, debit, credit, minor_units, currency, at, payment_id,
+                    payment_version)
+                SELECT client_id, gen_random_uuid(), 'PAYERS', 'MERCHANT', {Amount}, 'USD', at, payment_id, 2 FROM fresh;
                 DROP TABLE fresh;
                 """
             )

@@ -237,7 +237,7 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
             Due(Act.ReadCancellations, $"p{payment}", attempt.Received);
         }
         if (attempt is { Code: "payment-cancelled" })
-            Due(Act.ReadRefusedEvents, $"p{payment} {op.Id}", attempt.Received);
+            Due(Act.ReadLateReports, $"p{payment} {op.Id}", attempt.Received);
         if (attempt.CancelTime is not { } time || attempt.Code == "cancelled-before-arrival" || payment < 0)
             return;
         // An answer to the merchant is exact to the second.

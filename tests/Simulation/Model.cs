@@ -229,7 +229,7 @@ internal static class Rules
             Act.ReadAccount => state.Balances[attempt.Op.Currency] is >= 0 and var balance
                 ? [new(state, "200", balance.ToString(CultureInfo.InvariantCulture))]
                 : [new(state, "not-found")],
-            Act.ReadCancellations or Act.ReadRefusedEvents or Act.PutClient or Act.PutKey => [new(state, "200")],
+            Act.ReadCancellations or Act.ReadLateReports or Act.PutClient or Act.PutKey => [new(state, "200")],
             Act.RevokeKey => [new(state, "204")],
             _ => throw new UnreachableException(),
         };

@@ -21,7 +21,7 @@ internal enum Act
     ReadByRequest,
     ReadAccount,
     ReadCancellations,
-    ReadRefusedEvents,
+    ReadLateReports,
     Pause,
 }
 
@@ -378,7 +378,7 @@ internal sealed class Planner(int seed, int world)
             1 => new Op(Act.ReadByRequest) { Request = payment },
             2 => new Op(Act.ReadAccount) { Currency = _payments[payment].Currency },
             3 => new Op(Act.ReadCancellations),
-            _ => new Op(Act.ReadRefusedEvents),
+            _ => new Op(Act.ReadLateReports),
         };
 
     // What is cancelled stays cancelled, and what the auditor believes is what stands in the database.
@@ -390,7 +390,7 @@ internal sealed class Planner(int seed, int world)
         AddAtBoth([
             .. Plan.Currencies.Select((_, currency) => new Op(Act.ReadAccount) { Currency = currency }),
             new Op(Act.ReadCancellations),
-            new Op(Act.ReadRefusedEvents),
+            new Op(Act.ReadLateReports),
         ]);
     }
 

@@ -367,7 +367,7 @@ internal sealed partial class Simulator(
     private static bool Concerns(Op op, Op failed)
     {
         var payment = failed.Payment >= 0 ? failed.Payment : failed.Request;
-        return failed.Act is Act.ReadAccount or Act.Payout or Act.ReadCancellations or Act.ReadRefusedEvents
+        return failed.Act is Act.ReadAccount or Act.Payout or Act.ReadCancellations or Act.ReadLateReports
             || op.Act is <= Act.RevokeKey or Act.Deposit or Act.Payout
             || op.Payment == payment
             || op.Request == payment;

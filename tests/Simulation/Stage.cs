@@ -240,7 +240,8 @@ internal sealed class Stage : IAsyncDisposable
         var lines = new Dictionary<string, List<string>>(StringComparer.Ordinal);
         var answers = new Dictionary<string, Dictionary<int, string>>(StringComparer.Ordinal);
         await Each(
-            "SELECT client_id, payment_id, payment_request_id, status, captured, refunded, version FROM payments",
+            "SELECT * FROM (SELECT client_id, payment_id, payment_request_id, status, captured, refunded, version "
+                + "FROM payments JOIN payment_requests USING (client_id, payment_id)) AS joined",
             row =>
                 Of(lines, row)
                     .Add(
@@ -260,7 +261,7 @@ internal sealed class Stage : IAsyncDisposable
                 Of(lines, row).Add(string.Create(CultureInfo.InvariantCulture, $"{row.GetString(1)} {row.GetInt64(2)}"))
         );
         await Each(
-            "SELECT client_id, payment_id, answer FROM cancellations",
+            "SELECT * FROM (SELECT client_id, payment_id, answer FROM payment_history WHERE action = 'CANCEL') AS cancelled",
             row => Of(answers, row).Add(Number(row, 1), Encoding.UTF8.GetString((byte[])row.GetValue(2)))
         );
         return lines.ToDictionary(

@@ -247,7 +247,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
             Act.ReadByRequest => (HttpMethod.Get, $"/payments?paymentRequestId=r{op.Request}", null),
             Act.ReadAccount => (HttpMethod.Get, account, null),
             Act.ReadCancellations => (HttpMethod.Get, "/cancellations", null),
-            Act.ReadRefusedEvents => (HttpMethod.Get, "/refused-events", (string?)null),
+            Act.ReadLateReports => (HttpMethod.Get, "/late-reports", (string?)null),
             _ => throw new UnreachableException(),
         };
         var request = new HttpRequestMessage(
@@ -379,7 +379,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
             attempt.Code switch
             {
                 "transition-refused" => Text(json, "paymentStatus"),
-                "payment-cancelled" => Text(json, "action"),
+                "payment-cancelled" => Text(json, "remedy"),
                 _ => "",
             } ?? "";
         if (json.TryGetProperty("cancelTime", out var time))
@@ -396,7 +396,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
             case Act.ReadCancellations:
                 attempt.Text = Items(json, item => Text(item, "paymentId")!);
                 break;
-            case Act.ReadRefusedEvents:
+            case Act.ReadLateReports:
                 attempt.Text = Items(json, item => $"{Text(item, "paymentId")} {Text(item, "eventId")}");
                 break;
             case Act.ReadPayment or Act.ReadByRequest:
@@ -406,16 +406,18 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
                         Pay.Line(
                             Text(line, "action")!,
                             Text(line, "eventId") ?? "",
-                            line.GetProperty("minorUnits").ValueKind is JsonValueKind.Null
-                                ? null
-                                : line.GetProperty("minorUnits").GetInt64(),
+                            line.GetProperty("amount") is { ValueKind: JsonValueKind.Object } amount
+                                ? amount.GetProperty("minorUnits").GetInt64()
+                                : null,
                             Text(line, "remedy") ?? ""
                         )
                     );
-                var net = json.GetProperty("ledgerEntries")
+                var net = json.GetProperty("transfers")
                     .EnumerateArray()
-                    .Where(entry => Text(entry, "account") == "MERCHANT")
-                    .Sum(entry => entry.GetProperty("minorUnits").GetInt64());
+                    .Sum(transfer =>
+                        (Text(transfer, "credit") == "MERCHANT" ? 1 : -1)
+                        * transfer.GetProperty("amount").GetProperty("minorUnits").GetInt64()
+                    );
                 attempt.Detail = string.Create(
                     CultureInfo.InvariantCulture,
                     $"{View(attempt, json.GetProperty("payment"))} [{string.Join('|', history)}] net {net}"

@@ -48,7 +48,7 @@ public sealed class CancelPaymentTests
         var result = await Cancel("pay-1", extendInfo: "memo");
 
         var write = _payments.Writes.Single();
-        write.Actor.ShouldBe("merchant");
+        (write.Actor, write.Canceller).ShouldBe(("merchant", Given.Canceller));
         (write.Change.Action, write.Change.Version).ShouldBe((PaymentAction.Cancel, 3));
         write.Answer.ShouldBeSameAs(AnswerOf(result));
         Text(result).ShouldBe("pay-1 req-pay-1 2026-03-10T13:00:00.0000000+00:00 memo");
@@ -140,6 +140,38 @@ public sealed class CancelPaymentTests
         _payments.Writes.Count.ShouldBe(1);
     }
 
+    [Theory]
+    [InlineData(30, Given.FullAmount, "WindowClosed")]
+    [InlineData(0, 0, "BalanceNotEnough")]
+    public async Task A_cancel_that_was_decided_before_a_refusal_for_time_or_balance_does_not_take_effect_after_it(
+        int hours,
+        long balance,
+        string refusal
+    )
+    {
+        _payments.Add(Given.PaymentThatIs("Success"));
+        var month = new Contract { Window = new CancelWindow.Lasting(TimeSpan.FromDays(30)) };
+        var commits = 0;
+        // The first cancel is decided. Before it is written, a second one is refused.
+        _payments.BeforeCommit = async () =>
+        {
+            if (++commits > 1)
+                return;
+            _time.Advance(TimeSpan.FromHours(hours));
+            _payments.Balance = balance;
+            (await Cancel("pay-1")).Outcome().ShouldBe(refusal);
+            _payments.Writes.ShouldBeEmpty();
+            _payments.Balance = Given.FullAmount;
+        };
+
+        // It is decided again, on what is true now.
+        (await Cancel("pay-1", client: Given.Client(month)))
+            .Outcome()
+            .ShouldBe("Cancelled");
+        (commits, _payments.Fences).ShouldBe((2, 1));
+        _payments.Writes.Count.ShouldBe(1);
+    }
+
     [Fact]
     public async Task A_repeated_cancel_answers_with_the_stored_bytes_for_ever()
     {
@@ -196,9 +228,9 @@ public sealed class CancelPaymentTests
                 payment =>
                     reported switch
                     {
-                        "capture" => payment.Capture(Given.Usd.Of(1), Given.Noon),
+                        "capture" => payment.Capture(Given.Usd.Of(1), 0, Given.Noon),
                         "refund" => payment.Refund(Given.Usd.Of(1), Given.FullAmount, Given.Noon),
-                        "success" => payment.Succeed(Given.Noon),
+                        "success" => payment.Succeed(0, Given.Noon),
                         _ => payment.Fail(Given.Noon),
                     }
             );
@@ -289,7 +321,7 @@ public sealed class CancelPaymentTests
     public void A_command_is_well_formed_or_refused_with_the_field(string? id, string? requestId, int size, string? why)
     {
         var extendInfo = size == 0 ? null : new string('x', size);
-        var command = new CancelPaymentCommand(Given.Client(), id, requestId, extendInfo);
+        var command = new CancelPaymentCommand(Given.Client(), id, requestId, extendInfo, Given.Canceller);
 
         var result = new CancelPaymentValidator().Validate(command);
 
@@ -300,7 +332,7 @@ public sealed class CancelPaymentTests
     public async Task A_malformed_command_does_not_reach_its_handler()
     {
         await using var services = Services();
-        var command = new CancelPaymentCommand(Given.Client(), "no good", null, null);
+        var command = new CancelPaymentCommand(Given.Client(), "no good", null, null, Given.Canceller);
 
         var result = await services.GetRequiredService<IMediator>().Send(command, Token);
 
@@ -314,7 +346,7 @@ public sealed class CancelPaymentTests
     {
         _payments.Add(Given.PaymentThatIs("Processing"));
         await using var services = Services();
-        var command = new CancelPaymentCommand(Given.Client(), "pay-1", null, null);
+        var command = new CancelPaymentCommand(Given.Client(), "pay-1", null, null, Given.Canceller);
 
         var result = await services.GetRequiredService<IMediator>().Send(command, Token);
 
@@ -323,19 +355,6 @@ public sealed class CancelPaymentTests
 
     [Fact]
     public void The_mappings_are_complete() => Mapping("+08:00").AssertConfigurationIsValid();
-
-    [Fact]
-    public void A_request_becomes_a_command_of_the_same_members()
-    {
-        var client = Given.Client();
-
-        var command = Mapping("+08:00")
-            .CreateMapper()
-            .Map<CancelPaymentCommand>(new CancelRequest(client, "p", "r", "{}"));
-
-        command.ShouldBe(new CancelPaymentCommand(client, "p", "r", "{}"));
-        command.Client.ShouldBeSameAs(client);
-    }
 
     private const string Result =
         """{"result":{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"Success"},"paymentId":"p","paymentRequestId":"r","cancelTime":""";
@@ -388,7 +407,13 @@ public sealed class CancelPaymentTests
         Client? client = null
     ) =>
         new CancelPaymentHandler(_payments, new PlainReceipts(), Given.Races(), _time).Handle(
-            new CancelPaymentCommand(client ?? Given.Client(), paymentId, paymentRequestId, extendInfo),
+            new CancelPaymentCommand(
+                client ?? Given.Client(),
+                paymentId,
+                paymentRequestId,
+                extendInfo,
+                Given.Canceller
+            ),
             Token
         );
 

@@ -59,8 +59,8 @@ public sealed class CancelPropertiesTests
             step.After.Cancellation.ShouldBeSameAs(step.Before.Cancellation);
             (step.After.Captured, step.After.Refunded).ShouldBe((step.Before.Captured, step.Before.Refunded));
             if (step.Action is not PaymentAction.Fail) // A failure goes on record, and changes nothing.
-                step.Outcome.ShouldNotBeOfType<TransitionDecision.Applied>();
-            step.Change?.Entries.ShouldBeEmpty();
+                step.Outcome.ShouldNotBeOfType<ReportDecision.Applied>();
+            step.Change?.Transfer.ShouldBeNull();
         });
 
     [Fact]
@@ -83,7 +83,7 @@ public sealed class CancelPropertiesTests
     public void A_refusal_changes_nothing() =>
         ForEveryStep(step =>
         {
-            if (step.Outcome is CancelDecision.Refused or TransitionDecision.Refused)
+            if (step.Outcome is CancelDecision.Refused or ReportDecision.Refused)
                 step.After.ShouldBe(step.Before);
         });
 
@@ -99,11 +99,16 @@ public sealed class CancelPropertiesTests
         });
 
     [Fact]
-    public void The_entries_of_every_change_sum_to_zero_in_each_currency() =>
+    public void Every_transfer_is_between_the_merchant_and_its_payers_of_the_amount_of_its_change() =>
         ForEveryStep(step =>
         {
-            foreach (var entries in (step.Change?.Entries ?? []).GroupBy(entry => entry.Currency))
-                entries.Sum(entry => entry.MinorUnits).ShouldBe(0);
+            if (step.Change is not { Transfer: { } transfer } change)
+                return;
+            ((LedgerAccount[])[transfer.Debit, transfer.Credit]).ShouldBe(
+                [LedgerAccount.Merchant, LedgerAccount.Payers],
+                ignoreOrder: true
+            );
+            transfer.Amount.ShouldBe(change.Amount.ShouldNotBeNull());
         });
 
     [Fact]
@@ -194,7 +199,7 @@ public sealed class CancelPropertiesTests
             iter: 10_000
         );
 
-    // The merchant's balance is what its deposits and this payment's entries make of it, so a refusal for its sake
+    // The merchant's balance is what its deposits and this payment's transfers make of it, so a refusal for its sake
     // is as likely as one for the payment's.
     private static IEnumerable<Taken> Walk(PaymentKind kind, Step[] steps)
     {
@@ -218,21 +223,19 @@ public sealed class CancelPropertiesTests
             {
                 PaymentAction.Register or PaymentAction.Cancel => payment.Cancel(Given.OneDay, balance, now),
                 PaymentAction.Authorize => payment.Authorize(now),
-                PaymentAction.Succeed => payment.Succeed(now),
-                PaymentAction.Capture => payment.Capture(amount, now),
+                PaymentAction.Succeed => payment.Succeed(balance, now),
+                PaymentAction.Capture => payment.Capture(amount, balance, now),
                 PaymentAction.Refund => payment.Refund(amount, balance, now),
                 PaymentAction.Fail => payment.Fail(now),
             };
             var change = outcome switch
             {
                 CancelDecision.Cancelled cancelled => cancelled.Change,
-                TransitionDecision.Applied applied => applied.Change,
-                TransitionDecision.TooLate late => late.Change,
+                ReportDecision.Applied applied => applied.Change,
+                ReportDecision.Late late => late.Change,
                 _ => null,
             };
-            var moved =
-                change?.Entries.Where(entry => entry.Account is LedgerAccount.Merchant).Sum(entry => entry.MinorUnits)
-                ?? 0;
+            var moved = change?.Transfer?.Change ?? 0;
             (earned, balance) = (earned + moved, balance + moved);
             yield return new Taken(
                 step.Action is PaymentAction.Register ? PaymentAction.Cancel : step.Action,

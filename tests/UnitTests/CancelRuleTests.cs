@@ -54,6 +54,8 @@ public sealed class CancelRuleTests
         """
         payment                     event                decision
         Processing                  Succeed              Success, credits 1000
+        Processing                  Succeed of 999999999999999000  Success, credits 1000
+        Processing                  Succeed of 999999999999999001  BalanceLimit
         Processing                  Authorize            Impossible
         Processing                  Capture 1000         Impossible
         Processing                  Refund 1             Impossible
@@ -66,6 +68,8 @@ public sealed class CancelRuleTests
         Authorized                  Authorize            Impossible
         Authorized                  Succeed              Impossible
         Authorized                  Capture 1            Captured, credits 1
+        Authorized                  Capture 1 of 999999999999999999    Captured, credits 1
+        Authorized                  Capture 1 of 1000000000000000000   BalanceLimit
         Authorized                  Capture 1000         Captured, credits 1000
         Authorized                  Capture 1001         Impossible
         Authorized                  Capture 1000 EUR     Impossible
@@ -123,6 +127,7 @@ public sealed class CancelRuleTests
         CancelledHeld               Authorize            too late, ReleaseHold
         CancelledHeld               Succeed              too late, RefundPayer
         CancelledHeld               Capture 1            too late, RefundPayer
+        CancelledHeld               Capture 1 of 1000000000000000000   too late, RefundPayer
         CancelledHeld               Capture 1001         too late, RefundPayer
         CancelledHeld               Refund 1             Impossible
         CancelledHeld               Fail                 Cancelled
@@ -173,8 +178,8 @@ public sealed class CancelRuleTests
     [InlineData("Processing", CancelEffect.Closed, "")]
     [InlineData("Failed", CancelEffect.Closed, "")]
     [InlineData("Authorized", CancelEffect.HoldReleased, "")]
-    [InlineData("Success", CancelEffect.Refunded, "Merchant -1000 USD, Payers 1000 USD")]
-    public void A_cancel_moves_money_back_only_where_money_was_taken(string state, CancelEffect effect, string entries)
+    [InlineData("Success", CancelEffect.Refunded, "Merchant to Payers 1000 USD")]
+    public void A_cancel_moves_money_back_only_where_money_was_taken(string state, CancelEffect effect, string transfer)
     {
         var payment = Given.PaymentThatIs(state);
         var (status, version) = (payment.Status, payment.Version);
@@ -183,12 +188,13 @@ public sealed class CancelRuleTests
         var cancelled = payment.Cancel(Given.OneDay, Given.FullAmount, now).ShouldBeOfType<CancelDecision.Cancelled>();
 
         payment.Status.ShouldBe(PaymentStatus.Cancelled);
-        payment.Cancellation.ShouldBe(new Cancellation(effect, now));
+        payment.Cancellation.ShouldBe(new Cancellation(status, now));
+        payment.Cancellation!.Effect.ShouldBe(effect);
         payment.Cancellation.ShouldBeSameAs(cancelled.Cancellation);
         var change = cancelled.Change;
         (change.Action, change.From, change.To).ShouldBe((PaymentAction.Cancel, status, PaymentStatus.Cancelled));
         (change.Version, change.At, change.Amount).ShouldBe((version + 1, now, Given.Amount));
-        change.Entries.Select(e => $"{e.Account} {e.MinorUnits} {e.Currency}").ShouldBe(Split(entries));
+        (change.Transfer is { } t ? $"{t.Debit} to {t.Credit} {t.Amount}" : "").ShouldBe(transfer);
     }
 
     [Fact]
@@ -213,7 +219,7 @@ public sealed class CancelRuleTests
         var decision = Report(payment, columns[1]);
 
         Describe(decision).ShouldBe(columns[2]);
-        if (decision is TransitionDecision.Refused)
+        if (decision is ReportDecision.Refused)
             (payment.Status, payment.Version).ShouldBe((status, version));
         else
             payment.Version.ShouldBe(version + 1);
@@ -225,11 +231,11 @@ public sealed class CancelRuleTests
         var payment = Given.PaymentThatIs("CancelledClosed");
         var first = payment.Cancellation;
 
-        var late = payment.Succeed(Given.Noon.AddHours(1)).ShouldBeOfType<TransitionDecision.TooLate>();
+        var late = payment.Succeed(0, Given.Noon.AddHours(1)).ShouldBeOfType<ReportDecision.Late>();
 
         late.Cancellation.ShouldBeSameAs(first);
-        late.Change.Remedy.ShouldBe(LateMoney.RefundPayer);
-        late.Change.Entries.ShouldBeEmpty();
+        late.Change.Remedy.ShouldBe(Remedy.RefundPayer);
+        late.Change.Transfer.ShouldBeNull();
         (late.Change.Action, late.Change.From, late.Change.To).ShouldBe(
             (PaymentAction.Succeed, PaymentStatus.Cancelled, PaymentStatus.Cancelled)
         );
@@ -271,7 +277,7 @@ public sealed class CancelRuleTests
         payment.Cancellation.ShouldBeNull();
         (change.Action, change.From, change.To).ShouldBe((PaymentAction.Register, null, PaymentStatus.Processing));
         (change.Version, change.Amount).ShouldBe((1, Given.Amount));
-        change.Entries.ShouldBeEmpty();
+        change.Transfer.ShouldBeNull();
     }
 
     [Fact]
@@ -287,7 +293,7 @@ public sealed class CancelRuleTests
             atEight,
             atEight
         );
-        var succeeded = payment.Succeed(atEight).ShouldBeOfType<TransitionDecision.Applied>().Change;
+        var succeeded = payment.Succeed(0, atEight).ShouldBeOfType<ReportDecision.Applied>().Change;
         var cancelled = payment
             .Cancel(Given.OneDay, Given.FullAmount, atEight)
             .ShouldBeOfType<CancelDecision.Cancelled>();
@@ -320,7 +326,7 @@ public sealed class CancelRuleTests
     }
 
     // "Refund 1000 EUR of 999": the event, its amount, its currency and the balance.
-    private static TransitionDecision Report(Payment payment, string reported)
+    private static ReportDecision Report(Payment payment, string reported)
     {
         var words = reported.Split(' ');
         var currency = words is [_, _, "EUR", ..] ? new Currency("EUR") : Given.Usd;
@@ -328,38 +334,34 @@ public sealed class CancelRuleTests
         return words[0] switch
         {
             "Authorize" => payment.Authorize(Given.Noon),
-            "Succeed" => payment.Succeed(Given.Noon),
-            "Capture" => payment.Capture(currency.Of(Number(words[1])), Given.Noon),
+            "Succeed" => payment.Succeed(available, Given.Noon),
+            "Capture" => payment.Capture(currency.Of(Number(words[1])), available, Given.Noon),
             "Refund" => payment.Refund(currency.Of(Number(words[1])), available, Given.Noon),
             "Fail" => payment.Fail(Given.Noon),
             _ => throw new ArgumentOutOfRangeException(nameof(reported), reported, "There is no such event."),
         };
     }
 
-    private static string Describe(TransitionDecision decision)
+    private static string Describe(ReportDecision decision)
     {
         switch (decision)
         {
-            case TransitionDecision.Refused refused:
+            case ReportDecision.Refused refused:
                 return refused.Reason.ToString();
-            case TransitionDecision.TooLate late:
+            case ReportDecision.Late late:
                 late.Change.To.ShouldBe(PaymentStatus.Cancelled);
                 return $"too late, {late.Remedy}";
-            case TransitionDecision.Applied { Change: var change }:
-                var merchant = change.Entries.Where(e => e.Account == Domain.Ledger.LedgerAccount.Merchant).ToList();
-                return merchant switch
+            case ReportDecision.Applied { Change: var change }:
+                return change.Transfer?.Change switch
                 {
-                    [] => $"{change.To}",
-                    [{ MinorUnits: > 0 and var credit }] => $"{change.To}, credits {credit}",
-                    [{ MinorUnits: var debit }] => $"{change.To}, debits {-debit}",
-                    _ => "too many entries",
+                    null => $"{change.To}",
+                    > 0 and var credit => $"{change.To}, credits {credit}",
+                    var debit => $"{change.To}, debits {-debit}",
                 };
             default:
                 return "nothing";
         }
     }
-
-    private static string[] Split(string list) => list.Split(", ", StringSplitOptions.RemoveEmptyEntries);
 
     private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
 }

@@ -225,15 +225,20 @@ public sealed class ClientTests
             Should.Throw<ArgumentException>(() => new Currency(code!));
     }
 
-    [Fact]
-    public void A_movement_of_money_debits_one_account_and_credits_the_other()
+    [Theory]
+    [InlineData(TransferKind.Deposit, LedgerAccount.Settlement, LedgerAccount.Merchant, 7)]
+    [InlineData(TransferKind.Payout, LedgerAccount.Merchant, LedgerAccount.Settlement, -7)]
+    public void A_transfer_debits_one_account_and_credits_the_other(
+        TransferKind kind,
+        LedgerAccount debit,
+        LedgerAccount credit,
+        long change
+    )
     {
-        var entries = LedgerEntry.Move(Given.Usd.Of(7), LedgerAccount.Settlement, LedgerAccount.Merchant);
+        var transfer = Transfer.Of(kind, Given.Usd.Of(7));
 
-        entries.ShouldBe([
-            new LedgerEntry(LedgerAccount.Settlement, -7, Given.Usd),
-            new LedgerEntry(LedgerAccount.Merchant, 7, Given.Usd),
-        ]);
+        transfer.ShouldBe(new Transfer(debit, credit, Given.Usd.Of(7)));
+        transfer.Change.ShouldBe(change);
     }
 
     private static string Good => Given.KeyPair.ExportSubjectPublicKeyInfoPem();

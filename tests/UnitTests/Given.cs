@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.RegularExpressions;
+using CancelService.Application.Payments;
 using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
@@ -20,6 +21,9 @@ internal static class Given
             new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<IMeterFactory>(),
             NullLogger<Races>.Instance
         );
+
+    /// <summary>Who cancels.</summary>
+    public static readonly Canceller Canceller = new(1, "trace-1");
 
     public const long FullAmount = 1000;
 
@@ -72,22 +76,22 @@ internal static class Given
         var authorization = state is "Authorized" or "Captured" or "PartlyCaptured" or "CancelledHeld";
         var payment = Registered(authorization ? PaymentKind.Authorization : PaymentKind.Payment, id);
         if (authorization)
-            payment.Authorize(Noon).ShouldBeOfType<TransitionDecision.Applied>();
+            payment.Authorize(Noon).ShouldBeOfType<ReportDecision.Applied>();
         else if (state is "Success" or "Refunded" or "PartlyRefunded" or "CancelledRefunded")
-            payment.Succeed(Noon).ShouldBeOfType<TransitionDecision.Applied>();
+            payment.Succeed(0, Noon).ShouldBeOfType<ReportDecision.Applied>();
 
         object? last = state switch
         {
             "Processing" or "Authorized" or "Success" => null,
-            "Captured" => payment.Capture(Amount, Noon),
-            "PartlyCaptured" => payment.Capture(Usd.Of(400), Noon),
+            "Captured" => payment.Capture(Amount, 0, Noon),
+            "PartlyCaptured" => payment.Capture(Usd.Of(400), 0, Noon),
             "Refunded" => payment.Refund(Amount, FullAmount, Noon),
             "PartlyRefunded" => payment.Refund(Usd.Of(400), FullAmount, Noon),
             "Failed" => payment.Fail(Noon),
             "CancelledClosed" or "CancelledHeld" or "CancelledRefunded" => payment.Cancel(OneDay, FullAmount, Noon),
             _ => throw new ArgumentOutOfRangeException(nameof(state), state, "There is no such state."),
         };
-        (last is null or TransitionDecision.Applied or CancelDecision.Cancelled).ShouldBeTrue();
+        (last is null or ReportDecision.Applied or CancelDecision.Cancelled).ShouldBeTrue();
         return payment;
     }
 }

@@ -1,10 +1,21 @@
 using System.Reflection;
 using CancelService.Application.Payments;
+using CancelService.Application.Pipeline;
 using CancelService.Domain;
-using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
 
 namespace CancelService.UnitTests;
+
+/// <summary>What was written.</summary>
+internal sealed record PaymentWrite(
+    Payment Payment,
+    PaymentChange Change,
+    string Actor,
+    string? EventId = null,
+    bool DespiteEarlyCancel = false,
+    Canceller? Canceller = null,
+    byte[]? Answer = null
+);
 
 /// <summary>
 /// Payments that keep the promises of their port: what is found is a copy, and a write is committed when it
@@ -26,9 +37,12 @@ internal sealed class InMemoryPayments : IPayments
 
     public List<PaymentWrite> Writes { get; } = [];
 
+    /// <summary>How often a refusal for time or balance was fenced.</summary>
+    public int Fences { get; private set; }
+
     public Action? BeforeFind { get; set; }
 
-    public Action? BeforeFindEvent { get; set; }
+    public Action? BeforeFindReport { get; set; }
 
     public Func<Task>? BeforeCommit { get; set; }
 
@@ -46,8 +60,8 @@ internal sealed class InMemoryPayments : IPayments
 
     public PaymentStatus Status(string id) => _stored[IndexOf(new PaymentId(id))].Payment.Status;
 
-    public void Change(string id, Func<Payment, TransitionDecision> change) =>
-        change(_stored[IndexOf(new PaymentId(id))].Payment).ShouldBeOfType<TransitionDecision.Applied>();
+    public void Change(string id, Func<Payment, ReportDecision> change) =>
+        change(_stored[IndexOf(new PaymentId(id))].Payment).ShouldBeOfType<ReportDecision.Applied>();
 
     public Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken) =>
         Find(payment => payment.ClientId == clientId && payment.Id == id);
@@ -58,22 +72,18 @@ internal sealed class InMemoryPayments : IPayments
         CancellationToken cancellationToken
     ) => Find(payment => payment.ClientId == clientId && payment.RequestId == requestId);
 
-    public Task<RecordedEvent?> FindEvent(
+    public Task<RecordedReport?> FindReport(
         ClientId clientId,
         PaymentId id,
         string eventId,
         CancellationToken cancellationToken
     )
     {
-        BeforeFindEvent?.Invoke();
+        BeforeFindReport?.Invoke();
         return Task.FromResult(
             Writes
                 .Where(write => write.Payment.Id == id && write.EventId == eventId)
-                .Select(write => new RecordedEvent(
-                    write.Change.Action,
-                    write.Change.Amount?.MinorUnits,
-                    write.Change.Remedy
-                ))
+                .Select(write => new RecordedReport(write.Change.Action, write.Change.Amount, write.Change.Remedy))
                 .SingleOrDefault()
         );
     }
@@ -93,13 +103,14 @@ internal sealed class InMemoryPayments : IPayments
             .OrderBy(p => p.Id == id ? 0 : 1)
             .FirstOrDefault();
         return Task.FromResult(
-            payment is not null ? new EarlierRegistration(payment, null)
-            : _refused.TryGetValue(requestId, out var refusedAt) ? new EarlierRegistration(null, refusedAt)
+            payment is not null ? new EarlierRegistration.Known(payment)
+            : _refused.TryGetValue(requestId, out var refusedAt)
+                ? (EarlierRegistration)new EarlierRegistration.EarlyCancel(refusedAt)
             : null
         );
     }
 
-    public Task<bool> RememberUnknown(
+    public Task<WriteResult> RememberEarlyCancel(
         ClientId clientId,
         PaymentRequestId requestId,
         DateTimeOffset now,
@@ -108,35 +119,76 @@ internal sealed class InMemoryPayments : IPayments
     {
         BeforeRemember?.Invoke();
         if (_stored.Exists(entry => entry.Payment.RequestId == requestId))
-            return Task.FromResult(false);
+            return Task.FromResult(WriteResult.NothingToChange);
         _refused[requestId] = now;
-        return Task.FromResult(true);
+        return Task.FromResult(WriteResult.Written);
     }
 
-    public Task<bool> AwaitEarlierWrites(Payment payment, CancellationToken cancellationToken)
+    public Task<WriteResult> Fence(Payment payment, CancellationToken cancellationToken)
     {
         BeforeRefusal?.Invoke();
-        return Task.FromResult(_stored[IndexOf(payment.Id)].Payment.Version == payment.Version);
+        var stored = _stored[IndexOf(payment.Id)].Payment;
+        if (stored.Version != payment.Version)
+            return Task.FromResult(WriteResult.NothingToChange);
+        typeof(Payment).GetProperty(nameof(Payment.Fence))!.SetValue(stored, stored.Fence + 1);
+        Fences++;
+        return Task.FromResult(WriteResult.Written);
     }
 
-    public async Task<bool> Commit(PaymentWrite write, CancellationToken cancellationToken)
+    public async Task<WriteResult> Register(
+        Payment payment,
+        PaymentChange change,
+        string actor,
+        bool despiteEarlyCancel,
+        CancellationToken cancellationToken
+    )
+    {
+        if (BeforeCommit is not null)
+            await BeforeCommit();
+        if (
+            _stored.Exists(entry => entry.Payment.Id == payment.Id || entry.Payment.RequestId == payment.RequestId)
+            || (_refused.ContainsKey(payment.RequestId) && !despiteEarlyCancel)
+        )
+            return WriteResult.LostRace;
+        _stored.Add((payment, null));
+        Writes.Add(new(payment, change, actor, DespiteEarlyCancel: despiteEarlyCancel));
+        return WriteResult.Written;
+    }
+
+    public Task<WriteResult> Report(
+        Payment payment,
+        PaymentChange change,
+        string actor,
+        string eventId,
+        CancellationToken cancellationToken
+    ) => Commit(new(payment, change, actor, eventId));
+
+    public Task<WriteResult> Cancel(
+        Payment payment,
+        PaymentChange change,
+        Canceller canceller,
+        byte[] answer,
+        CancellationToken cancellationToken
+    ) => Commit(new(payment, change, Canceller.Actor, Canceller: canceller, Answer: answer));
+
+    private async Task<WriteResult> Commit(PaymentWrite write)
     {
         if (BeforeCommit is not null)
             await BeforeCommit();
 
-        if (write.Change.Version == 1)
-            return Register(write);
-
         var index = IndexOf(write.Payment.Id);
-        var moved = write
-            .Change.Entries.Where(entry => entry.Account is LedgerAccount.Merchant)
-            .Sum(entry => entry.MinorUnits);
-        if (_stored[index].Payment.Version != write.Change.Version - 1 || Balance + moved < 0)
-            return false;
+        var stored = _stored[index].Payment;
+        var balance = Balance + (write.Change.Transfer?.Change ?? 0);
+        if (
+            stored.Version != write.Change.Version - 1
+            || (write.Answer is not null && stored.Fence != write.Payment.Fence)
+            || balance is < 0 or > Money.MaxBalance
+        )
+            return WriteResult.LostRace;
         _stored[index] = (write.Payment, write.Answer ?? _stored[index].Answer);
-        Balance += moved;
+        Balance = balance;
         Writes.Add(write);
-        return true;
+        return WriteResult.Written;
     }
 
     private Task<FoundPayment?> Find(Predicate<Payment> which)
@@ -149,19 +201,6 @@ internal sealed class InMemoryPayments : IPayments
                 ? null
                 : new FoundPayment((Payment)Clone.Invoke(_stored[index].Payment, null)!, Balance, _stored[index].Answer)
         );
-    }
-
-    private bool Register(PaymentWrite write)
-    {
-        var (id, requestId) = (write.Payment.Id, write.Payment.RequestId);
-        if (
-            _stored.Exists(entry => entry.Payment.Id == id || entry.Payment.RequestId == requestId)
-            || (_refused.ContainsKey(requestId) && !write.DespiteRefusal)
-        )
-            return false;
-        _stored.Add((write.Payment, null));
-        Writes.Add(write);
-        return true;
     }
 
     private int IndexOf(PaymentId id) => _stored.FindIndex(entry => entry.Payment.Id == id);

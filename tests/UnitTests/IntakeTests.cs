@@ -48,7 +48,7 @@ public sealed class IntakeTests
         first.Outcome.ShouldBe(RegisterOutcome.Registered);
         first.Payment.ShouldNotBeNull().Status.ShouldBe(PaymentStatus.Processing);
         var write = _payments.Writes.Single();
-        (write.Actor, write.Change.Action, write.DespiteRefusal).ShouldBe(("core", PaymentAction.Register, false));
+        (write.Actor, write.Change.Action, write.DespiteEarlyCancel).ShouldBe(("core", PaymentAction.Register, false));
         var second = await Send(Registration);
         second.Outcome.ShouldBe(RegisterOutcome.Known);
         second.Payment.ShouldNotBeNull().Id.ShouldBe(new PaymentId("pay-1"));
@@ -124,7 +124,7 @@ public sealed class IntakeTests
         (await Cancel(requestId: "req-pay-1")).Outcome().ShouldBe("NotFound");
         _clients.Client = Given.Client(new Contract { RememberUnknown = false });
         (await Send(Registration)).Outcome.ShouldBe(RegisterOutcome.Registered);
-        _payments.Writes.Single().DespiteRefusal.ShouldBeTrue();
+        _payments.Writes.Single().DespiteEarlyCancel.ShouldBeTrue();
         (await Cancel(requestId: "req-unknown")).Outcome().ShouldBe("NotFound");
         _payments.Remembered.ShouldBe([new PaymentRequestId("req-pay-1")]);
     }
@@ -174,7 +174,7 @@ public sealed class IntakeTests
         _payments.BeforeCommit = async () =>
         {
             if (lost++ < losses)
-                await _payments.RememberUnknown(new(ClientName), new("req-pay-1"), Given.Noon, Token);
+                await _payments.RememberEarlyCancel(new(ClientName), new("req-pay-1"), Given.Noon, Token);
         };
         (await Send(Registration)).Outcome.ShouldBe(outcome);
         _payments.Writes.Count.ShouldBe(outcome is RegisterOutcome.Registered ? 1 : 0);
@@ -223,7 +223,7 @@ public sealed class IntakeTests
             (await Send(command with { Action = another })).Outcome.ShouldBe(ReportOutcome.EventDiffers);
             if (command.HasAmount)
                 (await Send(command with { MinorUnits = 2 })).Outcome.ShouldBe(ReportOutcome.EventDiffers);
-            if (command.HasAmount && cell == "Applied")
+            if (command.HasAmount)
                 (await Send(command with { Currency = "EUR" })).Outcome.ShouldBe(ReportOutcome.EventDiffers);
         }
 
@@ -270,7 +270,7 @@ public sealed class IntakeTests
             (await Cancel("pay-1")).Outcome().ShouldBe("Cancelled");
         };
         var result = await Send(Event(PaymentAction.Succeed));
-        (result.Outcome, result.Remedy).ShouldBe((ReportOutcome.PaymentCancelled, LateMoney.RefundPayer));
+        (result.Outcome, result.Remedy).ShouldBe((ReportOutcome.PaymentCancelled, Remedy.RefundPayer));
         _payments.Writes.Select(w => w.Change.Action).ShouldBe([PaymentAction.Cancel, PaymentAction.Succeed]);
     }
 
@@ -326,7 +326,7 @@ public sealed class IntakeTests
                 _payments.BeforeFind = Meanwhile;
                 break;
             case "before the event is looked for":
-                _payments.BeforeFindEvent = Meanwhile;
+                _payments.BeforeFindReport = Meanwhile;
                 break;
             default:
                 _payments.BeforeCommit = () =>
@@ -343,7 +343,7 @@ public sealed class IntakeTests
 
         void Meanwhile()
         {
-            (_payments.BeforeFind, _payments.BeforeFindEvent, _payments.BeforeCommit) = (null, null, null);
+            (_payments.BeforeFind, _payments.BeforeFindReport, _payments.BeforeCommit) = (null, null, null);
             var first = Send(Event(PaymentAction.Succeed));
             first.IsCompletedSuccessfully.ShouldBeTrue();
             first.Result.Outcome.ShouldBe(ReportOutcome.Applied);
@@ -355,16 +355,14 @@ public sealed class IntakeTests
     {
         _accounts.Balances[Given.Usd] = 100;
         var payout = Deposit with { Kind = TransferKind.Payout };
-        _accounts.Meanwhile = new Transfer
-        {
-            ClientId = new ClientId(payout.ClientId),
-            Id = payout.Id!,
-            Kind = TransferKind.Payout,
-            Amount = Given.Usd.Of(100),
-            TransactionId = Guid.Empty,
-            Actor = "operator",
-            At = Given.Noon,
-        };
+        _accounts.Meanwhile = new PostedTransfer(
+            Guid.Empty,
+            new ClientId(payout.ClientId),
+            payout.Id!,
+            Transfer.Of(TransferKind.Payout, Given.Usd.Of(100)),
+            "operator",
+            Given.Noon
+        );
 
         (await Send(payout)).Outcome.ShouldBe(TransferOutcome.Known);
         _accounts.Balances[Given.Usd].ShouldBe(0);
@@ -374,7 +372,7 @@ public sealed class IntakeTests
     public async Task A_transfer_is_posted_then_known()
     {
         var first = await Send(Deposit);
-        (first.Outcome, first.Transfer!.Amount, first.Transfer.Actor).ShouldBe(
+        (first.Outcome, first.Transfer!.Transfer.Amount, first.Transfer.Actor).ShouldBe(
             (TransferOutcome.Posted, Given.Usd.Of(100), "operator")
         );
         var second = await Send(Deposit);
@@ -397,6 +395,20 @@ public sealed class IntakeTests
         (await Send(payout with { Currency = "EUR" })).Outcome.ShouldBe(TransferOutcome.BalanceNotEnough);
         (await Send(payout)).Outcome.ShouldBe(TransferOutcome.Posted);
         _accounts.Balances[Given.Usd].ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task A_balance_has_a_limit()
+    {
+        _accounts.Balances[Given.Usd] = Money.MaxBalance - 100;
+        (await Send(Deposit with { MinorUnits = 101 })).Outcome.ShouldBe(TransferOutcome.BalanceLimit);
+        (await Send(Deposit)).Outcome.ShouldBe(TransferOutcome.Posted);
+        (await Send(Deposit with { Id = "t2", MinorUnits = 1 })).Outcome.ShouldBe(TransferOutcome.BalanceLimit);
+
+        _payments.Add(Given.PaymentThatIs("Processing"));
+        _payments.Balance = Money.MaxBalance;
+        (await Send(Event(PaymentAction.Succeed))).Outcome.ShouldBe(ReportOutcome.BalanceLimit);
+        _payments.Writes.ShouldBeEmpty();
     }
 
     [Theory]
@@ -532,7 +544,7 @@ public sealed class IntakeTests
             : new(ClientName, id, action, eventId, null, null, "core");
 
     private Task<CancelPaymentResult> Cancel(string? id = null, string? requestId = null) =>
-        Send(new CancelPaymentCommand(_clients.Client, id, requestId, null));
+        Send(new CancelPaymentCommand(_clients.Client, id, requestId, null, Given.Canceller));
 
     private async Task Refused<T>(string field, IRequest<T> command)
     {
@@ -615,39 +627,43 @@ public sealed class IntakeTests
     /// <summary>Accounts of one client that keep the promises of their port, but lose as many races as they are told.</summary>
     private sealed class InMemoryAccounts : IAccounts
     {
-        private readonly Dictionary<string, Transfer> _transfers = new(StringComparer.Ordinal);
+        private readonly Dictionary<string, PostedTransfer> _transfers = new(StringComparer.Ordinal);
 
         public Dictionary<Currency, long> Balances { get; } = [];
 
         public int Losses { get; set; }
 
         /// <summary>What somebody else posts just before the balance is read.</summary>
-        public Transfer? Meanwhile { get; set; }
+        public PostedTransfer? Meanwhile { get; set; }
 
         public async Task<long> Balance(ClientId clientId, Currency currency, CancellationToken cancellationToken)
         {
             if (Meanwhile is { } transfer)
             {
                 Meanwhile = null;
-                (await Post(transfer, cancellationToken)).ShouldBeTrue();
+                (await Post(transfer, cancellationToken)).ShouldBe(WriteResult.Written);
             }
             return Balances.GetValueOrDefault(currency);
         }
 
-        public Task<Transfer?> FindTransfer(
+        public Task<PostedTransfer?> FindTransfer(
             ClientId clientId,
-            string transferId,
+            string reference,
             CancellationToken cancellationToken
-        ) => Task.FromResult(_transfers.GetValueOrDefault(transferId));
+        ) => Task.FromResult(_transfers.GetValueOrDefault(reference));
 
-        public Task<bool> Post(Transfer transfer, CancellationToken cancellationToken)
+        public Task<WriteResult> Post(PostedTransfer transfer, CancellationToken cancellationToken)
         {
-            var moved = transfer.Entries().Single(e => e.Account is LedgerAccount.Merchant).MinorUnits;
-            var balance = Balances.GetValueOrDefault(transfer.Amount.Currency) + moved;
-            if (Losses-- > 0 || balance < 0 || !_transfers.TryAdd(transfer.Id, transfer))
-                return Task.FromResult(false);
-            Balances[transfer.Amount.Currency] = balance;
-            return Task.FromResult(true);
+            var currency = transfer.Transfer.Amount.Currency;
+            var balance = Balances.GetValueOrDefault(currency) + transfer.Transfer.Change;
+            if (
+                Losses-- > 0
+                || balance is < 0 or > Money.MaxBalance
+                || !_transfers.TryAdd(transfer.Reference, transfer)
+            )
+                return Task.FromResult(WriteResult.LostRace);
+            Balances[currency] = balance;
+            return Task.FromResult(WriteResult.Written);
         }
     }
 }

@@ -1,4 +1,4 @@
-using CancelService.Domain;
+using CancelService.Application.Reading;
 using CancelService.Infrastructure.Payments;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Data.Sqlite;
@@ -68,9 +68,11 @@ public sealed class PersistenceTests
     [InlineData("23505", "pk_outbox", false)]
     [InlineData("23505", null, false)]
     [InlineData("23514", "ck_accounts_balance_not_negative", true)]
+    [InlineData("23514", "ck_accounts_balance_limit", true)]
+    [InlineData("23514", "ck_payments_fence", true)]
     [InlineData("23514", "ck_payments_refunded", false)]
     [InlineData("23503", "fk_payments_clients_client_id", true)]
-    [InlineData("23503", "fk_cancellations_payments_client_id_payment_id", false)]
+    [InlineData("23503", "fk_payment_history_payments_client_id_payment_id", false)]
     [InlineData("23503", null, false)]
     [InlineData("23502", null, false)]
     [InlineData("55P03", null, false)]
@@ -85,8 +87,12 @@ public sealed class PersistenceTests
 
     [Theory]
     [InlineData(1555, "UNIQUE constraint failed: payments.client_id, payments.payment_id'", true)]
-    [InlineData(2067, "UNIQUE constraint failed: payments.client_id, payments.payment_request_id'", true)]
-    [InlineData(2067, "UNIQUE constraint failed: outbox.client_id, outbox.event_id'", false)]
+    [InlineData(
+        2067,
+        "UNIQUE constraint failed: payment_requests.client_id, payment_requests.payment_request_id'",
+        true
+    )]
+    [InlineData(2067, "UNIQUE constraint failed: outbox.client_id, outbox.payment_id'", false)]
     [InlineData(1555, "UNIQUE constraint failed: payments.client_id, payments.payment_id, payments.more'", false)]
     [InlineData(275, "CHECK constraint failed: ck_accounts_balance_not_negative'", true)]
     [InlineData(275, "CHECK constraint failed: ck_payments_refunded'", false)]
@@ -117,38 +123,13 @@ public sealed class PersistenceTests
     }
 
     [Fact]
-    public async Task A_payments_writes_are_under_way_until_all_of_them_have_ended_and_leave_nothing_behind()
-    {
-        var (underWay, client, payment) = (new WritesUnderWay(), new ClientId("CLIENT"), new PaymentId("p1"));
-        var (first, second) = (new TaskCompletionSource<bool>(), new TaskCompletionSource<bool>());
-        underWay.Ended(client, payment).ShouldBeSameAs(Task.CompletedTask);
-
-        var writing = underWay.Track(client, payment, () => first.Task);
-        var alsoWriting = underWay.Track(client, payment, () => second.Task);
-        var ended = underWay.Ended(client, payment);
-        underWay.Ended(client, new PaymentId("p2")).ShouldBeSameAs(Task.CompletedTask);
-        underWay.Ended(new ClientId("OTHER"), payment).ShouldBeSameAs(Task.CompletedTask);
-
-        second.SetException(new TimeoutException());
-        await Should.ThrowAsync<TimeoutException>(alsoWriting);
-        ended.IsCompleted.ShouldBeFalse(); // The first is still under way.
-
-        first.SetResult(true);
-        (await writing).ShouldBeTrue();
-        await ended.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken); // However a write ends, it is no failure here.
-        SpinWait
-            .SpinUntil(() => underWay.Ended(client, payment) == Task.CompletedTask, TimeSpan.FromSeconds(30))
-            .ShouldBeTrue();
-    }
-
-    [Fact]
     public void A_page_has_a_cursor_when_more_follows()
     {
-        var full = Queries.PageOf([1, 2, 3], 2, item => $"{item}");
+        var full = Page.Of([1, 2, 3], 2, item => $"{item}");
         full.Items.ShouldBe([1, 2]);
         full.Next.ShouldBe("2");
 
-        var last = Queries.PageOf([1, 2], 2, item => $"{item}");
+        var last = Page.Of([1, 2], 2, item => $"{item}");
         last.Items.ShouldBe([1, 2]);
         last.Next.ShouldBeNull();
     }

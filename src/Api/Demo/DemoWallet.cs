@@ -2,10 +2,10 @@ using CancelService.Application.Accounts;
 using CancelService.Application.Clients;
 using CancelService.Application.Intake;
 using CancelService.Application.Payments;
+using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
 using MediatR;
 
 namespace CancelService.Api.Demo;
@@ -17,7 +17,7 @@ namespace CancelService.Api.Demo;
 public sealed partial class DemoWallet(
     IMediator mediator,
     IPayments payments,
-    Queries queries,
+    IClientQueries queries,
     DemoKeys keys,
     TimeProvider time,
     ILogger<DemoWallet> log

@@ -1,6 +1,5 @@
+using CancelService.Application.Reading;
 using CancelService.Domain;
-using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Persistence;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CancelService.Api.Internal;
@@ -13,7 +12,7 @@ public static class CancellationsApi
     {
         var reads = internalApi.MapGroup("").WithTags("Reconciliation").RequireAuthorization(Scopes.PaymentsRead);
         reads.MapGet("/clients/{clientId}/cancellations", Feed);
-        reads.MapGet("/clients/{clientId}/refused-events", RefusedEvents);
+        reads.MapGet("/clients/{clientId}/late-reports", LateReports);
         reads.MapGet("/cancellations", Report);
     }
 
@@ -22,7 +21,7 @@ public static class CancellationsApi
         string clientId,
         long? after,
         int? limit,
-        Feeds feeds,
+        IFeeds feeds,
         CancellationToken cancellationToken
     )
     {
@@ -35,12 +34,12 @@ public static class CancellationsApi
             : Problems.NotFound("client");
     }
 
-    /// <summary>A client's events that were refused as late money, in such an order as well.</summary>
-    public static async Task<Results<Ok<Page<RefusedEventItem>>, ProblemHttpResult>> RefusedEvents(
+    /// <summary>A client's late reports, in such an order as well.</summary>
+    public static async Task<Results<Ok<Page<LateReport>>, ProblemHttpResult>> LateReports(
         string clientId,
         long? after,
         int? limit,
-        Feeds feeds,
+        IFeeds feeds,
         CancellationToken cancellationToken
     )
     {
@@ -49,7 +48,7 @@ public static class CancellationsApi
         if (after < 0)
             return Paging.BadCursor();
         return ClientId.IsWellFormed(clientId)
-            ? TypedResults.Ok(await feeds.RefusedEvents(new ClientId(clientId), after ?? 0, size, cancellationToken))
+            ? TypedResults.Ok(await feeds.LateReports(new ClientId(clientId), after ?? 0, size, cancellationToken))
             : Problems.NotFound("client");
     }
 
@@ -59,7 +58,7 @@ public static class CancellationsApi
         OffsetTime? to,
         string? after,
         int? limit,
-        Feeds feeds,
+        IFeeds feeds,
         CancellationToken cancellationToken
     )
     {

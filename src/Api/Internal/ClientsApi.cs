@@ -1,9 +1,9 @@
 using System.Security.Claims;
 using CancelService.Application.Accounts;
 using CancelService.Application.Clients;
+using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
-using CancelService.Infrastructure.Persistence;
 using MediatR;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -28,15 +28,6 @@ public sealed record KeyBody(string? PublicKey, DateTimeOffset? NotBefore = null
 
 /// <summary>A deposit or a payout; the id makes it idempotent.</summary>
 public sealed record TransferBody(string? Id, long? MinorUnits);
-
-/// <summary>A deposit or a payout as posted. Times are UTC.</summary>
-public sealed record TransferView(
-    string Id,
-    TransferKind Kind,
-    MoneyView Amount,
-    Guid TransactionId,
-    DateTimeOffset At
-);
 
 /// <summary>The operators' side: clients with their contracts, keys and accounts.</summary>
 public static class ClientsApi
@@ -63,7 +54,7 @@ public static class ClientsApi
     public static async Task<Results<Ok<Page<ClientView>>, ProblemHttpResult>> List(
         string? after,
         int? limit,
-        Queries queries,
+        IClientQueries queries,
         CancellationToken cancellationToken
     )
     {
@@ -77,7 +68,7 @@ public static class ClientsApi
     /// <summary>A client with its contract.</summary>
     public static async Task<Results<Ok<ClientView>, ProblemHttpResult>> Get(
         string clientId,
-        Queries queries,
+        IClientQueries queries,
         CancellationToken cancellationToken
     ) =>
         ClientId.IsWellFormed(clientId) && await queries.Client(new ClientId(clientId), cancellationToken) is { } client
@@ -89,7 +80,7 @@ public static class ClientsApi
         string clientId,
         ClientBody body,
         IMediator mediator,
-        Queries queries,
+        IClientQueries queries,
         CancellationToken cancellationToken
     )
     {
@@ -115,7 +106,7 @@ public static class ClientsApi
         string clientId,
         int? after,
         int? limit,
-        Queries queries,
+        IClientQueries queries,
         CancellationToken cancellationToken
     )
     {
@@ -134,7 +125,7 @@ public static class ClientsApi
     public static async Task<Results<Ok<ClientKeyView>, ProblemHttpResult>> GetKey(
         string clientId,
         int version,
-        Queries queries,
+        IClientQueries queries,
         CancellationToken cancellationToken
     )
     {
@@ -150,7 +141,7 @@ public static class ClientsApi
         int version,
         KeyBody body,
         IMediator mediator,
-        Queries queries,
+        IClientQueries queries,
         CancellationToken cancellationToken
     )
     {
@@ -173,13 +164,13 @@ public static class ClientsApi
         return Refusal(result) is { } refusal ? refusal : TypedResults.NoContent();
     }
 
-    /// <summary>The merchant's balance in a currency, and its entries, oldest first, paged by cursor.</summary>
+    /// <summary>The merchant's balance in a currency, and its transfers, oldest first, paged by cursor.</summary>
     public static async Task<Results<Ok<AccountView>, ProblemHttpResult>> GetAccount(
         string clientId,
         string currency,
         Guid? after,
         int? limit,
-        Queries queries,
+        IAccountQueries queries,
         CancellationToken cancellationToken
     )
     {
@@ -234,14 +225,24 @@ public static class ClientsApi
             TransferOutcome.ClientNotFound => Problems.NotFound("client"),
             TransferOutcome.TransferDiffers => Problems.TransferDiffers(),
             TransferOutcome.BalanceNotEnough => Problems.BalanceNotEnough(),
+            TransferOutcome.BalanceLimit => Problems.BalanceLimit(),
             TransferOutcome.Posted => TypedResults.Created((string?)null, View(result.Transfer!)),
             TransferOutcome.Known => TypedResults.Ok(View(result.Transfer!)),
             TransferOutcome.Unknown => Problems.OutcomeUnknown(),
         };
     }
 
-    private static TransferView View(Transfer transfer) =>
-        new(transfer.Id, transfer.Kind, MoneyView.Of(transfer.Amount), transfer.TransactionId, transfer.At);
+    private static TransferView View(PostedTransfer posted) =>
+        new(
+            posted.Id,
+            posted.Transfer.Debit,
+            posted.Transfer.Credit,
+            MoneyView.Of(posted.Transfer.Amount),
+            posted.At,
+            PaymentId: null,
+            PaymentVersion: null,
+            posted.Reference
+        );
 
     private static ProblemHttpResult? Refusal(ClientResult result) =>
         result.Outcome switch

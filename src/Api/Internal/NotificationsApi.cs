@@ -1,6 +1,6 @@
+using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Infrastructure.Notifications;
-using CancelService.Infrastructure.Persistence;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CancelService.Api.Internal;

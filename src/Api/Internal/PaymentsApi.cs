@@ -1,8 +1,8 @@
 using System.Security.Claims;
 using CancelService.Application.Intake;
+using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
 using MediatR;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -79,11 +79,11 @@ public static class PaymentsApi
         };
     }
 
-    /// <summary>The payment with its history and its ledger entries.</summary>
+    /// <summary>The payment with its history and its transfers.</summary>
     public static async Task<Results<Ok<PaymentDetailView>, ProblemHttpResult>> Get(
         string clientId,
         string paymentId,
-        Queries queries,
+        IPaymentQueries queries,
         CancellationToken cancellationToken
     ) =>
         ClientId.IsWellFormed(clientId)
@@ -96,7 +96,7 @@ public static class PaymentsApi
     public static async Task<Results<Ok<PaymentDetailView>, ProblemHttpResult>> GetByRequestId(
         string clientId,
         string? paymentRequestId,
-        Queries queries,
+        IPaymentQueries queries,
         CancellationToken cancellationToken
     )
     {
@@ -158,6 +158,7 @@ public static class PaymentsApi
             ReportOutcome.EventDiffers => Problems.EventDiffers(),
             ReportOutcome.Refused => Problems.TransitionRefused(result.Payment!),
             ReportOutcome.BalanceNotEnough => Problems.BalanceNotEnough(),
+            ReportOutcome.BalanceLimit => Problems.BalanceLimit(),
             ReportOutcome.PaymentCancelled => Problems.PaymentCancelled(result.Payment!, result.Remedy!.Value),
             ReportOutcome.Applied => TypedResults.Ok(PaymentView.Of(result.Payment!)),
             ReportOutcome.Unknown => Problems.OutcomeUnknown(),

@@ -1,3 +1,4 @@
+using CancelService.Domain;
 using CancelService.Domain.Payments;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -58,27 +59,27 @@ public static class Problems
             ("paymentStatus", payment.Status)
         );
 
-    /// <summary>409: late money; the payment is cancelled.</summary>
-    public static ProblemHttpResult PaymentCancelled(Payment payment, LateMoney remedy) =>
+    /// <summary>409: a late report; the payment is cancelled.</summary>
+    public static ProblemHttpResult PaymentCancelled(Payment payment, Remedy remedy) =>
         Of(
             StatusCodes.Status409Conflict,
             "payment-cancelled",
             "The payment is cancelled",
             remedy switch
             {
-                LateMoney.None => "The cancellation has returned the money already. There is nothing to do.",
-                LateMoney.ReleaseHold => "Release the hold on the payer's money. The event is on record.",
-                LateMoney.RefundPayer => "Refund the payer, once. The event is on record.",
+                Remedy.None => "The cancellation has returned the money already. There is nothing to do.",
+                Remedy.ReleaseHold => "Release the hold on the payer's money. The report is on record.",
+                Remedy.RefundPayer => "Refund the payer, once. The report is on record.",
             },
             ("paymentStatus", payment.Status),
             ("cancelTime", payment.Cancellation!.CancelledAt),
             (
-                "action",
+                "remedy",
                 remedy switch
                 {
-                    LateMoney.None => "none",
-                    LateMoney.ReleaseHold => "release-hold",
-                    LateMoney.RefundPayer => "refund-payer",
+                    Remedy.None => "none",
+                    Remedy.ReleaseHold => "release-hold",
+                    Remedy.RefundPayer => "refund-payer",
                 }
             )
         );
@@ -99,6 +100,15 @@ public static class Problems
             "balance-not-enough",
             "The merchant's balance is not enough",
             "Nothing was changed. Deposit first, or ask for less."
+        );
+
+    /// <summary>409: the merchant's balance would exceed its limit.</summary>
+    public static ProblemHttpResult BalanceLimit() =>
+        Of(
+            StatusCodes.Status409Conflict,
+            "balance-limit",
+            "The merchant's balance would exceed its limit",
+            $"Nothing was changed. A balance holds at most {Money.MaxBalance} minor units: pay out first, or ask for less."
         );
 
     /// <summary>409: the identifier of the transfer is known with other content.</summary>

@@ -1,3 +1,4 @@
+using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
 
@@ -9,12 +10,25 @@ public interface IAccounts
     /// <summary>The merchant's balance in minor units; 0 without an account.</summary>
     Task<long> Balance(ClientId clientId, Currency currency, CancellationToken cancellationToken);
 
-    /// <summary>Finds a deposit or payout; null when the client has none of that id.</summary>
-    Task<Transfer?> FindTransfer(ClientId clientId, string transferId, CancellationToken cancellationToken);
+    /// <summary>Finds a deposit or payout; null when the client has none of that reference.</summary>
+    Task<PostedTransfer?> FindTransfer(ClientId clientId, string reference, CancellationToken cancellationToken);
 
-    /// <summary>
-    /// Posts a deposit or payout with its entries and the balance, in one transaction. False: another writer got there
-    /// first, and nothing was written; look again and decide again.
-    /// </summary>
-    Task<bool> Post(Transfer transfer, CancellationToken cancellationToken);
+    /// <summary>Posts a deposit or payout and the balance, in one transaction.</summary>
+    Task<WriteResult> Post(PostedTransfer transfer, CancellationToken cancellationToken);
 }
+
+/// <summary>A deposit or payout.</summary>
+/// <param name="Id">The transfer's identifier in the ledger.</param>
+/// <param name="ClientId">The client whose account it is.</param>
+/// <param name="Reference">The operator's identifier, unique per client: it makes the transfer idempotent for ever.</param>
+/// <param name="Transfer">What moves.</param>
+/// <param name="Actor">Who asked for it.</param>
+/// <param name="At">When it was decided (UTC).</param>
+public sealed record PostedTransfer(
+    Guid Id,
+    ClientId ClientId,
+    string Reference,
+    Transfer Transfer,
+    string Actor,
+    DateTimeOffset At
+);

@@ -38,6 +38,9 @@ public enum TransferOutcome
     /// <summary>The balance does not cover the payout.</summary>
     BalanceNotEnough,
 
+    /// <summary>The balance would exceed <see cref="Money.MaxBalance"/>.</summary>
+    BalanceLimit,
+
     /// <summary>Posted now.</summary>
     Posted,
 
@@ -52,8 +55,11 @@ public enum TransferOutcome
 /// <param name="Outcome">How the transfer ended.</param>
 /// <param name="Transfer">The transfer, when it is posted or known.</param>
 /// <param name="Message">With <see cref="TransferOutcome.Invalid"/>: what is wrong.</param>
-public sealed record PostTransferResult(TransferOutcome Outcome, Transfer? Transfer = null, string? Message = null)
-    : IValidated<PostTransferResult>
+public sealed record PostTransferResult(
+    TransferOutcome Outcome,
+    PostedTransfer? Transfer = null,
+    string? Message = null
+) : IValidated<PostTransferResult>
 {
     /// <inheritdoc/>
     public static PostTransferResult Invalid(string message) => new(TransferOutcome.Invalid, Message: message);
@@ -73,7 +79,7 @@ public sealed class PostTransferValidator : AbstractValidator<PostTransferComman
     }
 }
 
-/// <summary>Posts a transfer once; the database keeps the balance from becoming negative.</summary>
+/// <summary>Posts a transfer once; the database keeps the balance within its bounds.</summary>
 public sealed class PostTransferHandler(IAccounts accounts, IClients clients, Races races, TimeProvider time)
     : IRequestHandler<PostTransferCommand, PostTransferResult>
 {
@@ -84,35 +90,32 @@ public sealed class PostTransferHandler(IAccounts accounts, IClients clients, Ra
         if (await clients.Find(clientId, cancellationToken) is null)
             return new(TransferOutcome.ClientNotFound);
 
-        var amount = new Money(request.MinorUnits!.Value, new Currency(request.Currency!));
+        var transfer = Transfer.Of(request.Kind, new Money(request.MinorUnits!.Value, new Currency(request.Currency!)));
         foreach (var _ in races.Attempts("transfer", clientId, request.Id!))
         {
             // The balance first: where the same transfer is posted between the two looks, it is found, and a balance that
-            // it has emptied itself is no reason to refuse it.
-            var available =
-                request.Kind is TransferKind.Payout
-                    ? await accounts.Balance(clientId, amount.Currency, cancellationToken)
-                    : long.MaxValue;
+            // it has changed itself is no reason to refuse it.
+            var balance = await accounts.Balance(clientId, transfer.Amount.Currency, cancellationToken);
             if (await accounts.FindTransfer(clientId, request.Id!, cancellationToken) is { } known)
-                return known.Kind == request.Kind && known.Amount == amount
+                return known.Transfer == transfer
                     ? new(TransferOutcome.Known, known)
                     : new(TransferOutcome.TransferDiffers);
-            if (available < amount.MinorUnits)
+            if (balance + transfer.Change < 0)
                 return new(TransferOutcome.BalanceNotEnough);
+            if (balance + transfer.Change > Money.MaxBalance)
+                return new(TransferOutcome.BalanceLimit);
 
             var now = time.GetUtcNow();
-            var transfer = new Transfer
-            {
-                ClientId = clientId,
-                Id = request.Id!,
-                Kind = request.Kind,
-                Amount = amount,
-                TransactionId = Guid.CreateVersion7(now),
-                Actor = request.Actor,
-                At = now,
-            };
-            if (await accounts.Post(transfer, cancellationToken))
-                return new(TransferOutcome.Posted, transfer);
+            var posted = new PostedTransfer(
+                Guid.CreateVersion7(now),
+                clientId,
+                request.Id!,
+                transfer,
+                request.Actor,
+                now
+            );
+            if (await accounts.Post(posted, cancellationToken) is WriteResult.Written)
+                return new(TransferOutcome.Posted, posted);
         }
 
         return new(TransferOutcome.Unknown);

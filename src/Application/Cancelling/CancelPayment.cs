@@ -13,11 +13,13 @@ namespace CancelService.Application.Cancelling;
 /// <param name="PaymentId">The wallet's identifier; it decides when both are given.</param>
 /// <param name="PaymentRequestId">The merchant's identifier.</param>
 /// <param name="ExtendInfo">Whatever the merchant wants to have repeated in the answer, at most 4096 characters.</param>
+/// <param name="Canceller">Who asks, for the history.</param>
 public sealed record CancelPaymentCommand(
     Client Client,
     string? PaymentId,
     string? PaymentRequestId,
-    string? ExtendInfo
+    string? ExtendInfo,
+    Canceller Canceller
 ) : IRequest<CancelPaymentResult>;
 
 /// <summary>The result of a <see cref="CancelPaymentCommand"/>: exactly one of four.</summary>
@@ -108,7 +110,7 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
                 // have a payment, so that payment is another one, for ever.
                 if (
                     (requestHasPayment && request.PaymentId is not null)
-                    || await RememberUnknown(request, cancellationToken)
+                    || await RememberEarlyCancel(request, cancellationToken)
                 )
                     return new CancelPaymentResult.Refused(new CancelRefusal.NotFound());
                 requestHasPayment = true;
@@ -121,15 +123,15 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
                 case CancelDecision.Repeated:
                     return new CancelPaymentResult.Cancelled(found.Answer!);
 
-                // An earlier cancel of the payment, decided when the window was open or the balance was higher, may still be
-                // on its way to the database. The merchant must not be told "not cancelled" before that has ended.
+                // A cancel that was decided when the window was open, or the balance higher, may still be on its way to the
+                // database. The merchant is told "not cancelled" only when it can't take effect any more.
                 case CancelDecision.Refused
                 {
                     Reason: CancelRefusal.WindowClosed or CancelRefusal.BalanceNotEnough
                 } refused:
-                    if (await payments.AwaitEarlierWrites(payment, cancellationToken))
+                    if (await payments.Fence(payment, cancellationToken) is WriteResult.Written)
                         return new CancelPaymentResult.Refused(refused.Reason);
-                    break; // The earlier write took effect: decide on fresh data.
+                    break; // The payment has changed: decide on fresh data.
 
                 case CancelDecision.Refused refused:
                     return new CancelPaymentResult.Refused(refused.Reason);
@@ -138,8 +140,10 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
                     var answer = receipts.Write(
                         new(payment.Id, payment.RequestId, cancelled.Cancellation.CancelledAt, request.ExtendInfo)
                     );
-                    var write = new PaymentWrite(payment, cancelled.Change, "merchant") { Answer = answer };
-                    if (await payments.Commit(write, cancellationToken))
+                    if (
+                        await payments.Cancel(payment, cancelled.Change, request.Canceller, answer, cancellationToken)
+                        is WriteResult.Written
+                    )
                         return new CancelPaymentResult.Cancelled(answer);
                     break; // Lost a race: whoever won has changed the payment or the balance, so decide on fresh data.
             }
@@ -149,14 +153,14 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
     }
 
     // The merchant will believe that there is no such payment. One that arrives late must not take money.
-    private async Task<bool> RememberUnknown(CancelPaymentCommand request, CancellationToken cancellationToken) =>
+    private async Task<bool> RememberEarlyCancel(CancelPaymentCommand request, CancellationToken cancellationToken) =>
         request is not { PaymentRequestId: { } requestId, Client.Contract.RememberUnknown: true }
-        || await payments.RememberUnknown(
+        || await payments.RememberEarlyCancel(
             request.Client.Id,
             new PaymentRequestId(requestId),
             time.GetUtcNow(),
             cancellationToken
-        );
+        ) is WriteResult.Written;
 
     private Task<FoundPayment?> Find(CancelPaymentCommand request, CancellationToken cancellationToken) =>
         request.PaymentId is { } paymentId

@@ -137,16 +137,22 @@ public sealed class RegisterPaymentHandler(IPayments payments, IClients clients,
                 now,
                 cancellationToken
             );
-            if (earlier is { Payment: { } known })
-                return new(Compare(known, payment), known);
-            if (earlier is { RefusedAt: { } refusedAt } && client.Contract.RememberUnknown)
-                return new(RegisterOutcome.CancelledBeforeArrival, RefusedAt: refusedAt);
-
-            var write = new PaymentWrite(payment, change, request.Actor)
+            switch (earlier)
             {
-                DespiteRefusal = !client.Contract.RememberUnknown,
-            };
-            if (await payments.Commit(write, cancellationToken))
+                case EarlierRegistration.Known known:
+                    return new(Compare(known.Payment, payment), known.Payment);
+                case EarlierRegistration.EarlyCancel early when client.Contract.RememberUnknown:
+                    return new(RegisterOutcome.CancelledBeforeArrival, RefusedAt: early.RefusedAt);
+            }
+
+            var written = await payments.Register(
+                payment,
+                change,
+                request.Actor,
+                despiteEarlyCancel: !client.Contract.RememberUnknown,
+                cancellationToken
+            );
+            if (written is WriteResult.Written)
                 return new(RegisterOutcome.Registered, payment);
         }
 

@@ -48,7 +48,10 @@ public enum ReportOutcome
     /// <summary>The merchant's account can't pay for the refund.</summary>
     BalanceNotEnough,
 
-    /// <summary>Late money: the payment is cancelled. The event is on record, and the remedy says what to do.</summary>
+    /// <summary>The merchant's balance would exceed <see cref="Money.MaxBalance"/>.</summary>
+    BalanceLimit,
+
+    /// <summary>A late report: the payment is cancelled. It is on record, and the remedy says what to do.</summary>
     PaymentCancelled,
 
     /// <summary>The payment has changed, now or when the event was first reported.</summary>
@@ -66,7 +69,7 @@ public enum ReportOutcome
 public sealed record ReportPaymentResult(
     ReportOutcome Outcome,
     Payment? Payment = null,
-    LateMoney? Remedy = null,
+    Remedy? Remedy = null,
     string? Message = null
 ) : IValidated<ReportPaymentResult>
 {
@@ -102,7 +105,7 @@ public sealed class ReportPaymentHandler(IPayments payments, Races races, TimePr
             // The payment first: where the same event is recorded between the two looks, it is found, and what it has
             // done itself is no reason to refuse it.
             var found = await payments.Find(clientId, paymentId, cancellationToken);
-            var recorded = await payments.FindEvent(clientId, paymentId, request.EventId!, cancellationToken);
+            var recorded = await payments.FindReport(clientId, paymentId, request.EventId!, cancellationToken);
             if (recorded is not null)
                 found = await payments.Find(clientId, paymentId, cancellationToken);
             if (found is null)
@@ -114,22 +117,23 @@ public sealed class ReportPaymentHandler(IPayments payments, Races races, TimePr
 
             switch (Decide(request, found))
             {
-                case TransitionDecision.Refused refused:
+                case ReportDecision.Refused refused:
                     return new(
                         refused.Reason switch
                         {
-                            TransitionRefusal.Impossible => ReportOutcome.Refused,
-                            TransitionRefusal.BalanceNotEnough => ReportOutcome.BalanceNotEnough,
+                            ReportRefusal.Impossible => ReportOutcome.Refused,
+                            ReportRefusal.BalanceNotEnough => ReportOutcome.BalanceNotEnough,
+                            ReportRefusal.BalanceLimit => ReportOutcome.BalanceLimit,
                         },
                         payment
                     );
 
-                case TransitionDecision.TooLate late:
+                case ReportDecision.Late late:
                     if (await Commit(payment, late.Change, request, cancellationToken))
                         return new(ReportOutcome.PaymentCancelled, payment, late.Remedy);
                     break;
 
-                case TransitionDecision.Applied applied:
+                case ReportDecision.Applied applied:
                     if (await Commit(payment, applied.Change, request, cancellationToken))
                         return new(ReportOutcome.Applied, payment);
                     break;
@@ -139,14 +143,14 @@ public sealed class ReportPaymentHandler(IPayments payments, Races races, TimePr
         return new(ReportOutcome.Unknown);
     }
 
-    private TransitionDecision Decide(ReportPaymentCommand request, FoundPayment found)
+    private ReportDecision Decide(ReportPaymentCommand request, FoundPayment found)
     {
         var now = time.GetUtcNow();
         return request.Action switch
         {
             PaymentAction.Authorize => found.Payment.Authorize(now),
-            PaymentAction.Succeed => found.Payment.Succeed(now),
-            PaymentAction.Capture => found.Payment.Capture(Amount(request), now),
+            PaymentAction.Succeed => found.Payment.Succeed(found.Available, now),
+            PaymentAction.Capture => found.Payment.Capture(Amount(request), found.Available, now),
             PaymentAction.Refund => found.Payment.Refund(Amount(request), found.Available, now),
             PaymentAction.Fail => found.Payment.Fail(now),
             PaymentAction.Register or PaymentAction.Cancel => throw new UnreachableException(
@@ -158,28 +162,23 @@ public sealed class ReportPaymentHandler(IPayments payments, Races races, TimePr
     private static Money Amount(ReportPaymentCommand request) =>
         new(request.MinorUnits!.Value, new Currency(request.Currency!));
 
-    // An event that is on record is answered as it was the first time, whatever has happened since.
+    // A report that is on record is answered as it was the first time, whatever has happened since.
     private static ReportPaymentResult Recorded(
-        RecordedEvent recorded,
+        RecordedReport recorded,
         ReportPaymentCommand request,
         Payment payment
     ) =>
-        recorded.Action != request.Action
-        || (request.HasAmount && recorded.MinorUnits != request.MinorUnits)
-        // What took effect was in the payment's currency; late money is on record in whatever it came.
-        || (request.HasAmount && recorded.Remedy is null && request.Currency != payment.Amount.Currency.Code)
+        recorded.Action != request.Action || (request.HasAmount && recorded.Amount != Amount(request))
             ? new(ReportOutcome.EventDiffers, payment)
         : recorded.Remedy is { } remedy ? new(ReportOutcome.PaymentCancelled, payment, remedy)
         : new(ReportOutcome.Applied, payment);
 
-    private Task<bool> Commit(
+    private async Task<bool> Commit(
         Payment payment,
         PaymentChange change,
         ReportPaymentCommand request,
         CancellationToken cancellationToken
     ) =>
-        payments.Commit(
-            new PaymentWrite(payment, change, request.Actor) { EventId = request.EventId },
-            cancellationToken
-        );
+        await payments.Report(payment, change, request.Actor, request.EventId!, cancellationToken)
+        is WriteResult.Written;
 }

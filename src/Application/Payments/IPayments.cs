@@ -1,3 +1,4 @@
+using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
 
@@ -19,8 +20,8 @@ public interface IPayments
     /// <summary>Finds a payment by the merchant's identifier; null when the client has none such.</summary>
     Task<FoundPayment?> Find(ClientId clientId, PaymentRequestId requestId, CancellationToken cancellationToken);
 
-    /// <summary>Finds an event of the core that is in the payment's history; null when it is not.</summary>
-    Task<RecordedEvent?> FindEvent(
+    /// <summary>Finds a report of the core in the payment's history; null when it is not there.</summary>
+    Task<RecordedReport?> FindReport(
         ClientId clientId,
         PaymentId id,
         string eventId,
@@ -38,9 +39,9 @@ public interface IPayments
 
     /// <summary>
     /// Remembers that a cancel of this paymentRequestId was answered with ORDER_NOT_EXIST, so that a payment of that id
-    /// is refused from now on. False: the payment has arrived meanwhile, and nothing was written; find it and decide.
+    /// is refused from now on. <see cref="WriteResult.NothingToChange"/>: the payment has arrived meanwhile; find it and decide.
     /// </summary>
-    Task<bool> RememberUnknown(
+    Task<WriteResult> RememberEarlyCancel(
         ClientId clientId,
         PaymentRequestId requestId,
         DateTimeOffset now,
@@ -48,16 +49,53 @@ public interface IPayments
     );
 
     /// <summary>
-    /// Waits for the writes of a payment that were begun before this call, at any instance. True: the payment still has the
-    /// version that was read, so none of them took effect. False: it has changed; find it and decide again.
+    /// Makes sure that no cancel which was decided before this call, at any instance, takes effect after it: waits for those
+    /// that the database has, and raises the payment's fence for the others.
+    /// <see cref="WriteResult.NothingToChange"/>: one of them took effect; find the payment and decide again.
     /// </summary>
-    Task<bool> AwaitEarlierWrites(Payment payment, CancellationToken cancellationToken);
+    Task<WriteResult> Fence(Payment payment, CancellationToken cancellationToken);
 
-    /// <summary>
-    /// Writes a change with all that belongs to it (payment, history, ledger, balance, cancellation, outbox) in one
-    /// transaction. False: another writer got there first, and nothing was written; find the payment and decide again.
-    /// </summary>
-    Task<bool> Commit(PaymentWrite write, CancellationToken cancellationToken);
+    /// <summary>Writes a registered payment with the first line of its history.</summary>
+    /// <param name="payment">The payment.</param>
+    /// <param name="change">Its registration.</param>
+    /// <param name="actor">Who asked for it.</param>
+    /// <param name="despiteEarlyCancel">Whether a cancel that came first is of no account, by the client's contract.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    Task<WriteResult> Register(
+        Payment payment,
+        PaymentChange change,
+        string actor,
+        bool despiteEarlyCancel,
+        CancellationToken cancellationToken
+    );
+
+    /// <summary>Writes what the core reported: payment, history, transfer and balance, in one transaction.</summary>
+    /// <param name="payment">The payment after the change.</param>
+    /// <param name="change">The change.</param>
+    /// <param name="actor">Who reported it.</param>
+    /// <param name="eventId">The core's identifier of the report, unique for the payment.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    Task<WriteResult> Report(
+        Payment payment,
+        PaymentChange change,
+        string actor,
+        string eventId,
+        CancellationToken cancellationToken
+    );
+
+    /// <summary>Writes a cancellation: payment, history with the answer, event, transfer and balance, in one transaction.</summary>
+    /// <param name="payment">The cancelled payment.</param>
+    /// <param name="change">The cancellation's change.</param>
+    /// <param name="canceller">Who cancelled.</param>
+    /// <param name="answer">The answer, to be repeated byte for byte.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    Task<WriteResult> Cancel(
+        Payment payment,
+        PaymentChange change,
+        Canceller canceller,
+        byte[] answer,
+        CancellationToken cancellationToken
+    );
 }
 
 /// <summary>A payment as found.</summary>
@@ -66,31 +104,29 @@ public interface IPayments
 /// <param name="Answer">The answer that was stored with the cancellation; null while the payment is not cancelled.</param>
 public sealed record FoundPayment(Payment Payment, long Available, byte[]? Answer);
 
-/// <summary>A decided change of a payment, ready to be committed.</summary>
-/// <param name="Payment">The payment as it is after the change.</param>
-/// <param name="Change">The change.</param>
-/// <param name="Actor">Who asked for it, for the history.</param>
-public sealed record PaymentWrite(Payment Payment, PaymentChange Change, string Actor)
+/// <summary>The merchant that cancels, for the payment's history.</summary>
+/// <param name="KeyVersion">The version of the key that verified the request.</param>
+/// <param name="TraceId">The trace of the request, which is in the log too.</param>
+public sealed record Canceller(int KeyVersion, string TraceId)
 {
-    /// <summary>With an event of the core: its identifier, which makes the event idempotent for ever.</summary>
-    public string? EventId { get; init; }
-
-    /// <summary>With a registration: whether a cancel that came before it is of no account, by the client's contract.</summary>
-    public bool DespiteRefusal { get; init; }
-
-    /// <summary>With a cancellation: its answer, to be repeated byte for byte.</summary>
-    public byte[]? Answer { get; init; }
+    /// <summary>The actor of every cancel.</summary>
+    public const string Actor = "merchant";
 }
 
-/// <summary>An event of the core as it stands in a payment's history.</summary>
+/// <summary>A report of the core as it stands in a payment's history.</summary>
 /// <param name="Action">What the core reported.</param>
-/// <param name="MinorUnits">The amount of the event, in minor units of the payment's currency.</param>
-/// <param name="Remedy">Set when the event was refused as late money.</param>
-public sealed record RecordedEvent(PaymentAction Action, long? MinorUnits, LateMoney? Remedy);
+/// <param name="Amount">The amount that it is about, if it is about one.</param>
+/// <param name="Remedy">With a late report: what the core had to do.</param>
+public sealed record RecordedReport(PaymentAction Action, Money? Amount, Remedy? Remedy);
 
-/// <summary>What stands in the way of registering a payment.</summary>
-/// <param name="Payment">A payment that has the paymentId, or else the paymentRequestId; null when none has.</param>
-/// <param name="RefusedAt">
-/// When a cancel of the paymentRequestId was answered with ORDER_NOT_EXIST (UTC), as long as that is remembered.
-/// </param>
-public sealed record EarlierRegistration(Payment? Payment, DateTimeOffset? RefusedAt);
+/// <summary>What stands in the way of registering a payment: exactly one of two.</summary>
+public abstract record EarlierRegistration
+{
+    private EarlierRegistration() { }
+
+    /// <summary>A payment that has the paymentId, or else the paymentRequestId.</summary>
+    public sealed record Known(Payment Payment) : EarlierRegistration;
+
+    /// <summary>A cancel of the paymentRequestId that was answered with ORDER_NOT_EXIST, as long as it is remembered.</summary>
+    public sealed record EarlyCancel(DateTimeOffset RefusedAt) : EarlierRegistration;
+}

@@ -5,6 +5,19 @@ using Microsoft.Extensions.Logging;
 
 namespace CancelService.Application.Pipeline;
 
+/// <summary>What a write ended in. When it is not known, the write throws.</summary>
+public enum WriteResult
+{
+    /// <summary>It is committed.</summary>
+    Written,
+
+    /// <summary>Nothing was written, because what it was to change is not, or no longer, there.</summary>
+    NothingToChange,
+
+    /// <summary>Nothing was written, because another writer was first. Look again and decide again.</summary>
+    LostRace,
+}
+
 /// <summary>
 /// How often a use case decides again after it lost a race: another writer has changed the payment or the account since it
 /// was read. Lost races and use cases that gave up are counted, and the latter are logged.

@@ -1,9 +1,23 @@
+using System.Diagnostics;
+
 namespace CancelService.Domain.Payments;
 
 /// <summary>The one cancellation of a payment: written once, never changed.</summary>
-/// <param name="Effect">What the cancel did to the payment.</param>
+/// <param name="From">The status in which the cancel found the payment.</param>
 /// <param name="CancelledAt">When the cancel was decided (UTC).</param>
-public sealed record Cancellation(CancelEffect Effect, DateTimeOffset CancelledAt);
+public sealed record Cancellation(PaymentStatus From, DateTimeOffset CancelledAt)
+{
+    /// <summary>What the cancel did to the payment: the state table of the protocol.</summary>
+    public CancelEffect Effect =>
+        From switch
+        {
+            PaymentStatus.Processing or PaymentStatus.Failed => CancelEffect.Closed,
+            PaymentStatus.Authorized => CancelEffect.HoldReleased,
+            PaymentStatus.Success => CancelEffect.Refunded,
+            PaymentStatus.Captured or PaymentStatus.Refunded or PaymentStatus.Cancelled =>
+                throw new UnreachableException($"A payment that is {From} can't be cancelled."),
+        };
+}
 
 /// <summary>What a cancel does, by the state that it finds: the state table of the protocol.</summary>
 public enum CancelEffect

@@ -9,7 +9,6 @@ namespace CancelService.Domain.Payments;
 /// </summary>
 public sealed class Payment
 {
-    // For persistence.
     private Payment() { }
 
     /// <summary>The client whose payment it is.</summary>
@@ -45,6 +44,12 @@ public sealed class Payment
     /// <summary>The number of changes so far, the registration included.</summary>
     public int Version { get; private set; }
 
+    /// <summary>
+    /// How often a cancel was refused for time or balance. A cancel that was decided before such a refusal can't take effect
+    /// after it: the merchant has been told "not cancelled".
+    /// </summary>
+    public int Fence { get; private init; }
+
     /// <summary>The cancellation; there is one exactly when the payment is cancelled.</summary>
     public Cancellation? Cancellation { get; private set; }
 
@@ -60,31 +65,57 @@ public sealed class Payment
         string? payer = null
     )
     {
-        var payment = new Payment
+        var payment = Restore(
+            clientId,
+            id,
+            requestId,
+            kind,
+            amount,
+            initiatedAt.ToUniversalTime(),
+            payer,
+            PaymentStatus.Processing,
+            captured: 0,
+            refunded: 0,
+            version: 1,
+            fence: 0,
+            cancellation: null
+        );
+        var to = payment.Status;
+        return (payment, new PaymentChange(1, PaymentAction.Register, null, to, now.ToUniversalTime(), amount, null));
+    }
+
+    /// <summary>A payment as it was stored.</summary>
+    public static Payment Restore(
+        ClientId clientId,
+        PaymentId id,
+        PaymentRequestId requestId,
+        PaymentKind kind,
+        Money amount,
+        DateTimeOffset initiatedAt,
+        string? payer,
+        PaymentStatus status,
+        long captured,
+        long refunded,
+        int version,
+        int fence,
+        Cancellation? cancellation
+    ) =>
+        new()
         {
             ClientId = clientId,
             Id = id,
             RequestId = requestId,
             Kind = kind,
             Amount = amount,
-            InitiatedAt = initiatedAt.ToUniversalTime(),
+            InitiatedAt = initiatedAt,
             Payer = payer,
-            Status = PaymentStatus.Processing,
-            Version = 1,
+            Status = status,
+            Captured = captured,
+            Refunded = refunded,
+            Version = version,
+            Fence = fence,
+            Cancellation = cancellation,
         };
-        return (
-            payment,
-            new PaymentChange(
-                1,
-                PaymentAction.Register,
-                null,
-                PaymentStatus.Processing,
-                now.ToUniversalTime(),
-                amount,
-                []
-            )
-        );
-    }
 
     /// <summary>
     /// Whether another registration says the same about the payment; times are compared to the microsecond, which is
@@ -118,13 +149,11 @@ public sealed class Payment
 
         return Status switch
         {
-            PaymentStatus.Processing => Cancelled(CancelEffect.Closed, now),
-            PaymentStatus.Authorized => Cancelled(CancelEffect.HoldReleased, now),
+            PaymentStatus.Processing or PaymentStatus.Authorized or PaymentStatus.Failed => Cancelled(now, null),
             PaymentStatus.Success when available < Amount.MinorUnits => new CancelDecision.Refused(
                 new CancelRefusal.BalanceNotEnough()
             ),
-            PaymentStatus.Success => Cancelled(CancelEffect.Refunded, now),
-            PaymentStatus.Failed => Cancelled(CancelEffect.Closed, now),
+            PaymentStatus.Success => Cancelled(now, Transfer.Refunded(Amount)),
             PaymentStatus.Captured or PaymentStatus.Refunded => new CancelDecision.Refused(
                 new CancelRefusal.MoneyMoved()
             ),
@@ -133,19 +162,14 @@ public sealed class Payment
     }
 
     // Nothing is left to decide: from here on the cancel succeeds.
-    private CancelDecision.Cancelled Cancelled(CancelEffect effect, DateTimeOffset now)
+    private CancelDecision.Cancelled Cancelled(DateTimeOffset now, Transfer? transfer)
     {
-        Cancellation = new Cancellation(effect, now.ToUniversalTime());
-        var entries = effect switch
-        {
-            CancelEffect.Closed or CancelEffect.HoldReleased => [],
-            CancelEffect.Refunded => Debit(Amount),
-        };
-        return new(Cancellation, Change(PaymentAction.Cancel, PaymentStatus.Cancelled, now, Amount, entries));
+        Cancellation = new Cancellation(Status, now.ToUniversalTime());
+        return new(Cancellation, Change(PaymentAction.Cancel, PaymentStatus.Cancelled, now, Amount, transfer));
     }
 
     /// <summary>The core has put the payer's money on hold.</summary>
-    public TransitionDecision Authorize(DateTimeOffset now)
+    public ReportDecision Authorize(DateTimeOffset now)
     {
         var allowed = Status switch
         {
@@ -159,7 +183,9 @@ public sealed class Payment
     }
 
     /// <summary>The core has taken the payer's money, in full: the merchant's account is credited.</summary>
-    public TransitionDecision Succeed(DateTimeOffset now)
+    /// <param name="available">The merchant's balance in the payment's currency, in minor units.</param>
+    /// <param name="now">The time of the report.</param>
+    public ReportDecision Succeed(long available, DateTimeOffset now)
     {
         var allowed = Status switch
         {
@@ -167,15 +193,18 @@ public sealed class Payment
             PaymentStatus.Authorized or PaymentStatus.Success or PaymentStatus.Captured => false,
             PaymentStatus.Refunded or PaymentStatus.Failed or PaymentStatus.Cancelled => false,
         };
-        return allowed
-            ? Applied(PaymentAction.Succeed, PaymentStatus.Success, now, Amount, Credit(Amount))
-            : RefusedMoney(PaymentAction.Succeed, now, Amount);
+        if (!allowed)
+            return RefusedMoney(PaymentAction.Succeed, now, Amount);
+        if (Amount.MinorUnits > Money.MaxBalance - available)
+            return new ReportDecision.Refused(ReportRefusal.BalanceLimit);
+        return Applied(PaymentAction.Succeed, PaymentStatus.Success, now, Amount, Transfer.Paid(Amount));
     }
 
     /// <summary>The core has taken some or all of the held money: the merchant's account is credited.</summary>
     /// <param name="amount">At most what is not captured yet, in the payment's currency.</param>
-    /// <param name="now">The time of the event.</param>
-    public TransitionDecision Capture(Money amount, DateTimeOffset now)
+    /// <param name="available">The merchant's balance in that currency, in minor units.</param>
+    /// <param name="now">The time of the report.</param>
+    public ReportDecision Capture(Money amount, long available, DateTimeOffset now)
     {
         PaymentStatus? next = Status switch
         {
@@ -186,16 +215,18 @@ public sealed class Payment
         };
         if (next is null || amount.Currency != Amount.Currency || amount.MinorUnits > Amount.MinorUnits - Captured)
             return RefusedMoney(PaymentAction.Capture, now, amount);
+        if (amount.MinorUnits > Money.MaxBalance - available)
+            return new ReportDecision.Refused(ReportRefusal.BalanceLimit);
 
         Captured += amount.MinorUnits;
-        return Applied(PaymentAction.Capture, next.Value, now, amount, Credit(amount));
+        return Applied(PaymentAction.Capture, next.Value, now, amount, Transfer.Paid(amount));
     }
 
     /// <summary>The core has given money back to the payer: the merchant's account is debited.</summary>
     /// <param name="amount">At most what was paid or captured and is not refunded yet, in the payment's currency.</param>
     /// <param name="available">The merchant's balance in that currency, in minor units.</param>
-    /// <param name="now">The time of the event.</param>
-    public TransitionDecision Refund(Money amount, long available, DateTimeOffset now)
+    /// <param name="now">The time of the report.</param>
+    public ReportDecision Refund(Money amount, long available, DateTimeOffset now)
     {
         var paid = Status switch
         {
@@ -207,12 +238,12 @@ public sealed class Payment
             PaymentStatus.Failed or PaymentStatus.Cancelled => 0,
         };
         if (amount.Currency != Amount.Currency || amount.MinorUnits > paid - Refunded)
-            return new TransitionDecision.Refused(TransitionRefusal.Impossible);
+            return new ReportDecision.Refused(ReportRefusal.Impossible);
         if (amount.MinorUnits > available)
-            return new TransitionDecision.Refused(TransitionRefusal.BalanceNotEnough);
+            return new ReportDecision.Refused(ReportRefusal.BalanceNotEnough);
 
         Refunded += amount.MinorUnits;
-        return Applied(PaymentAction.Refund, PaymentStatus.Refunded, now, amount, Debit(amount));
+        return Applied(PaymentAction.Refund, PaymentStatus.Refunded, now, amount, Transfer.Refunded(amount));
     }
 
     /// <summary>
@@ -220,7 +251,7 @@ public sealed class Payment
     /// payment stays cancelled: that it failed as well is good news and goes on record, unless the cancel refunded a payment
     /// that had succeeded.
     /// </summary>
-    public TransitionDecision Fail(DateTimeOffset now)
+    public ReportDecision Fail(DateTimeOffset now)
     {
         PaymentStatus? next = Status switch
         {
@@ -231,34 +262,34 @@ public sealed class Payment
         };
         return next is { } status
             ? Applied(PaymentAction.Fail, status, now, null)
-            : new TransitionDecision.Refused(TransitionRefusal.Impossible);
+            : new ReportDecision.Refused(ReportRefusal.Impossible);
     }
 
-    private TransitionDecision.Applied Applied(
+    private ReportDecision.Applied Applied(
         PaymentAction action,
         PaymentStatus next,
         DateTimeOffset now,
         Money? amount,
-        IReadOnlyList<LedgerEntry>? entries = null
-    ) => new(Change(action, next, now, amount, entries ?? []));
+        Transfer? transfer = null
+    ) => new(Change(action, next, now, amount, transfer));
 
     // No late money: what would take or hold the payer's money on a cancelled payment is refused, on record, with the
     // remedy. The remedies are states to reach, not increments: a repeated event must never refund a second time.
-    private TransitionDecision RefusedMoney(PaymentAction action, DateTimeOffset now, Money amount)
+    private ReportDecision RefusedMoney(PaymentAction action, DateTimeOffset now, Money amount)
     {
         if (Cancellation is null)
-            return new TransitionDecision.Refused(TransitionRefusal.Impossible);
+            return new ReportDecision.Refused(ReportRefusal.Impossible);
 
         var remedy = action switch
         {
-            PaymentAction.Authorize => LateMoney.ReleaseHold,
-            PaymentAction.Succeed when Cancellation.Effect is CancelEffect.Refunded => LateMoney.None,
-            _ => LateMoney.RefundPayer,
+            PaymentAction.Authorize => Remedy.ReleaseHold,
+            PaymentAction.Succeed when Cancellation.Effect is CancelEffect.Refunded => Remedy.None,
+            _ => Remedy.RefundPayer,
         };
-        return new TransitionDecision.TooLate(
+        return new ReportDecision.Late(
             Cancellation,
             remedy,
-            Change(action, Status, now, amount, []) with
+            Change(action, Status, now, amount, null) with
             {
                 Remedy = remedy,
             }
@@ -270,17 +301,11 @@ public sealed class Payment
         PaymentStatus next,
         DateTimeOffset now,
         Money? amount,
-        IReadOnlyList<LedgerEntry> entries
+        Transfer? transfer
     )
     {
-        var change = new PaymentChange(Version + 1, action, Status, next, now.ToUniversalTime(), amount, entries);
+        var change = new PaymentChange(Version + 1, action, Status, next, now.ToUniversalTime(), amount, transfer);
         (Version, Status) = (change.Version, next);
         return change;
     }
-
-    private static IReadOnlyList<LedgerEntry> Credit(Money amount) =>
-        LedgerEntry.Move(amount, from: LedgerAccount.Payers, to: LedgerAccount.Merchant);
-
-    private static IReadOnlyList<LedgerEntry> Debit(Money amount) =>
-        LedgerEntry.Move(amount, from: LedgerAccount.Merchant, to: LedgerAccount.Payers);
 }

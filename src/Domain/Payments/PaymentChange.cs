@@ -14,7 +14,7 @@ namespace CancelService.Domain.Payments;
 /// <param name="To">The status after; the same as before for an event that was refused.</param>
 /// <param name="At">When it was decided (UTC).</param>
 /// <param name="Amount">The amount that the step is about, if it is about one.</param>
-/// <param name="Entries">The ledger entries; they sum to zero.</param>
+/// <param name="Transfer">The money that moves with it, if any does.</param>
 public sealed record PaymentChange(
     int Version,
     PaymentAction Action,
@@ -22,25 +22,28 @@ public sealed record PaymentChange(
     PaymentStatus To,
     DateTimeOffset At,
     Money? Amount,
-    IReadOnlyList<LedgerEntry> Entries
+    Transfer? Transfer
 )
 {
     /// <summary>Set when the event came too late and was refused: what the core has to do about it.</summary>
-    public LateMoney? Remedy { get; init; }
+    public Remedy? Remedy { get; init; }
 }
 
 /// <summary>Why an event that the core reports does not change the payment.</summary>
-public enum TransitionRefusal
+public enum ReportRefusal
 {
     /// <summary>The payment's kind, status or amounts do not allow it.</summary>
     Impossible,
 
     /// <summary>A refund that the merchant's account can't pay for.</summary>
     BalanceNotEnough,
+
+    /// <summary>The merchant's balance would exceed <see cref="Money.MaxBalance"/>.</summary>
+    BalanceLimit,
 }
 
 /// <summary>What the core has to do with money that moved although its payment was cancelled.</summary>
-public enum LateMoney
+public enum Remedy
 {
     /// <summary>Nothing: the cancellation itself has returned what the event is about.</summary>
     None,
@@ -53,17 +56,16 @@ public enum LateMoney
 }
 
 /// <summary>The outcome of an event that the core reports.</summary>
-public abstract record TransitionDecision
+public abstract record ReportDecision
 {
-    private TransitionDecision() { }
+    private ReportDecision() { }
 
     /// <summary>The payment has changed, as soon as the change is committed.</summary>
-    public sealed record Applied(PaymentChange Change) : TransitionDecision;
+    public sealed record Applied(PaymentChange Change) : ReportDecision;
 
     /// <summary>The event can't happen to the payment, which is unchanged.</summary>
-    public sealed record Refused(TransitionRefusal Reason) : TransitionDecision;
+    public sealed record Refused(ReportRefusal Reason) : ReportDecision;
 
     /// <summary>The payment is cancelled. The refused event is recorded, so that reconciliation sees it.</summary>
-    public sealed record TooLate(Cancellation Cancellation, LateMoney Remedy, PaymentChange Change)
-        : TransitionDecision;
+    public sealed record Late(Cancellation Cancellation, Remedy Remedy, PaymentChange Change) : ReportDecision;
 }

@@ -42,7 +42,7 @@ internal sealed class ClientCache(
     // Compiled once, because each client is loaded again every cache time.
     private readonly Func<CancelDbContext, ClientId, CancellationToken, Task<Client?>> _load = EF.CompileAsyncQuery(
         (CancelDbContext db, ClientId id, CancellationToken cancellationToken) =>
-            db.Clients.AsNoTracking().Include(c => c.Keys).SingleOrDefault(c => c.Id == id)
+            db.Set<Client>().AsNoTracking().Include(c => c.Keys).SingleOrDefault(c => c.Id == id)
     );
 
     public Recollection Recall(ClientId id) =>

@@ -1,4 +1,5 @@
 using CancelService.Application.Clients;
+using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Persistence;
@@ -10,7 +11,7 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
 {
     public async Task Put(Client client, CancellationToken cancellationToken)
     {
-        await database.Execute(
+        await database.Write(
             new AtomicBatch().Add(
                 """
                 INSERT INTO clients (client_id, name, enabled, contract_may_cancel, contract_window,
@@ -38,7 +39,7 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
 
     public async Task<ClientOutcome> PutKey(ClientId clientId, ClientKey key, CancellationToken cancellationToken)
     {
-        var written = await database.Execute(
+        var written = await database.Write(
             new AtomicBatch().Add(
                 """
                 INSERT INTO client_keys (client_id, version, public_key, not_before, not_after)
@@ -58,9 +59,9 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
         cache.Forget(clientId);
         return written switch
         {
-            null => ClientOutcome.NotFound, // The foreign key found no client.
-            0 => ClientOutcome.KeyDiffers,
-            _ => ClientOutcome.Done,
+            WriteResult.LostRace => ClientOutcome.NotFound, // The foreign key found no client.
+            WriteResult.NothingToChange => ClientOutcome.KeyDiffers,
+            WriteResult.Written => ClientOutcome.Done,
         };
     }
 
@@ -71,7 +72,7 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
         CancellationToken cancellationToken
     )
     {
-        var written = await database.Execute(
+        var written = await database.Write(
             new AtomicBatch().Add(
                 """
                 UPDATE client_keys SET revoked_at = coalesce(revoked_at, $1) WHERE client_id = $2 AND version = $3
@@ -83,6 +84,6 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
             cancellationToken
         );
         cache.Forget(clientId);
-        return written is 1 ? ClientOutcome.Done : ClientOutcome.NotFound;
+        return written is WriteResult.Written ? ClientOutcome.Done : ClientOutcome.NotFound;
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Infrastructure.Persistence;
 
@@ -31,14 +32,14 @@ internal sealed class GroupCommit(Database database)
     /// <summary>A write that changes the balance of its merchant.</summary>
     /// <param name="Batch">All statements but those of the ledger.</param>
     /// <param name="PaymentId">The payment that is written.</param>
-    /// <param name="Posting">The ledger's transaction, by which the balance changes.</param>
-    internal sealed record Write(AtomicBatch Batch, PaymentId PaymentId, Posting Posting);
+    /// <param name="Transfer">The transfer, by which the balance changes.</param>
+    internal sealed record Write(AtomicBatch Batch, PaymentId PaymentId, TransferRow Transfer);
 
     /// <summary>
-    /// Commits a write, alone or with others of the merchant. False: a constraint refused it, and it changed nothing. An
-    /// exception: the outcome is unknown, or the caller has given up before the write began.
+    /// Commits a write, alone or with others of the merchant. An exception: the outcome is unknown, or the caller has given up
+    /// before the write began.
     /// </summary>
-    public Task<bool> Commit(ClientId clientId, Write write, CancellationToken cancellationToken)
+    public Task<WriteResult> Commit(ClientId clientId, Write write, CancellationToken cancellationToken)
     {
         var waiting = new Waiting(write, cancellationToken);
         Join(clientId, waiting);
@@ -131,13 +132,13 @@ internal sealed class GroupCommit(Database database)
             var batch = new AtomicBatch();
             foreach (var waiting in group)
                 batch.Add(waiting.Write.Batch);
-            LedgerStatements.Add(batch, clientId, [.. group.Select(waiting => waiting.Write.Posting)]);
+            LedgerStatements.Add(batch, clientId, [.. group.Select(waiting => waiting.Write.Transfer)]);
             // Bounded by the command's time-out: no single caller may give up for all.
-            var committed = await database.Execute(batch, CancellationToken.None) is not null;
-            if (committed || group is [_])
+            var result = await database.Write(batch, CancellationToken.None);
+            if (result is WriteResult.Written || group is [_])
             {
                 foreach (var waiting in group)
-                    waiting.Done.TrySetResult(committed);
+                    waiting.Done.TrySetResult(result);
                 return;
             }
         }
@@ -156,6 +157,7 @@ internal sealed class GroupCommit(Database database)
 
     private sealed record Waiting(Write Write, CancellationToken CancellationToken)
     {
-        public TaskCompletionSource<bool> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public TaskCompletionSource<WriteResult> Done { get; } =
+            new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

@@ -1,6 +1,8 @@
 using System.Linq.Expressions;
+using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
+using CancelService.Infrastructure.Payments;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 
@@ -33,11 +35,14 @@ public sealed record NotificationView(
 );
 
 /// <summary>An event that this instance has claimed, with its content.</summary>
-/// <param name="EventId">The event's identifier.</param>
 /// <param name="Attempt">Which attempt this is, from 1.</param>
 /// <param name="ClaimedUntil">The end of the claim (UTC), which also proves in the database whose claim it is.</param>
 /// <param name="Payment">The payment, with its cancellation.</param>
-internal sealed record ClaimedEvent(Guid EventId, int Attempt, DateTimeOffset ClaimedUntil, Payment Payment);
+internal sealed record ClaimedEvent(int Attempt, DateTimeOffset ClaimedUntil, Payment Payment)
+{
+    /// <summary>The event's identifier.</summary>
+    public Guid EventId { get; } = EventIdentifier.Of(Payment.ClientId, Payment.Id);
+}
 
 /// <summary>
 /// The outbox in the database. An event is claimed by moving its due time to the end of the claim, in one statement; a
@@ -65,7 +70,7 @@ public sealed class Outbox(Database database)
             )
             UPDATE outbox SET due_at = $4, attempts = attempts + 1
             WHERE client_id = $1 AND payment_id IN (SELECT payment_id FROM due)
-            RETURNING payment_id, event_id, attempts
+            RETURNING payment_id, attempts
             """;
 
     /// <summary>
@@ -96,7 +101,8 @@ public sealed class Outbox(Database database)
             (client, payment) = (lastClient, lastPayment);
         }
         await using var db = database.CreateContext();
-        var events = db.Outbox.FromSql($"SELECT * FROM outbox WHERE (client_id, payment_id) > ({client}, {payment})");
+        var events = db.Set<OutboxRow>()
+            .FromSql($"SELECT * FROM outbox WHERE (client_id, payment_id) > ({client}, {payment})");
         var wanted = state switch
         {
             NotificationState.Due => events.Where(o => o.DueAt != null),
@@ -110,7 +116,7 @@ public sealed class Outbox(Database database)
             .ThenBy(o => o.PaymentId)
             .Take(limit + 1)
             .ToListAsync(cancellationToken);
-        return Queries.PageOf(rows.ConvertAll(View), limit, item => $"{item.ClientId}/{item.PaymentId}");
+        return Page.Of(rows.ConvertAll(View), limit, item => $"{item.ClientId}/{item.PaymentId}");
     }
 
     /// <summary>
@@ -132,8 +138,8 @@ public sealed class Outbox(Database database)
             now
         );
         await using var db = database.CreateContext();
-        var row = await db
-            .Outbox.AsNoTracking()
+        var row = await db.Set<OutboxRow>()
+            .AsNoTracking()
             .SingleOrDefaultAsync(o => o.ClientId == clientId && o.PaymentId == paymentId, cancellationToken);
         return row is null ? null : View(row);
     }
@@ -157,7 +163,7 @@ public sealed class Outbox(Database database)
             .Add(db is PostgresDbContext ? PostgresClaims : SqliteClaims, clientId.Value, now, limit, until)
             .Read(
                 db.Database.GetDbConnection(),
-                row => (PaymentId: new PaymentId(row.GetString(0)), EventId: row.GetGuid(1), Attempt: row.GetInt32(2)),
+                row => (PaymentId: new PaymentId(row.GetString(0)), Attempt: row.GetInt32(1)),
                 cancellationToken
             );
         if (claimed.Count == 0)
@@ -165,12 +171,11 @@ public sealed class Outbox(Database database)
 
         // What the event says never changes, so it need not be read by the same statement.
         var ids = claimed.ConvertAll(row => row.PaymentId);
-        var payments = await db
-            .Payments.AsNoTracking()
-            .Include(p => p.Cancellation)
-            .Where(p => p.ClientId == clientId && ids.Contains(p.Id))
-            .ToDictionaryAsync(p => p.Id, cancellationToken);
-        return claimed.ConvertAll(row => new ClaimedEvent(row.EventId, row.Attempt, until, payments[row.PaymentId]));
+        var payments = await StoredPayment
+            .Of(db)
+            .Where(p => p.Row.ClientId == clientId && ids.Contains(p.Row.PaymentId))
+            .ToDictionaryAsync(p => p.Row.PaymentId, p => p.Restore(), cancellationToken);
+        return claimed.ConvertAll(row => new ClaimedEvent(row.Attempt, until, payments[row.PaymentId]));
     }
 
     /// <summary>
@@ -242,7 +247,7 @@ public sealed class Outbox(Database database)
                 deliveredBefore,
                 PruneBatch
             );
-            deleted = await database.Execute(batch, cancellationToken) ?? 0;
+            deleted = await database.Rows(batch, cancellationToken);
             pruned += deleted;
         } while (deleted == PruneBatch);
         return pruned;
@@ -255,8 +260,8 @@ public sealed class Outbox(Database database)
     )
     {
         await using var db = database.CreateContext();
-        return await db
-            .Outbox.Where(which)
+        return await db.Set<OutboxRow>()
+            .Where(which)
             .GroupBy(o => o.ClientId, oldest)
             .OrderBy(times => times.Min())
             .Select(times => times.Key)
@@ -278,7 +283,7 @@ public sealed class Outbox(Database database)
         );
 
     private async Task<bool> Write(string sql, CancellationToken cancellationToken, params object?[] values) =>
-        await database.Execute(new AtomicBatch().Add(sql, values), cancellationToken) is 1;
+        await database.Rows(new AtomicBatch().Add(sql, values), cancellationToken) == 1;
 
     private static NotificationView View(OutboxRow row) =>
         new(

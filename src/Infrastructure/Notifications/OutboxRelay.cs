@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using CancelService.Application.Reading;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Signing;
 using Microsoft.Extensions.Hosting;

@@ -1,4 +1,5 @@
 using CancelService.Application.Payments;
+using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
@@ -15,60 +16,32 @@ namespace CancelService.Infrastructure.Payments;
 internal sealed class PaymentStore(Database database, GroupCommit commits, IOptions<UnknownPaymentsOptions> unknown)
     : IPayments
 {
-    private readonly WritesUnderWay _underWay = new();
+    private readonly PaymentFinder _finder = new();
 
-    // Compiled once: finding a payment is the hot path, and translating the query each time cost more than running it.
-    private readonly Func<CancelDbContext, ClientId, PaymentId, IAsyncEnumerable<FoundPayment>> _findById =
-        EF.CompileAsyncQuery(
-            (CancelDbContext db, ClientId clientId, PaymentId id) =>
-                db
-                    .Payments.AsNoTracking()
-                    .Include(p => p.Cancellation)
-                    .Where(p => p.ClientId == clientId && p.Id == id)
-                    .Select(p => new FoundPayment(
-                        p,
-                        db.Accounts.Where(a => a.ClientId == clientId && a.Currency == p.Amount.Currency)
-                            .Select(a => a.Balance)
-                            .FirstOrDefault(),
-                        EF.Property<byte[]?>(p.Cancellation!, "Answer")
-                    ))
-        );
-
-    private readonly Func<CancelDbContext, ClientId, PaymentRequestId, IAsyncEnumerable<FoundPayment>> _findByRequest =
-        EF.CompileAsyncQuery(
-            (CancelDbContext db, ClientId clientId, PaymentRequestId requestId) =>
-                db
-                    .Payments.AsNoTracking()
-                    .Include(p => p.Cancellation)
-                    .Where(p => p.ClientId == clientId && p.RequestId == requestId)
-                    .Select(p => new FoundPayment(
-                        p,
-                        db.Accounts.Where(a => a.ClientId == clientId && a.Currency == p.Amount.Currency)
-                            .Select(a => a.Balance)
-                            .FirstOrDefault(),
-                        EF.Property<byte[]?>(p.Cancellation!, "Answer")
-                    ))
-        );
-
+    // Compiled once: translating a query each time costs more than running it.
     private readonly Func<
         CancelDbContext,
         ClientId,
         PaymentId,
         string,
         CancellationToken,
-        Task<RecordedEvent?>
-    > _findEvent = EF.CompileAsyncQuery(
+        Task<RecordedReport?>
+    > _findReport = EF.CompileAsyncQuery(
         (CancelDbContext db, ClientId clientId, PaymentId id, string eventId, CancellationToken cancellationToken) =>
-            db
-                .History.Where(h => h.ClientId == clientId && h.PaymentId == id && h.EventId == eventId)
-                .Select(h => new RecordedEvent(h.Action, h.MinorUnits, h.Remedy))
+            db.Set<HistoryRow>()
+                .Where(h => h.ClientId == clientId && h.PaymentId == id && h.EventId == eventId)
+                .Select(h => new RecordedReport(
+                    h.Action,
+                    h.MinorUnits == null ? null : new Money(h.MinorUnits.Value, h.Currency!.Value),
+                    h.Remedy
+                ))
                 .SingleOrDefault()
     );
 
     public async Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken)
     {
         await using var db = database.CreateContext();
-        return await _findById(db, clientId, id).FirstOrDefaultAsync(cancellationToken);
+        return await _finder.Find(db, clientId, id, cancellationToken);
     }
 
     public async Task<FoundPayment?> Find(
@@ -78,10 +51,10 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
     )
     {
         await using var db = database.CreateContext();
-        return await _findByRequest(db, clientId, requestId).FirstOrDefaultAsync(cancellationToken);
+        return await _finder.Find(db, clientId, requestId, cancellationToken);
     }
 
-    public async Task<RecordedEvent?> FindEvent(
+    public async Task<RecordedReport?> FindReport(
         ClientId clientId,
         PaymentId id,
         string eventId,
@@ -89,7 +62,7 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
     )
     {
         await using var db = database.CreateContext();
-        return await _findEvent(db, clientId, id, eventId, cancellationToken);
+        return await _findReport(db, clientId, id, eventId, cancellationToken);
     }
 
     public async Task<EarlierRegistration?> FindRegistration(
@@ -101,34 +74,31 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
     )
     {
         await using var db = database.CreateContext();
-        var payment = await db
-            .Payments.AsNoTracking()
-            .Include(p => p.Cancellation)
-            .Where(p => p.ClientId == clientId && (p.Id == id || p.RequestId == requestId))
-            .OrderBy(p => p.Id == id ? 0 : 1)
+        var known = await StoredPayment
+            .Of(db)
+            .Where(p => p.Row.ClientId == clientId && (p.Row.PaymentId == id || p.RequestId == requestId))
+            .OrderBy(p => p.Row.PaymentId == id ? 0 : 1)
             .FirstOrDefaultAsync(cancellationToken);
-        if (payment is not null)
-            return new EarlierRegistration(payment, null);
+        if (known is not null)
+            return new EarlierRegistration.Known(known.Restore());
 
         var since = now - unknown.Value.RememberFor;
-        var refusedAt = await db
-            .PaymentRequests.Where(r =>
-                r.ClientId == clientId && r.PaymentRequestId == requestId && r.RefusedAt > since
-            )
+        var refusedAt = await db.Set<PaymentRequestRow>()
+            .Where(r => r.ClientId == clientId && r.PaymentRequestId == requestId && r.RefusedAt > since)
             .Select(r => r.RefusedAt)
             .SingleOrDefaultAsync(cancellationToken);
-        return refusedAt is null ? null : new EarlierRegistration(null, refusedAt);
+        return refusedAt is { } at ? new EarlierRegistration.EarlyCancel(at) : null;
     }
 
-    public async Task<bool> RememberUnknown(
+    public async Task<WriteResult> RememberEarlyCancel(
         ClientId clientId,
         PaymentRequestId requestId,
         DateTimeOffset now,
         CancellationToken cancellationToken
     )
     {
-        // One statement, which the key arbitrates: a refusal is renewed, a payment is left alone.
-        var remembered = await database.Execute(
+        // One statement, which the key arbitrates: an early cancel is renewed, a payment is left alone.
+        var remembered = await database.Write(
             new AtomicBatch().Add(
                 """
                 INSERT INTO payment_requests (client_id, payment_request_id, refused_at) VALUES ($1, $2, $3)
@@ -141,11 +111,11 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
             ),
             cancellationToken
         );
-        if (remembered is not 1)
-            return false;
+        if (remembered is not WriteResult.Written)
+            return remembered;
 
-        // Bounded in number: the oldest refusals of the client make room.
-        await database.Execute(
+        // Bounded in number: the oldest early cancels of the client make room.
+        await database.Rows(
             new AtomicBatch().Add(
                 """
                 DELETE FROM payment_requests
@@ -159,20 +129,16 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
             ),
             cancellationToken
         );
-        return true;
+        return remembered;
     }
 
-    public async Task<bool> AwaitEarlierWrites(Payment payment, CancellationToken cancellationToken)
-    {
-        // First those that this instance has not sent yet.
-        await _underWay.Ended(payment.ClientId, payment.Id).WaitAsync(cancellationToken);
-
-        // Then those that the database has: each holds the payment's row until it has ended, and this statement, which
-        // changes nothing, waits for the row. It fails when that takes longer than Database:Timeout.
-        var unchanged = await database.Execute(
+    // Every write changes the payment's row first and holds it until its commit, so this statement waits for the writes
+    // that the database has. A cancel that comes later finds another fence than it has read, and is not written.
+    public Task<WriteResult> Fence(Payment payment, CancellationToken cancellationToken) =>
+        database.Write(
             new AtomicBatch().Add(
                 """
-                UPDATE payments SET version = version
+                UPDATE payments SET fence = fence + 1
                 WHERE client_id = $1 AND payment_id = $2 AND version = $3
                 """,
                 payment.ClientId.Value,
@@ -181,29 +147,24 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
             ),
             cancellationToken
         );
-        return unchanged is 1;
-    }
 
-    public Task<bool> Commit(PaymentWrite write, CancellationToken cancellationToken) =>
-        _underWay.Track(write.Payment.ClientId, write.Payment.Id, () => Write(write, cancellationToken));
-
-    private async Task<bool> Write(PaymentWrite write, CancellationToken cancellationToken)
+    public Task<WriteResult> Register(
+        Payment payment,
+        PaymentChange change,
+        string actor,
+        bool despiteEarlyCancel,
+        CancellationToken cancellationToken
+    )
     {
-        var (payment, change) = (write.Payment, write.Change);
-        var (client, id, now) = (payment.ClientId.Value, payment.Id.Value, change.At);
-        var batch = new AtomicBatch();
-
-        if (change.Version == 1)
-        {
-            batch.Add(
+        var batch = new AtomicBatch()
+            .Add(
                 """
-                INSERT INTO payments (client_id, payment_id, payment_request_id, kind, amount_minor_units,
-                    amount_currency, initiated_at, payer, status, captured, refunded, version)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                INSERT INTO payments (client_id, payment_id, kind, amount_minor_units, amount_currency, initiated_at,
+                    payer, status, captured, refunded, version)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
                 """,
-                client,
-                id,
-                payment.RequestId.Value,
+                payment.ClientId.Value,
+                payment.Id.Value,
                 CancelDbContext.Stored(payment.Kind),
                 payment.Amount.MinorUnits,
                 payment.Amount.Currency.Code,
@@ -213,84 +174,137 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
                 payment.Captured,
                 payment.Refunded,
                 change.Version
-            );
-            // A refusal whose time is over makes room; one that still holds stands in the way, and the key decides.
-            batch.Add(
+            )
+            // An early cancel whose time is over makes room. A current one stays, so the INSERT fails on its primary key.
+            .Add(
                 """
                 DELETE FROM payment_requests
                 WHERE client_id = $1 AND payment_request_id = $2 AND refused_at <= $3
                 """,
-                client,
+                payment.ClientId.Value,
                 payment.RequestId.Value,
-                write.DespiteRefusal ? now.AddYears(1) : now - unknown.Value.RememberFor
-            );
-            batch.Add(
+                despiteEarlyCancel ? change.At.AddYears(1) : change.At - unknown.Value.RememberFor
+            )
+            .Add(
                 "INSERT INTO payment_requests (client_id, payment_request_id, payment_id) VALUES ($1, $2, $3)",
-                client,
+                payment.ClientId.Value,
                 payment.RequestId.Value,
-                id
+                payment.Id.Value
             );
-        }
-        else
-        {
-            batch.Add(
-                """
-                UPDATE payments SET status = $1, captured = $2, refunded = $3, version = $4
-                WHERE client_id = $5 AND payment_id = $6 AND version = $4 - 1
-                """,
-                CancelDbContext.Stored(payment.Status),
-                payment.Captured,
-                payment.Refunded,
-                change.Version,
-                client,
-                id
-            );
-        }
+        AddLine(batch, payment, change, actor, null, null, null, null);
+        return database.Write(batch, cancellationToken);
+    }
 
-        // The arbiter. Where another writer was first, the update above found no row of the version that was read, and
-        // the winner's line of the history stands in the way of this one: the key refuses it, and with it the batch.
+    public Task<WriteResult> Report(
+        Payment payment,
+        PaymentChange change,
+        string actor,
+        string eventId,
+        CancellationToken cancellationToken
+    )
+    {
+        var batch = new AtomicBatch().Add(
+            """
+            UPDATE payments SET status = $1, captured = $2, refunded = $3, version = $4
+            WHERE client_id = $5 AND payment_id = $6 AND version = $4 - 1
+            """,
+            CancelDbContext.Stored(payment.Status),
+            payment.Captured,
+            payment.Refunded,
+            change.Version,
+            payment.ClientId.Value,
+            payment.Id.Value
+        );
+        AddLine(batch, payment, change, actor, eventId, null, null, null);
+        return Commit(batch, payment, change, cancellationToken);
+    }
+
+    public Task<WriteResult> Cancel(
+        Payment payment,
+        PaymentChange change,
+        Canceller canceller,
+        byte[] answer,
+        CancellationToken cancellationToken
+    )
+    {
+        var batch = new AtomicBatch().Add(
+            """
+            UPDATE payments SET status = $1, version = $2, fence = CASE fence WHEN $3 THEN fence ELSE -1 END
+            WHERE client_id = $4 AND payment_id = $5 AND version = $2 - 1
+            """,
+            CancelDbContext.Stored(payment.Status),
+            change.Version,
+            payment.Fence,
+            payment.ClientId.Value,
+            payment.Id.Value
+        );
+        AddLine(batch, payment, change, Canceller.Actor, null, canceller.KeyVersion, canceller.TraceId, answer);
+        batch.Add(
+            "INSERT INTO outbox (client_id, payment_id, created_at, due_at, attempts) VALUES ($1, $2, $3, $3, 0)",
+            payment.ClientId.Value,
+            payment.Id.Value,
+            change.At
+        );
+        return Commit(batch, payment, change, cancellationToken);
+    }
+
+    // The arbiter. Where another writer was first, the update before found no row of the version that was read, and the
+    // winner's line stands in the way of this one: the key refuses it, and with it the batch.
+    private static void AddLine(
+        AtomicBatch batch,
+        Payment payment,
+        PaymentChange change,
+        string actor,
+        string? eventId,
+        int? keyVersion,
+        string? traceId,
+        byte[]? answer
+    ) =>
         batch.Add(
             """
             INSERT INTO payment_history (client_id, payment_id, version, action, actor, at, from_status, to_status,
-                minor_units, remedy, event_id)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                minor_units, currency, remedy, event_id, key_version, trace_id, answer)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
             """,
-            client,
-            id,
+            payment.ClientId.Value,
+            payment.Id.Value,
             change.Version,
             CancelDbContext.Stored(change.Action),
-            write.Actor,
-            now,
+            actor,
+            change.At,
             change.From is { } from ? CancelDbContext.Stored(from) : null,
             CancelDbContext.Stored(change.To),
             change.Amount?.MinorUnits,
+            change.Amount?.Currency.Code,
             change.Remedy is { } remedy ? CancelDbContext.Stored(remedy) : null,
-            write.EventId
+            eventId,
+            keyVersion,
+            traceId,
+            answer
         );
 
-        if (change.Action is PaymentAction.Cancel)
+    // A change that moves money waits for the merchant's account, and shares the wait with others of the merchant.
+    private Task<WriteResult> Commit(
+        AtomicBatch batch,
+        Payment payment,
+        PaymentChange change,
+        CancellationToken cancellationToken
+    )
+    {
+        if (change.Transfer is not { } transfer)
+            return database.Write(batch, cancellationToken);
+        var row = new TransferRow
         {
-            batch.Add(
-                "INSERT INTO cancellations (client_id, payment_id, effect, cancelled_at, answer) VALUES ($1, $2, $3, $4, $5)",
-                client,
-                id,
-                CancelDbContext.Stored(payment.Cancellation!.Effect),
-                payment.Cancellation.CancelledAt,
-                write.Answer
-            );
-            batch.Add(
-                "INSERT INTO outbox (client_id, payment_id, event_id, created_at, due_at, attempts) VALUES ($1, $2, $3, $4, $4, 0)",
-                client,
-                id,
-                Guid.CreateVersion7(now),
-                now
-            );
-        }
-
-        if (change.Entries is [])
-            return await database.Execute(batch, cancellationToken) is not null;
-
-        var posting = new Posting(Guid.CreateVersion7(now), change.Entries, now, payment.Id);
-        return await commits.Commit(payment.ClientId, new(batch, payment.Id, posting), cancellationToken);
+            ClientId = payment.ClientId,
+            TransferId = Guid.CreateVersion7(change.At),
+            Debit = transfer.Debit,
+            Credit = transfer.Credit,
+            MinorUnits = transfer.Amount.MinorUnits,
+            Currency = transfer.Amount.Currency,
+            At = change.At,
+            PaymentId = payment.Id,
+            PaymentVersion = change.Version,
+        };
+        return commits.Commit(payment.ClientId, new(batch, payment.Id, row), cancellationToken);
     }
 }

@@ -16,18 +16,31 @@ public static class Arbiters
     )
     {
         ["pk_payments"] = "payments.client_id, payments.payment_id",
-        ["ix_payments_client_id_request_id"] = "payments.client_id, payments.payment_request_id",
         ["pk_payment_history"] = "payment_history.client_id, payment_history.payment_id, payment_history.version",
-        ["ix_payment_history_client_id_payment_id_event_id"] =
+        ["ux_payment_history_cancellation"] = "payment_history.client_id, payment_history.payment_id",
+        ["ux_payment_history_event_id"] =
             "payment_history.client_id, payment_history.payment_id, payment_history.event_id",
         ["pk_payment_requests"] = "payment_requests.client_id, payment_requests.payment_request_id",
-        ["ix_payment_requests_client_id_payment_id"] = "payment_requests.client_id, payment_requests.payment_id",
-        ["pk_transfers"] = "transfers.client_id, transfers.transfer_id",
-        ["ix_transfers_client_id_transaction_id"] = "transfers.client_id, transfers.transaction_id",
+        ["ux_payment_requests_payment_id"] = "payment_requests.client_id, payment_requests.payment_id",
+        ["ux_transfers_reference"] = "transfers.client_id, transfers.reference",
     };
 
     /// <summary>The check that a merchant's account can pay.</summary>
-    public const string Balance = "ck_accounts_balance_not_negative";
+    public const string BalanceNotNegative = "ck_accounts_balance_not_negative";
+
+    /// <summary>The check that a merchant's account can hold more.</summary>
+    public const string BalanceLimit = "ck_accounts_balance_limit";
+
+    /// <summary>The check that no cancel of the payment was refused since a cancel was decided.</summary>
+    public const string Fence = "ck_payments_fence";
+
+    /// <summary>Checks that depend on what others write meanwhile.</summary>
+    public static readonly IReadOnlySet<string> Checks = new HashSet<string>(StringComparer.Ordinal)
+    {
+        BalanceNotNegative,
+        BalanceLimit,
+        Fence,
+    };
 
     /// <summary>Foreign keys: there is no such client, or the merchant has no account to pay from.</summary>
     public static readonly IReadOnlySet<string> ForeignKeys = new HashSet<string>(StringComparer.Ordinal)
@@ -35,7 +48,7 @@ public static class Arbiters
         "fk_payments_clients_client_id",
         "fk_accounts_clients_client_id",
         "fk_client_keys_clients_client_id",
-        "fk_ledger_entries_accounts_client_id_currency",
+        "fk_transfers_accounts_client_id_currency",
     };
 
     /// <summary>Whether PostgreSQL refused a write because another one was first.</summary>
@@ -44,7 +57,7 @@ public static class Arbiters
         {
             PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected => true,
             PostgresErrorCodes.UniqueViolation => Keys.ContainsKey(e.ConstraintName ?? ""),
-            PostgresErrorCodes.CheckViolation => e.ConstraintName == Balance,
+            PostgresErrorCodes.CheckViolation => Checks.Contains(e.ConstraintName ?? ""),
             PostgresErrorCodes.ForeignKeyViolation => ForeignKeys.Contains(e.ConstraintName ?? ""),
             _ => false,
         };
@@ -56,9 +69,8 @@ public static class Arbiters
             raw.SQLITE_CONSTRAINT_PRIMARYKEY or raw.SQLITE_CONSTRAINT_UNIQUE => Keys.Values.Any(columns =>
                 e.Message.Contains($"UNIQUE constraint failed: {columns}'", StringComparison.Ordinal)
             ),
-            raw.SQLITE_CONSTRAINT_CHECK => e.Message.Contains(
-                $"CHECK constraint failed: {Balance}'",
-                StringComparison.Ordinal
+            raw.SQLITE_CONSTRAINT_CHECK => Checks.Any(name =>
+                e.Message.Contains($"CHECK constraint failed: {name}'", StringComparison.Ordinal)
             ),
             raw.SQLITE_CONSTRAINT_FOREIGNKEY => true,
             _ => false,

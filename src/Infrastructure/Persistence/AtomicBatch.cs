@@ -5,9 +5,9 @@ using Npgsql;
 namespace CancelService.Infrastructure.Persistence;
 
 /// <summary>
-/// Statements that take effect all together or not at all. On PostgreSQL they are one batch in one round trip, which
-/// the server runs as one transaction, commit included; on SQLite they are one immediate transaction. The values of a
-/// statement are its parameters <c>$1</c>, <c>$2</c>, and so on.
+/// Statements that take effect all together or not at all. On PostgreSQL they are one round trip that holds the whole
+/// transaction, from BEGIN to COMMIT; on SQLite they are one immediate transaction. The values of a statement are its
+/// parameters <c>$1</c>, <c>$2</c>, and so on.
 /// </summary>
 /// <remarks>On PostgreSQL no command is used again, for the reason that <see cref="FreshCommands"/> gives.</remarks>
 internal sealed class AtomicBatch
@@ -26,29 +26,11 @@ internal sealed class AtomicBatch
     /// <summary>Adds the statements of another batch.</summary>
     public void Add(AtomicBatch other) => _statements.AddRange(other._statements);
 
-    /// <summary>
-    /// Executes the batch on an open connection: the number of rows written, or null when another writer was first, so
-    /// that one of the <see cref="Arbiters"/> refused it and nothing was written.
-    /// </summary>
-    public async Task<int?> Execute(DbConnection connection, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await (
-                connection is NpgsqlConnection postgres
-                    ? InOneTrip(postgres, cancellationToken)
-                    : OneByOne(connection, cancellationToken)
-            );
-        }
-        catch (PostgresException e) when (Arbiters.Refused(e))
-        {
-            return null;
-        }
-        catch (SqliteException e) when (Arbiters.Refused(e))
-        {
-            return null;
-        }
-    }
+    /// <summary>Executes the batch on an open connection: the number of rows written.</summary>
+    public Task<int> Execute(DbConnection connection, CancellationToken cancellationToken) =>
+        connection is NpgsqlConnection postgres
+            ? InOneTrip(postgres, cancellationToken)
+            : OneByOne(connection, cancellationToken);
 
     /// <summary>Executes the batch's one statement, which writes and returns rows (<c>RETURNING</c>).</summary>
     public async Task<List<T>> Read<T>(
@@ -85,14 +67,20 @@ internal sealed class AtomicBatch
     private async Task<int> InOneTrip(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         await using var batch = new NpgsqlBatch(connection);
+        // The transaction is in the text. PostgreSQL would make one of the batch by itself, but not what distributes a
+        // statement to other servers or assigns one to a pooled connection.
+        var isOneStatement = _statements is [_];
+        if (!isOneStatement)
+            batch.BatchCommands.Add(new NpgsqlBatchCommand("BEGIN"));
         foreach (var (sql, values) in _statements)
         {
-            var command = batch.CreateBatchCommand();
-            command.CommandText = sql;
+            var command = new NpgsqlBatchCommand(sql);
             foreach (var value in values)
                 command.Parameters.Add(PostgresValue(value));
             batch.BatchCommands.Add(command);
         }
+        if (!isOneStatement)
+            batch.BatchCommands.Add(new NpgsqlBatchCommand("COMMIT"));
         return await batch.ExecuteNonQueryAsync(cancellationToken);
     }
 

@@ -1,5 +1,6 @@
 using System.Data;
 using System.Data.Common;
+using CancelService.Application.Pipeline;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Design;
@@ -50,10 +51,27 @@ public sealed class Database : IAsyncDisposable
     public CancelDbContext CreateContext() => _createContext();
 
     /// <summary>
-    /// Writes a batch: the number of rows written, or null when a constraint refused it, because another writer got there
-    /// first, and nothing was written.
+    /// Writes a batch. It has lost a race when one of the <see cref="Arbiters"/> refused it; a refusal by any other constraint
+    /// is a defect, and throws.
     /// </summary>
-    internal async Task<int?> Execute(AtomicBatch batch, CancellationToken cancellationToken)
+    internal async Task<WriteResult> Write(AtomicBatch batch, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await Rows(batch, cancellationToken) > 0 ? WriteResult.Written : WriteResult.NothingToChange;
+        }
+        catch (PostgresException e) when (Arbiters.Refused(e))
+        {
+            return WriteResult.LostRace;
+        }
+        catch (SqliteException e) when (Arbiters.Refused(e))
+        {
+            return WriteResult.LostRace;
+        }
+    }
+
+    /// <summary>Writes a batch that no other writer can refuse: the number of rows written.</summary>
+    internal async Task<int> Rows(AtomicBatch batch, CancellationToken cancellationToken)
     {
         await using var db = CreateContext();
         await db.Database.OpenConnectionAsync(cancellationToken);

@@ -16,7 +16,7 @@ public sealed class ConstraintTests(PostgresServer postgres)
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, log);
         var client = await host.AddClient();
         await host.AddPayment(client, State.Processing);
-        await host.Execute("ALTER TABLE cancellations ADD CONSTRAINT ck_planted CHECK (payment_id <> 'p1') NOT VALID");
+        await host.Execute("ALTER TABLE outbox ADD CONSTRAINT ck_planted CHECK (payment_id <> 'p1') NOT VALID");
 
         var answer = await host.Cancel(client);
 
@@ -42,7 +42,7 @@ public sealed class ConstraintTests(PostgresServer postgres)
             )
             .ToListAsync(TestContext.Current.CancellationToken);
 
-        foreach (var name in (string[])[.. Arbiters.Keys.Keys, Arbiters.Balance, .. Arbiters.ForeignKeys])
+        foreach (var name in (string[])[.. Arbiters.Keys.Keys, .. Arbiters.Checks, .. Arbiters.ForeignKeys])
             names.ShouldContain(known => known == name);
     }
 }

@@ -44,8 +44,8 @@ public sealed class EarlierCancelTests(PostgresServer postgres)
         await using (var held = new NpgsqlConnection(database.ConnectionString))
         {
             await held.OpenAsync(Token);
-            // A cancel changes its payment first, and then waits for this lock to write the cancellation.
-            await Execute(held, "BEGIN; LOCK TABLE cancellations IN EXCLUSIVE MODE");
+            // A cancel changes its payment first, and then waits for this lock to write its event.
+            await Execute(held, "BEGIN; LOCK TABLE outbox IN EXCLUSIVE MODE");
             earlier = first.Cancel(client);
             await TestHost.Until(() => Waiting(held)).Becomes(true);
 
@@ -66,6 +66,46 @@ public sealed class EarlierCancelTests(PostgresServer postgres)
         (await earlier).Code.ShouldBe("SUCCESS");
         (await later).Text.ShouldBe((await earlier).Text);
         (await first.Balance(client)).ShouldBe(0);
+    }
+
+    [Theory]
+    [InlineData("window", "CANCEL_WINDOW_EXCEED")]
+    [InlineData("balance", "MERCHANT_BALANCE_NOT_ENOUGH")]
+    public async Task A_cancel_that_is_on_its_way_to_the_database_is_void_once_another_instance_has_refused(
+        string reason,
+        string code
+    )
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
+        await using var network = new TcpForwarder(database.ConnectionString);
+        await using var first = await TestHost.Start(
+            database,
+            settings: [TcpForwarder.Setting(database.ConnectionString, network.Port), Patient]
+        );
+        await using var second = await TestHost.Start(database, settings: [Patient]);
+        var client = await first.AddClient(FourSeconds);
+        await first.AddPayment(client, State.Success);
+
+        network.Arm("INSERT INTO outbox", Fault.Delay);
+        var earlier = first.Cancel(client);
+        await network.Delayed.WaitAsync(TimeSpan.FromSeconds(60), Token);
+        if (reason == "window")
+            second.Clock.Advance(TimeSpan.FromSeconds(5));
+        else
+            (await second.Post(client, -State.Amount)).ShouldBeTrue();
+        (await second.Cancel(client)).Code.ShouldBe(code);
+        // Now nothing but the refusal stands in the way of the earlier cancel.
+        if (reason == "window")
+            first.Clock.Advance(TimeSpan.FromSeconds(5));
+        else
+            (await second.Post(client, State.Amount)).ShouldBeTrue();
+        network.LetGo();
+
+        // The window stays closed; with the balance it is a new cancel, decided after the refusal.
+        (await earlier).Code.ShouldBe(reason == "window" ? code : "SUCCESS");
+        (await second.Rows(client)).Cancellations.ShouldBe(reason == "window" ? 0 : 1);
+        (await second.Find(client)).ShouldNotBeNull().Payment.Fence.ShouldBe(reason == "window" ? 2 : 1);
+        await second.ShouldPassTheAudit();
     }
 
     [Fact]
@@ -103,7 +143,7 @@ public sealed class EarlierCancelTests(PostgresServer postgres)
     private static async Task<bool> Waiting(NpgsqlConnection connection)
     {
         await using var waiting = new NpgsqlCommand(
-            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'cancellations'::regclass)",
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'outbox'::regclass)",
             connection
         );
         return (bool)(await waiting.ExecuteScalarAsync(Token))!;

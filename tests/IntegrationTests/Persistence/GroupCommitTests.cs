@@ -1,4 +1,5 @@
 using CancelService.Application.Payments;
+using CancelService.Application.Pipeline;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Persistence;
 using Npgsql;
@@ -88,11 +89,11 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
         var client = await host.AddClient();
         var first = await Decide(host, client, "first");
-        var others = new List<PaymentWrite>();
+        var others = new List<Decided>();
         for (var i = 9; i >= 0; i--) // They come in the opposite order.
             others.Add(await Decide(host, client, $"p{i}"));
 
-        List<Task<bool>> commits;
+        List<Task<WriteResult>> commits;
         await using (
             var held = await HeldLock.Take(
                 host.ConnectionString,
@@ -100,7 +101,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             )
         )
         {
-            commits = [host.Payments.Commit(first, Token), .. others.Select(p => host.Payments.Commit(p, Token))];
+            commits = [Commit(host, first, Token), .. others.Select(p => Commit(host, p, Token))];
             await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L);
 
             // The group waits for its first payment, and holds none of those behind it.
@@ -109,7 +110,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             );
             await held.Release();
         }
-        (await Task.WhenAll(commits)).ShouldAllBe(committed => committed);
+        (await Task.WhenAll(commits)).ShouldAllBe(result => result == WriteResult.Written);
         (await host.Balance(client)).ShouldBe(0);
     }
 
@@ -118,14 +119,14 @@ public sealed class GroupCommitTests(PostgresServer postgres)
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
         var client = await host.AddClient();
-        List<PaymentWrite> writes =
+        List<Decided> writes =
         [
             await Decide(host, client, "first"),
             await Decide(host, client, "p0", "USD"),
             await Decide(host, client, "p1", "EUR"),
         ];
 
-        List<Task<bool>> commits;
+        List<Task<WriteResult>> commits;
         await using (
             var held = await HeldLock.Take(
                 host.ConnectionString,
@@ -133,28 +134,27 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             )
         )
         {
-            commits = writes.ConvertAll(write => host.Payments.Commit(write, Token));
+            commits = writes.ConvertAll(write => Commit(host, write, Token));
             await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L);
 
             await held.Execute("SELECT FROM accounts WHERE currency = 'USD' FOR UPDATE NOWAIT");
             await held.Release();
         }
-        (await Task.WhenAll(commits)).ShouldAllBe(committed => committed);
+        (await Task.WhenAll(commits)).ShouldAllBe(result => result == WriteResult.Written);
     }
 
     /// <summary>A cancel can wait behind another payment of its group, where the database shows nothing of it yet.</summary>
     [Fact]
-    public async Task A_refusal_waits_for_a_cancel_of_its_instance_that_has_not_reached_the_payments_row()
+    public async Task A_refusal_fences_off_a_cancel_that_has_not_reached_the_payments_row_and_none_of_its_group()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
         var client = await host.AddClient();
-        var writes = new List<PaymentWrite>();
+        var writes = new List<Decided>();
         foreach (var id in (string[])["first", "p0", "p1"])
             writes.Add(await Decide(host, client, id));
         var read = (await host.Find(client, "p1")).ShouldNotBeNull().Payment;
 
-        List<Task<bool>> commits;
-        Task<bool> unchanged;
+        List<Task<WriteResult>> commits;
         await using (
             var held = await HeldLock.Take(
                 host.ConnectionString,
@@ -162,16 +162,13 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             )
         )
         {
-            commits = writes.ConvertAll(write => host.Payments.Commit(write, Token));
+            commits = writes.ConvertAll(write => Commit(host, write, Token));
             await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L);
-            unchanged = host.Payments.AwaitEarlierWrites(read, Token);
-            // Time enough for an answer that does not wait: it takes one round trip, and these take twenty.
-            for (var i = 0; i < 20; i++)
-                await host.Find(client, "p1");
+            (await host.Payments.Fence(read, Token)).ShouldBe(WriteResult.Written);
             await held.Release();
         }
-        (await unchanged).ShouldBeFalse();
-        (await Task.WhenAll(commits)).ShouldAllBe(committed => committed);
+        (await Task.WhenAll(commits)).ShouldBe([WriteResult.Written, WriteResult.Written, WriteResult.LostRace]);
+        (await host.Rows(client, "p1")).Status.ShouldBe(PaymentStatus.Success);
     }
 
     [Fact]
@@ -180,11 +177,11 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
         var client = await host.AddClient();
         var first = await Decide(host, client, "first");
-        var others = new List<PaymentWrite>();
+        var others = new List<Decided>();
         for (var i = 10; i < 50; i++)
             others.Add(await Decide(host, client, $"p{i}"));
 
-        List<Task<bool>> commits;
+        List<Task<WriteResult>> commits;
         await using (
             var held = await HeldLock.Take(
                 host.ConnectionString,
@@ -192,8 +189,8 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             )
         )
         {
-            var blocked = host.Payments.Commit(first, Token);
-            commits = [.. others.Select(payment => host.Payments.Commit(payment, Token))];
+            var blocked = Commit(host, first, Token);
+            commits = [.. others.Select(payment => Commit(host, payment, Token))];
 
             // However the writes fall into groups, 32 at most wait for the lock.
             await TestHost
@@ -201,9 +198,9 @@ public sealed class GroupCommitTests(PostgresServer postgres)
                 .Becomes(true);
             commits.ShouldContain(commit => !commit.IsCompleted);
             await held.Release();
-            (await blocked).ShouldBeTrue();
+            (await blocked).ShouldBe(WriteResult.Written);
         }
-        (await Task.WhenAll(commits)).ShouldAllBe(committed => committed);
+        (await Task.WhenAll(commits)).ShouldAllBe(result => result == WriteResult.Written);
         (await host.Balance(client)).ShouldBe(0);
     }
 
@@ -219,7 +216,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             await Decide(host, client, "p3")
         );
 
-        Task<bool> blocked,
+        Task<WriteResult> blocked,
             givenUpLate,
             waiting;
         await using (
@@ -230,10 +227,10 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         )
         {
             using var impatience = new CancellationTokenSource();
-            blocked = host.Payments.Commit(first, Token);
-            var givenUpEarly = host.Payments.Commit(early, new CancellationToken(canceled: true));
-            givenUpLate = host.Payments.Commit(late, impatience.Token);
-            waiting = host.Payments.Commit(patient, Token);
+            blocked = Commit(host, first, Token);
+            var givenUpEarly = Commit(host, early, new CancellationToken(canceled: true));
+            givenUpLate = Commit(host, late, impatience.Token);
+            waiting = Commit(host, patient, Token);
             await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L);
 
             await Should.ThrowAsync<OperationCanceledException>(
@@ -242,7 +239,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             await impatience.CancelAsync();
             await held.Release();
         }
-        (await Task.WhenAll(blocked, givenUpLate, waiting)).ShouldAllBe(committed => committed);
+        (await Task.WhenAll(blocked, givenUpLate, waiting)).ShouldAllBe(result => result == WriteResult.Written);
         (await host.Rows(client, "p1")).Status.ShouldBe(PaymentStatus.Success);
     }
 
@@ -256,7 +253,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             settings: [TcpForwarder.Setting(database.ConnectionString, network.Port), Patient]
         );
         var client = await host.AddClient();
-        var writes = new List<PaymentWrite>();
+        var writes = new List<Decided>();
         for (var i = 0; i < 4; i++)
             writes.Add(await Decide(host, client, $"p{i}"));
 
@@ -264,7 +261,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             database.ConnectionString,
             "SELECT FROM payments WHERE payment_id IN ('p0', 'p1') FOR UPDATE"
         );
-        var commits = writes.ConvertAll(write => host.Payments.Commit(write, Token));
+        var commits = writes.ConvertAll(write => Commit(host, write, Token));
         await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L); // The first, and the group of the second.
         network.CutAll();
 
@@ -279,14 +276,19 @@ public sealed class GroupCommitTests(PostgresServer postgres)
     }
 
     // A cancel that is decided and not yet committed. All of what was decided before can be committed at one time.
-    private static async Task<PaymentWrite> Decide(TestHost host, TestClient client, string id, string currency = "USD")
+    private static async Task<Decided> Decide(TestHost host, TestClient client, string id, string currency = "USD")
     {
         var payment = await host.AddPayment(client, State.Success, id, currency: currency);
         var decision = payment.Cancel(CancelWindow.Usual, State.Amount, host.Now);
         var change = decision.ShouldBeOfType<CancelDecision.Cancelled>().Change;
-        return new PaymentWrite(payment, change, "merchant") { Answer = [1] };
+        return new(payment, change);
     }
+
+    private static Task<WriteResult> Commit(TestHost host, Decided decided, CancellationToken cancellationToken) =>
+        host.Payments.Cancel(decided.Payment, decided.Change, new Canceller(1, "trace-1"), [1], cancellationToken);
 
     private static Task<Answer> Cancel(TestHost host, TestClient client, string payment) =>
         host.Cancel(client, $$"""{"paymentId":"{{payment}}"}""");
+
+    private sealed record Decided(Payment Payment, PaymentChange Change);
 }

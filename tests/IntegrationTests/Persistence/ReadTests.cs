@@ -25,7 +25,7 @@ public sealed class ReadTests(PostgresServer postgres)
                     $"/clients/{client.Id}/payments?paymentRequestId=req-p1",
                     $"/clients/{client.Id}/accounts/USD",
                     $"/clients/{client.Id}/cancellations",
-                    $"/clients/{client.Id}/refused-events",
+                    $"/clients/{client.Id}/late-reports",
                     $"/clients/{client.Id}/keys",
                     $"/clients/{client.Id}",
                     "/clients",

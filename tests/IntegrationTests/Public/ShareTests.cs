@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using CancelService.Domain.Clients;
+using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 
@@ -34,8 +35,8 @@ public sealed class ShareTests(PostgresServer postgres)
             await using var transaction = await db.Database.BeginTransactionAsync(
                 TestContext.Current.CancellationToken
             );
-            await db
-                .Accounts.Where(a => a.ClientId == stuck.Id)
+            await db.Set<AccountRow>()
+                .Where(a => a.ClientId == stuck.Id)
                 .ExecuteUpdateAsync(set => set.SetProperty(a => a.Balance, a => a.Balance), CancellationToken.None);
             for (var i = 0; i < 30; i++)
                 held.Add(Wire.Exchange(host.PublicPort, Cancel(stuck, i), "POST"));

@@ -4,12 +4,8 @@ using AutoMapper;
 using CancelService.Application.Cancelling;
 using CancelService.Application.Protocol;
 using CancelService.Domain;
-using CancelService.Domain.Clients;
 
 namespace CancelService.Api.Public.Cancelling;
-
-/// <summary>A verified client's request to cancel: the members that we know of its body.</summary>
-public sealed record CancelRequest(Client Client, string? PaymentId, string? PaymentRequestId, string? ExtendInfo);
 
 /// <summary>The body of the answer to a successful cancel.</summary>
 public sealed record CancelResponse(
@@ -20,14 +16,13 @@ public sealed record CancelResponse(
     string? ExtendInfo
 );
 
-/// <summary>The mappings between the wire and the application; a test asserts that they are complete.</summary>
+/// <summary>The mappings from the application to the wire; a test asserts that they are complete.</summary>
 public sealed class WireProfile : Profile
 {
     /// <summary>Sets the mappings up.</summary>
     /// <param name="zone">The wallet's time zone, in which times are written.</param>
     public WireProfile(TimeZoneInfo zone)
     {
-        CreateMap<CancelRequest, CancelPaymentCommand>();
         CreateMap<PaymentId, string>().ConvertUsing(id => id.Value);
         CreateMap<PaymentRequestId, string>().ConvertUsing(id => id.Value);
         CreateMap<CancellationReceipt, CancelResponse>()

@@ -1,5 +1,5 @@
-using AutoMapper;
 using CancelService.Application.Cancelling;
+using CancelService.Application.Payments;
 using CancelService.Application.Protocol;
 using CancelService.Domain;
 using MediatR;
@@ -7,7 +7,7 @@ using MediatR;
 namespace CancelService.Api.Public.Cancelling;
 
 /// <summary><c>POST /v2/payments/cancel</c>.</summary>
-public sealed class CancelOperation(IMapper mapper, IMediator mediator) : IOperation
+public sealed class CancelOperation(IMediator mediator) : IOperation
 {
     /// <summary>The path without prefix.</summary>
     public const string Route = "/v2/payments/cancel";
@@ -25,8 +25,14 @@ public sealed class CancelOperation(IMapper mapper, IMediator mediator) : IOpera
         if (members is not StringMembers.Given { Values: [var paymentId, var paymentRequestId, var extendInfo] })
             return Answer.Illegal(((StringMembers.Illegal)members).Problem);
 
-        var cancel = new CancelRequest(request.Client, paymentId, paymentRequestId, extendInfo);
-        var result = await mediator.Send(mapper.Map<CancelPaymentCommand>(cancel), cancellationToken);
+        var command = new CancelPaymentCommand(
+            request.Client,
+            paymentId,
+            paymentRequestId,
+            extendInfo,
+            new Canceller(request.KeyVersion, request.TraceId)
+        );
+        var result = await mediator.Send(command, cancellationToken);
         return ToAnswer(result) with { PaymentId = ForLog(paymentId), PaymentRequestId = ForLog(paymentRequestId) };
     }
 

@@ -107,206 +107,7 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     b.ToTable("client_keys", (string)null);
                 });
 
-            modelBuilder.Entity("CancelService.Domain.Ledger.Transfer", b =>
-                {
-                    b.Property<string>("ClientId")
-                        .HasMaxLength(64)
-                        .HasColumnType("character varying(64)")
-                        .HasColumnName("client_id");
-
-                    b.Property<string>("Id")
-                        .HasMaxLength(64)
-                        .HasColumnType("character varying(64)")
-                        .HasColumnName("transfer_id");
-
-                    b.Property<string>("Actor")
-                        .IsRequired()
-                        .HasMaxLength(256)
-                        .HasColumnType("character varying(256)")
-                        .HasColumnName("actor");
-
-                    b.Property<DateTimeOffset>("At")
-                        .HasColumnType("timestamp with time zone")
-                        .HasColumnName("at");
-
-                    b.Property<string>("Kind")
-                        .IsRequired()
-                        .HasMaxLength(16)
-                        .HasColumnType("character varying(16)")
-                        .HasColumnName("kind");
-
-                    b.Property<Guid>("TransactionId")
-                        .HasColumnType("uuid")
-                        .HasColumnName("transaction_id");
-
-                    b.ComplexProperty(typeof(Dictionary<string, object>), "Amount", "CancelService.Domain.Ledger.Transfer.Amount#Money", b1 =>
-                        {
-                            b1.IsRequired();
-
-                            b1.Property<string>("Currency")
-                                .IsRequired()
-                                .HasMaxLength(3)
-                                .HasColumnType("character varying(3)")
-                                .HasColumnName("amount_currency");
-
-                            b1.Property<long>("MinorUnits")
-                                .HasColumnType("bigint")
-                                .HasColumnName("amount_minor_units");
-                        });
-
-                    b.HasKey("ClientId", "Id")
-                        .HasName("pk_transfers");
-
-                    b.HasIndex("ClientId", "TransactionId")
-                        .IsUnique()
-                        .HasDatabaseName("ix_transfers_client_id_transaction_id");
-
-                    b.ToTable("transfers", null, t =>
-                        {
-                            t.HasCheckConstraint("ck_transfers_kind", "kind IN ('DEPOSIT', 'PAYOUT')");
-                        });
-                });
-
-            modelBuilder.Entity("CancelService.Domain.Payments.Cancellation", b =>
-                {
-                    b.Property<string>("ClientId")
-                        .HasMaxLength(64)
-                        .HasColumnType("character varying(64)")
-                        .HasColumnName("client_id");
-
-                    b.Property<string>("PaymentId")
-                        .HasMaxLength(64)
-                        .HasColumnType("character varying(64)")
-                        .HasColumnName("payment_id");
-
-                    b.Property<byte[]>("Answer")
-                        .IsRequired()
-                        .HasColumnType("bytea")
-                        .HasColumnName("answer");
-
-                    b.Property<DateTimeOffset>("CancelledAt")
-                        .HasColumnType("timestamp with time zone")
-                        .HasColumnName("cancelled_at");
-
-                    b.Property<string>("Effect")
-                        .IsRequired()
-                        .HasMaxLength(16)
-                        .HasColumnType("character varying(16)")
-                        .HasColumnName("effect");
-
-                    b.Property<long?>("Position")
-                        .HasColumnType("bigint")
-                        .HasColumnName("position");
-
-                    b.HasKey("ClientId", "PaymentId")
-                        .HasName("pk_cancellations");
-
-                    b.HasIndex("CancelledAt")
-                        .HasDatabaseName("ix_cancellations_cancelled_at");
-
-                    b.HasIndex("ClientId")
-                        .HasDatabaseName("ix_cancellations_unnumbered")
-                        .HasFilter("position IS NULL");
-
-                    b.HasIndex("ClientId", "Position")
-                        .IsUnique()
-                        .HasDatabaseName("ix_cancellations_client_id_position")
-                        .HasFilter("position IS NOT NULL");
-
-                    b.ToTable("cancellations", null, t =>
-                        {
-                            t.HasCheckConstraint("ck_cancellations_effect", "effect IN ('CLOSED', 'HOLD_RELEASED', 'REFUNDED')");
-                        });
-                });
-
-            modelBuilder.Entity("CancelService.Domain.Payments.Payment", b =>
-                {
-                    b.Property<string>("ClientId")
-                        .HasMaxLength(64)
-                        .HasColumnType("character varying(64)")
-                        .HasColumnName("client_id");
-
-                    b.Property<string>("Id")
-                        .HasMaxLength(64)
-                        .HasColumnType("character varying(64)")
-                        .HasColumnName("payment_id");
-
-                    b.Property<long>("Captured")
-                        .HasColumnType("bigint")
-                        .HasColumnName("captured");
-
-                    b.Property<DateTimeOffset>("InitiatedAt")
-                        .HasColumnType("timestamp with time zone")
-                        .HasColumnName("initiated_at");
-
-                    b.Property<string>("Kind")
-                        .IsRequired()
-                        .HasMaxLength(16)
-                        .HasColumnType("character varying(16)")
-                        .HasColumnName("kind");
-
-                    b.Property<string>("Payer")
-                        .HasMaxLength(128)
-                        .HasColumnType("character varying(128)")
-                        .HasColumnName("payer");
-
-                    b.Property<long>("Refunded")
-                        .HasColumnType("bigint")
-                        .HasColumnName("refunded");
-
-                    b.Property<string>("RequestId")
-                        .IsRequired()
-                        .HasMaxLength(64)
-                        .HasColumnType("character varying(64)")
-                        .HasColumnName("payment_request_id");
-
-                    b.Property<string>("Status")
-                        .IsRequired()
-                        .HasMaxLength(16)
-                        .HasColumnType("character varying(16)")
-                        .HasColumnName("status");
-
-                    b.Property<int>("Version")
-                        .HasColumnType("integer")
-                        .HasColumnName("version");
-
-                    b.ComplexProperty(typeof(Dictionary<string, object>), "Amount", "CancelService.Domain.Payments.Payment.Amount#Money", b1 =>
-                        {
-                            b1.IsRequired();
-
-                            b1.Property<string>("Currency")
-                                .IsRequired()
-                                .HasMaxLength(3)
-                                .HasColumnType("character varying(3)")
-                                .HasColumnName("amount_currency");
-
-                            b1.Property<long>("MinorUnits")
-                                .HasColumnType("bigint")
-                                .HasColumnName("amount_minor_units");
-                        });
-
-                    b.HasKey("ClientId", "Id")
-                        .HasName("pk_payments");
-
-                    b.HasIndex("ClientId", "RequestId")
-                        .IsUnique()
-                        .HasDatabaseName("ix_payments_client_id_request_id");
-
-                    b.ToTable("payments", null, t =>
-                        {
-                            t.HasCheckConstraint("ck_payments_amount", "amount_minor_units > 0");
-
-                            t.HasCheckConstraint("ck_payments_captured", "captured BETWEEN 0 AND amount_minor_units");
-
-                            t.HasCheckConstraint("ck_payments_kind", "kind IN ('PAYMENT', 'AUTHORIZATION')");
-
-                            t.HasCheckConstraint("ck_payments_refunded", "refunded BETWEEN 0 AND amount_minor_units");
-
-                            t.HasCheckConstraint("ck_payments_status", "status IN ('PROCESSING', 'AUTHORIZED', 'SUCCESS', 'CAPTURED', 'REFUNDED', 'FAILED', 'CANCELLED')");
-                        });
-                });
-
-            modelBuilder.Entity("CancelService.Infrastructure.Persistence.AccountRow", b =>
+            modelBuilder.Entity("CancelService.Infrastructure.Ledger.AccountRow", b =>
                 {
                     b.Property<string>("ClientId")
                         .HasMaxLength(64)
@@ -327,34 +128,29 @@ namespace CancelService.Infrastructure.Migrations.Postgres
 
                     b.ToTable("accounts", null, t =>
                         {
+                            t.HasCheckConstraint("ck_accounts_balance_limit", "balance <= 1000000000000000000");
+
                             t.HasCheckConstraint("ck_accounts_balance_not_negative", "balance >= 0");
                         });
                 });
 
-            modelBuilder.Entity("CancelService.Infrastructure.Persistence.HistoryRow", b =>
+            modelBuilder.Entity("CancelService.Infrastructure.Ledger.TransferRow", b =>
                 {
                     b.Property<string>("ClientId")
                         .HasMaxLength(64)
                         .HasColumnType("character varying(64)")
                         .HasColumnName("client_id");
 
-                    b.Property<string>("PaymentId")
-                        .HasMaxLength(64)
-                        .HasColumnType("character varying(64)")
-                        .HasColumnName("payment_id");
+                    b.Property<string>("Currency")
+                        .HasMaxLength(3)
+                        .HasColumnType("character varying(3)")
+                        .HasColumnName("currency");
 
-                    b.Property<int>("Version")
-                        .HasColumnType("integer")
-                        .HasColumnName("version");
-
-                    b.Property<string>("Action")
-                        .IsRequired()
-                        .HasMaxLength(16)
-                        .HasColumnType("character varying(16)")
-                        .HasColumnName("action");
+                    b.Property<Guid>("TransferId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("transfer_id");
 
                     b.Property<string>("Actor")
-                        .IsRequired()
                         .HasMaxLength(256)
                         .HasColumnType("character varying(256)")
                         .HasColumnName("actor");
@@ -363,85 +159,17 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("at");
 
-                    b.Property<string>("EventId")
-                        .HasMaxLength(64)
-                        .HasColumnType("character varying(64)")
-                        .HasColumnName("event_id");
-
-                    b.Property<string>("FromStatus")
-                        .HasMaxLength(16)
-                        .HasColumnType("character varying(16)")
-                        .HasColumnName("from_status");
-
-                    b.Property<long?>("MinorUnits")
-                        .HasColumnType("bigint")
-                        .HasColumnName("minor_units");
-
-                    b.Property<long?>("Position")
-                        .HasColumnType("bigint")
-                        .HasColumnName("position");
-
-                    b.Property<string>("Remedy")
-                        .HasMaxLength(16)
-                        .HasColumnType("character varying(16)")
-                        .HasColumnName("remedy");
-
-                    b.Property<string>("ToStatus")
+                    b.Property<string>("Credit")
                         .IsRequired()
                         .HasMaxLength(16)
                         .HasColumnType("character varying(16)")
-                        .HasColumnName("to_status");
+                        .HasColumnName("credit");
 
-                    b.HasKey("ClientId", "PaymentId", "Version")
-                        .HasName("pk_payment_history");
-
-                    b.HasIndex("ClientId")
-                        .HasDatabaseName("ix_payment_history_unnumbered")
-                        .HasFilter("remedy IS NOT NULL AND position IS NULL");
-
-                    b.HasIndex("ClientId", "Position")
-                        .IsUnique()
-                        .HasDatabaseName("ix_payment_history_client_id_position")
-                        .HasFilter("position IS NOT NULL");
-
-                    b.HasIndex("ClientId", "PaymentId", "EventId")
-                        .IsUnique()
-                        .HasDatabaseName("ix_payment_history_client_id_payment_id_event_id")
-                        .HasFilter("event_id IS NOT NULL");
-
-                    b.ToTable("payment_history", (string)null);
-                });
-
-            modelBuilder.Entity("CancelService.Infrastructure.Persistence.LedgerRow", b =>
-                {
-                    b.Property<string>("ClientId")
-                        .HasMaxLength(64)
-                        .HasColumnType("character varying(64)")
-                        .HasColumnName("client_id");
-
-                    b.Property<Guid>("TransactionId")
-                        .HasColumnType("uuid")
-                        .HasColumnName("transaction_id");
-
-                    b.Property<short>("Line")
-                        .HasColumnType("smallint")
-                        .HasColumnName("line");
-
-                    b.Property<string>("Account")
+                    b.Property<string>("Debit")
                         .IsRequired()
                         .HasMaxLength(16)
                         .HasColumnType("character varying(16)")
-                        .HasColumnName("account");
-
-                    b.Property<DateTimeOffset>("At")
-                        .HasColumnType("timestamp with time zone")
-                        .HasColumnName("at");
-
-                    b.Property<string>("Currency")
-                        .IsRequired()
-                        .HasMaxLength(3)
-                        .HasColumnType("character varying(3)")
-                        .HasColumnName("currency");
+                        .HasColumnName("debit");
 
                     b.Property<long>("MinorUnits")
                         .HasColumnType("bigint")
@@ -452,24 +180,39 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         .HasColumnType("character varying(64)")
                         .HasColumnName("payment_id");
 
-                    b.HasKey("ClientId", "TransactionId", "Line")
-                        .HasName("pk_ledger_entries");
+                    b.Property<int?>("PaymentVersion")
+                        .HasColumnType("integer")
+                        .HasColumnName("payment_version");
 
-                    b.HasIndex("ClientId", "Currency")
-                        .HasDatabaseName("ix_ledger_entries_client_id_currency");
+                    b.Property<string>("Reference")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("reference");
 
-                    b.HasIndex("ClientId", "PaymentId")
-                        .HasDatabaseName("ix_ledger_entries_client_id_payment_id");
+                    b.HasKey("ClientId", "Currency", "TransferId")
+                        .HasName("pk_transfers");
 
-                    b.ToTable("ledger_entries", null, t =>
+                    b.HasIndex("ClientId", "Reference")
+                        .IsUnique()
+                        .HasDatabaseName("ux_transfers_reference")
+                        .HasFilter("reference IS NOT NULL");
+
+                    b.HasIndex("ClientId", "PaymentId", "PaymentVersion")
+                        .IsUnique()
+                        .HasDatabaseName("ux_transfers_payment_version")
+                        .HasFilter("payment_id IS NOT NULL");
+
+                    b.ToTable("transfers", null, t =>
                         {
-                            t.HasCheckConstraint("ck_ledger_entries_account", "account IN ('MERCHANT', 'PAYERS', 'SETTLEMENT')");
+                            t.HasCheckConstraint("ck_transfers_accounts", "debit IN ('MERCHANT', 'PAYERS', 'SETTLEMENT') AND credit IN ('MERCHANT', 'PAYERS', 'SETTLEMENT') AND debit <> credit");
 
-                            t.HasCheckConstraint("ck_ledger_entries_amount", "minor_units <> 0");
+                            t.HasCheckConstraint("ck_transfers_amount", "minor_units > 0");
+
+                            t.HasCheckConstraint("ck_transfers_cause", "(payment_id IS NULL) = (payment_version IS NULL) AND (payment_id IS NULL) <> (reference IS NULL)");
                         });
                 });
 
-            modelBuilder.Entity("CancelService.Infrastructure.Persistence.OutboxRow", b =>
+            modelBuilder.Entity("CancelService.Infrastructure.Notifications.OutboxRow", b =>
                 {
                     b.Property<string>("ClientId")
                         .HasMaxLength(64)
@@ -496,10 +239,6 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     b.Property<DateTimeOffset?>("DueAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("due_at");
-
-                    b.Property<Guid>("EventId")
-                        .HasColumnType("uuid")
-                        .HasColumnName("event_id");
 
                     b.Property<string>("LastError")
                         .HasMaxLength(512)
@@ -532,7 +271,129 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     b.ToTable("outbox", (string)null);
                 });
 
-            modelBuilder.Entity("CancelService.Infrastructure.Persistence.PaymentRequestRow", b =>
+            modelBuilder.Entity("CancelService.Infrastructure.Payments.HistoryRow", b =>
+                {
+                    b.Property<string>("ClientId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("client_id");
+
+                    b.Property<string>("PaymentId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("payment_id");
+
+                    b.Property<int>("Version")
+                        .HasColumnType("integer")
+                        .HasColumnName("version");
+
+                    b.Property<string>("Action")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("action");
+
+                    b.Property<string>("Actor")
+                        .IsRequired()
+                        .HasMaxLength(256)
+                        .HasColumnType("character varying(256)")
+                        .HasColumnName("actor");
+
+                    b.Property<byte[]>("Answer")
+                        .HasColumnType("bytea")
+                        .HasColumnName("answer");
+
+                    b.Property<DateTimeOffset>("At")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("at");
+
+                    b.Property<string>("Currency")
+                        .HasMaxLength(3)
+                        .HasColumnType("character varying(3)")
+                        .HasColumnName("currency");
+
+                    b.Property<string>("EventId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("event_id");
+
+                    b.Property<string>("FromStatus")
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("from_status");
+
+                    b.Property<int?>("KeyVersion")
+                        .HasColumnType("integer")
+                        .HasColumnName("key_version");
+
+                    b.Property<long?>("MinorUnits")
+                        .HasColumnType("bigint")
+                        .HasColumnName("minor_units");
+
+                    b.Property<long?>("Position")
+                        .HasColumnType("bigint")
+                        .HasColumnName("position");
+
+                    b.Property<string>("Remedy")
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("remedy");
+
+                    b.Property<string>("ToStatus")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("to_status");
+
+                    b.Property<string>("TraceId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("trace_id");
+
+                    b.HasKey("ClientId", "PaymentId", "Version")
+                        .HasName("pk_payment_history");
+
+                    b.HasIndex("At")
+                        .HasDatabaseName("ix_payment_history_cancelled_at")
+                        .HasFilter("answer IS NOT NULL");
+
+                    b.HasIndex("ClientId", "PaymentId", "EventId")
+                        .IsUnique()
+                        .HasDatabaseName("ux_payment_history_event_id")
+                        .HasFilter("event_id IS NOT NULL");
+
+                    b.HasIndex(new[] { "ClientId", "PaymentId" }, "cancellation")
+                        .IsUnique()
+                        .HasDatabaseName("ux_payment_history_cancellation")
+                        .HasFilter("action = 'CANCEL'");
+
+                    b.HasIndex(new[] { "ClientId", "Position" }, "cancellation_place")
+                        .IsUnique()
+                        .HasDatabaseName("ux_payment_history_cancellation_place")
+                        .HasFilter("action = 'CANCEL' AND position IS NOT NULL");
+
+                    b.HasIndex(new[] { "ClientId" }, "cancellation_unplaced")
+                        .HasDatabaseName("ix_payment_history_cancellation_unplaced")
+                        .HasFilter("action = 'CANCEL' AND position IS NULL");
+
+                    b.HasIndex(new[] { "ClientId", "Position" }, "late_report_place")
+                        .IsUnique()
+                        .HasDatabaseName("ux_payment_history_late_report_place")
+                        .HasFilter("remedy IS NOT NULL AND position IS NOT NULL");
+
+                    b.HasIndex(new[] { "ClientId" }, "late_report_unplaced")
+                        .HasDatabaseName("ix_payment_history_late_report_unplaced")
+                        .HasFilter("remedy IS NOT NULL AND position IS NULL");
+
+                    b.ToTable("payment_history", null, t =>
+                        {
+                            t.HasCheckConstraint("ck_payment_history_amount", "(minor_units IS NULL) = (currency IS NULL)");
+
+                            t.HasCheckConstraint("ck_payment_history_cancellation", "CASE action WHEN 'CANCEL' THEN answer IS NOT NULL AND from_status IN ('PROCESSING', 'AUTHORIZED', 'SUCCESS', 'FAILED') ELSE answer IS NULL END");
+                        });
+                });
+
+            modelBuilder.Entity("CancelService.Infrastructure.Payments.PaymentRequestRow", b =>
                 {
                     b.Property<string>("ClientId")
                         .HasMaxLength(64)
@@ -558,7 +419,7 @@ namespace CancelService.Infrastructure.Migrations.Postgres
 
                     b.HasIndex("ClientId", "PaymentId")
                         .IsUnique()
-                        .HasDatabaseName("ix_payment_requests_client_id_payment_id");
+                        .HasDatabaseName("ux_payment_requests_payment_id");
 
                     b.HasIndex("ClientId", "RefusedAt")
                         .HasDatabaseName("ix_payment_requests_client_id_refused_at")
@@ -567,6 +428,91 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     b.ToTable("payment_requests", null, t =>
                         {
                             t.HasCheckConstraint("ck_payment_requests_owner", "(payment_id IS NULL) <> (refused_at IS NULL)");
+                        });
+                });
+
+            modelBuilder.Entity("CancelService.Infrastructure.Payments.PaymentRow", b =>
+                {
+                    b.Property<string>("ClientId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("client_id");
+
+                    b.Property<string>("PaymentId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("payment_id");
+
+                    b.Property<long>("Captured")
+                        .HasColumnType("bigint")
+                        .HasColumnName("captured");
+
+                    b.Property<int>("Fence")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("integer")
+                        .HasDefaultValue(0)
+                        .HasColumnName("fence");
+
+                    b.Property<DateTimeOffset>("InitiatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("initiated_at");
+
+                    b.Property<string>("Kind")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("kind");
+
+                    b.Property<string>("Payer")
+                        .HasMaxLength(128)
+                        .HasColumnType("character varying(128)")
+                        .HasColumnName("payer");
+
+                    b.Property<long>("Refunded")
+                        .HasColumnType("bigint")
+                        .HasColumnName("refunded");
+
+                    b.Property<string>("Status")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("status");
+
+                    b.Property<int>("Version")
+                        .HasColumnType("integer")
+                        .HasColumnName("version");
+
+                    b.ComplexProperty(typeof(Dictionary<string, object>), "Amount", "CancelService.Infrastructure.Payments.PaymentRow.Amount#Money", b1 =>
+                        {
+                            b1.IsRequired();
+
+                            b1.Property<string>("Currency")
+                                .IsRequired()
+                                .HasMaxLength(3)
+                                .HasColumnType("character varying(3)")
+                                .HasColumnName("amount_currency");
+
+                            b1.Property<long>("MinorUnits")
+                                .HasColumnType("bigint")
+                                .HasColumnName("amount_minor_units");
+                        });
+
+                    b.HasKey("ClientId", "PaymentId")
+                        .HasName("pk_payments");
+
+                    b.ToTable("payments", null, t =>
+                        {
+                            t.HasCheckConstraint("ck_payments_amount", "amount_minor_units > 0");
+
+                            t.HasCheckConstraint("ck_payments_captured", "captured BETWEEN 0 AND amount_minor_units");
+
+                            t.HasCheckConstraint("ck_payments_fence", "fence >= 0");
+
+                            t.HasCheckConstraint("ck_payments_kind", "kind IN ('PAYMENT', 'AUTHORIZATION')");
+
+                            t.HasCheckConstraint("ck_payments_refunded", "refunded BETWEEN 0 AND amount_minor_units");
+
+                            t.HasCheckConstraint("ck_payments_status", "status IN ('PROCESSING', 'AUTHORIZED', 'SUCCESS', 'CAPTURED', 'REFUNDED', 'FAILED', 'CANCELLED')");
                         });
                 });
 
@@ -580,27 +526,7 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         .HasConstraintName("fk_client_keys_clients_client_id");
                 });
 
-            modelBuilder.Entity("CancelService.Domain.Payments.Cancellation", b =>
-                {
-                    b.HasOne("CancelService.Domain.Payments.Payment", null)
-                        .WithOne("Cancellation")
-                        .HasForeignKey("CancelService.Domain.Payments.Cancellation", "ClientId", "PaymentId")
-                        .OnDelete(DeleteBehavior.Restrict)
-                        .IsRequired()
-                        .HasConstraintName("fk_cancellations_payments_client_id_payment_id");
-                });
-
-            modelBuilder.Entity("CancelService.Domain.Payments.Payment", b =>
-                {
-                    b.HasOne("CancelService.Domain.Clients.Client", null)
-                        .WithMany()
-                        .HasForeignKey("ClientId")
-                        .OnDelete(DeleteBehavior.Restrict)
-                        .IsRequired()
-                        .HasConstraintName("fk_payments_clients_client_id");
-                });
-
-            modelBuilder.Entity("CancelService.Infrastructure.Persistence.AccountRow", b =>
+            modelBuilder.Entity("CancelService.Infrastructure.Ledger.AccountRow", b =>
                 {
                     b.HasOne("CancelService.Domain.Clients.Client", null)
                         .WithMany()
@@ -610,9 +536,19 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         .HasConstraintName("fk_accounts_clients_client_id");
                 });
 
-            modelBuilder.Entity("CancelService.Infrastructure.Persistence.HistoryRow", b =>
+            modelBuilder.Entity("CancelService.Infrastructure.Ledger.TransferRow", b =>
                 {
-                    b.HasOne("CancelService.Domain.Payments.Payment", null)
+                    b.HasOne("CancelService.Infrastructure.Ledger.AccountRow", null)
+                        .WithMany()
+                        .HasForeignKey("ClientId", "Currency")
+                        .OnDelete(DeleteBehavior.Restrict)
+                        .IsRequired()
+                        .HasConstraintName("fk_transfers_accounts_client_id_currency");
+                });
+
+            modelBuilder.Entity("CancelService.Infrastructure.Payments.HistoryRow", b =>
+                {
+                    b.HasOne("CancelService.Infrastructure.Payments.PaymentRow", null)
                         .WithMany()
                         .HasForeignKey("ClientId", "PaymentId")
                         .OnDelete(DeleteBehavior.Restrict)
@@ -620,43 +556,28 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         .HasConstraintName("fk_payment_history_payments_client_id_payment_id");
                 });
 
-            modelBuilder.Entity("CancelService.Infrastructure.Persistence.LedgerRow", b =>
+            modelBuilder.Entity("CancelService.Infrastructure.Payments.PaymentRequestRow", b =>
                 {
-                    b.HasOne("CancelService.Infrastructure.Persistence.AccountRow", null)
-                        .WithMany()
-                        .HasForeignKey("ClientId", "Currency")
-                        .OnDelete(DeleteBehavior.Restrict)
-                        .IsRequired()
-                        .HasConstraintName("fk_ledger_entries_accounts_client_id_currency");
-                });
-
-            modelBuilder.Entity("CancelService.Infrastructure.Persistence.OutboxRow", b =>
-                {
-                    b.HasOne("CancelService.Domain.Payments.Cancellation", null)
+                    b.HasOne("CancelService.Infrastructure.Payments.PaymentRow", null)
                         .WithOne()
-                        .HasForeignKey("CancelService.Infrastructure.Persistence.OutboxRow", "ClientId", "PaymentId")
-                        .OnDelete(DeleteBehavior.Restrict)
-                        .IsRequired()
-                        .HasConstraintName("fk_outbox_cancellations_client_id_payment_id");
-                });
-
-            modelBuilder.Entity("CancelService.Infrastructure.Persistence.PaymentRequestRow", b =>
-                {
-                    b.HasOne("CancelService.Domain.Payments.Payment", null)
-                        .WithOne()
-                        .HasForeignKey("CancelService.Infrastructure.Persistence.PaymentRequestRow", "ClientId", "PaymentId")
+                        .HasForeignKey("CancelService.Infrastructure.Payments.PaymentRequestRow", "ClientId", "PaymentId")
                         .OnDelete(DeleteBehavior.Restrict)
                         .HasConstraintName("fk_payment_requests_payments_client_id_payment_id");
+                });
+
+            modelBuilder.Entity("CancelService.Infrastructure.Payments.PaymentRow", b =>
+                {
+                    b.HasOne("CancelService.Domain.Clients.Client", null)
+                        .WithMany()
+                        .HasForeignKey("ClientId")
+                        .OnDelete(DeleteBehavior.Restrict)
+                        .IsRequired()
+                        .HasConstraintName("fk_payments_clients_client_id");
                 });
 
             modelBuilder.Entity("CancelService.Domain.Clients.Client", b =>
                 {
                     b.Navigation("Keys");
-                });
-
-            modelBuilder.Entity("CancelService.Domain.Payments.Payment", b =>
-                {
-                    b.Navigation("Cancellation");
                 });
 #pragma warning restore 612, 618
         }

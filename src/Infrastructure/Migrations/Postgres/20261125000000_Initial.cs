@@ -35,22 +35,21 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             );
 
             migrationBuilder.CreateTable(
-                name: "transfers",
+                name: "outbox",
                 columns: table => new
                 {
                     client_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
-                    transfer_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
-                    kind = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
-                    transaction_id = table.Column<Guid>(type: "uuid", nullable: false),
-                    actor = table.Column<string>(type: "character varying(256)", maxLength: 256, nullable: false),
-                    at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
-                    amount_currency = table.Column<string>(type: "character varying(3)", maxLength: 3, nullable: false),
-                    amount_minor_units = table.Column<long>(type: "bigint", nullable: false),
+                    payment_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
+                    created_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
+                    attempts = table.Column<int>(type: "integer", nullable: false),
+                    due_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
+                    delivered_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
+                    parked_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
+                    last_error = table.Column<string>(type: "character varying(512)", maxLength: 512, nullable: true),
                 },
                 constraints: table =>
                 {
-                    table.PrimaryKey("pk_transfers", x => new { x.client_id, x.transfer_id });
-                    table.CheckConstraint("ck_transfers_kind", "kind IN ('DEPOSIT', 'PAYOUT')");
+                    table.PrimaryKey("pk_outbox", x => new { x.client_id, x.payment_id });
                 }
             );
 
@@ -65,6 +64,7 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_accounts", x => new { x.client_id, x.currency });
+                    table.CheckConstraint("ck_accounts_balance_limit", "balance <= 1000000000000000000");
                     table.CheckConstraint("ck_accounts_balance_not_negative", "balance >= 0");
                     table.ForeignKey(
                         name: "fk_accounts_clients_client_id",
@@ -106,11 +106,6 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                 {
                     client_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
                     payment_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
-                    payment_request_id = table.Column<string>(
-                        type: "character varying(64)",
-                        maxLength: 64,
-                        nullable: false
-                    ),
                     kind = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
                     initiated_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
                     payer = table.Column<string>(type: "character varying(128)", maxLength: 128, nullable: true),
@@ -118,6 +113,7 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     captured = table.Column<long>(type: "bigint", nullable: false),
                     refunded = table.Column<long>(type: "bigint", nullable: false),
                     version = table.Column<int>(type: "integer", nullable: false),
+                    fence = table.Column<int>(type: "integer", nullable: false, defaultValue: 0),
                     amount_currency = table.Column<string>(type: "character varying(3)", maxLength: 3, nullable: false),
                     amount_minor_units = table.Column<long>(type: "bigint", nullable: false),
                 },
@@ -126,6 +122,7 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     table.PrimaryKey("pk_payments", x => new { x.client_id, x.payment_id });
                     table.CheckConstraint("ck_payments_amount", "amount_minor_units > 0");
                     table.CheckConstraint("ck_payments_captured", "captured BETWEEN 0 AND amount_minor_units");
+                    table.CheckConstraint("ck_payments_fence", "fence >= 0");
                     table.CheckConstraint("ck_payments_kind", "kind IN ('PAYMENT', 'AUTHORIZATION')");
                     table.CheckConstraint("ck_payments_refunded", "refunded BETWEEN 0 AND amount_minor_units");
                     table.CheckConstraint(
@@ -143,67 +140,46 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             );
 
             migrationBuilder.CreateTable(
-                name: "ledger_entries",
+                name: "transfers",
                 columns: table => new
                 {
                     client_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
-                    transaction_id = table.Column<Guid>(type: "uuid", nullable: false),
-                    line = table.Column<short>(type: "smallint", nullable: false),
-                    account = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
-                    minor_units = table.Column<long>(type: "bigint", nullable: false),
+                    transfer_id = table.Column<Guid>(type: "uuid", nullable: false),
                     currency = table.Column<string>(type: "character varying(3)", maxLength: 3, nullable: false),
+                    debit = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
+                    credit = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
+                    minor_units = table.Column<long>(type: "bigint", nullable: false),
                     at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
                     payment_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: true),
+                    payment_version = table.Column<int>(type: "integer", nullable: true),
+                    reference = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: true),
+                    actor = table.Column<string>(type: "character varying(256)", maxLength: 256, nullable: true),
                 },
                 constraints: table =>
                 {
                     table.PrimaryKey(
-                        "pk_ledger_entries",
+                        "pk_transfers",
                         x => new
                         {
                             x.client_id,
-                            x.transaction_id,
-                            x.line,
+                            x.currency,
+                            x.transfer_id,
                         }
                     );
                     table.CheckConstraint(
-                        "ck_ledger_entries_account",
-                        "account IN ('MERCHANT', 'PAYERS', 'SETTLEMENT')"
+                        "ck_transfers_accounts",
+                        "debit IN ('MERCHANT', 'PAYERS', 'SETTLEMENT') AND credit IN ('MERCHANT', 'PAYERS', 'SETTLEMENT') AND debit <> credit"
                     );
-                    table.CheckConstraint("ck_ledger_entries_amount", "minor_units <> 0");
+                    table.CheckConstraint("ck_transfers_amount", "minor_units > 0");
+                    table.CheckConstraint(
+                        "ck_transfers_cause",
+                        "(payment_id IS NULL) = (payment_version IS NULL) AND (payment_id IS NULL) <> (reference IS NULL)"
+                    );
                     table.ForeignKey(
-                        name: "fk_ledger_entries_accounts_client_id_currency",
+                        name: "fk_transfers_accounts_client_id_currency",
                         columns: x => new { x.client_id, x.currency },
                         principalTable: "accounts",
                         principalColumns: new[] { "client_id", "currency" },
-                        onDelete: ReferentialAction.Restrict
-                    );
-                }
-            );
-
-            migrationBuilder.CreateTable(
-                name: "cancellations",
-                columns: table => new
-                {
-                    client_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
-                    payment_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
-                    effect = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
-                    cancelled_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
-                    answer = table.Column<byte[]>(type: "bytea", nullable: false),
-                    position = table.Column<long>(type: "bigint", nullable: true),
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("pk_cancellations", x => new { x.client_id, x.payment_id });
-                    table.CheckConstraint(
-                        "ck_cancellations_effect",
-                        "effect IN ('CLOSED', 'HOLD_RELEASED', 'REFUNDED')"
-                    );
-                    table.ForeignKey(
-                        name: "fk_cancellations_payments_client_id_payment_id",
-                        columns: x => new { x.client_id, x.payment_id },
-                        principalTable: "payments",
-                        principalColumns: new[] { "client_id", "payment_id" },
                         onDelete: ReferentialAction.Restrict
                     );
                 }
@@ -218,12 +194,16 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     version = table.Column<int>(type: "integer", nullable: false),
                     action = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
                     actor = table.Column<string>(type: "character varying(256)", maxLength: 256, nullable: false),
+                    key_version = table.Column<int>(type: "integer", nullable: true),
+                    trace_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: true),
                     at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
                     from_status = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: true),
                     to_status = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
                     minor_units = table.Column<long>(type: "bigint", nullable: true),
+                    currency = table.Column<string>(type: "character varying(3)", maxLength: 3, nullable: true),
                     remedy = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: true),
                     event_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: true),
+                    answer = table.Column<byte[]>(type: "bytea", nullable: true),
                     position = table.Column<long>(type: "bigint", nullable: true),
                 },
                 constraints: table =>
@@ -236,6 +216,11 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                             x.payment_id,
                             x.version,
                         }
+                    );
+                    table.CheckConstraint("ck_payment_history_amount", "(minor_units IS NULL) = (currency IS NULL)");
+                    table.CheckConstraint(
+                        "ck_payment_history_cancellation",
+                        "CASE action WHEN 'CANCEL' THEN answer IS NOT NULL AND from_status IN ('PROCESSING', 'AUTHORIZED', 'SUCCESS', 'FAILED') ELSE answer IS NULL END"
                     );
                     table.ForeignKey(
                         name: "fk_payment_history_payments_client_id_payment_id",
@@ -274,64 +259,11 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                 }
             );
 
-            migrationBuilder.CreateTable(
-                name: "outbox",
-                columns: table => new
-                {
-                    client_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
-                    payment_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
-                    event_id = table.Column<Guid>(type: "uuid", nullable: false),
-                    created_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
-                    attempts = table.Column<int>(type: "integer", nullable: false),
-                    due_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
-                    delivered_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
-                    parked_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
-                    last_error = table.Column<string>(type: "character varying(512)", maxLength: 512, nullable: true),
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("pk_outbox", x => new { x.client_id, x.payment_id });
-                    table.ForeignKey(
-                        name: "fk_outbox_cancellations_client_id_payment_id",
-                        columns: x => new { x.client_id, x.payment_id },
-                        principalTable: "cancellations",
-                        principalColumns: new[] { "client_id", "payment_id" },
-                        onDelete: ReferentialAction.Restrict
-                    );
-                }
-            );
-
             migrationBuilder.CreateIndex(
-                name: "ix_cancellations_cancelled_at",
-                table: "cancellations",
-                column: "cancelled_at"
-            );
-
-            migrationBuilder.CreateIndex(
-                name: "ix_cancellations_client_id_position",
-                table: "cancellations",
-                columns: new[] { "client_id", "position" },
-                unique: true,
-                filter: "position IS NOT NULL"
-            );
-
-            migrationBuilder.CreateIndex(
-                name: "ix_cancellations_unnumbered",
-                table: "cancellations",
-                column: "client_id",
-                filter: "position IS NULL"
-            );
-
-            migrationBuilder.CreateIndex(
-                name: "ix_ledger_entries_client_id_currency",
-                table: "ledger_entries",
-                columns: new[] { "client_id", "currency" }
-            );
-
-            migrationBuilder.CreateIndex(
-                name: "ix_ledger_entries_client_id_payment_id",
-                table: "ledger_entries",
-                columns: new[] { "client_id", "payment_id" }
+                name: "ix_outbox_client_id_delivered_at",
+                table: "outbox",
+                columns: new[] { "client_id", "delivered_at" },
+                filter: "delivered_at IS NOT NULL"
             );
 
             migrationBuilder.CreateIndex(
@@ -356,7 +288,44 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             );
 
             migrationBuilder.CreateIndex(
-                name: "ix_payment_history_client_id_payment_id_event_id",
+                name: "ix_payment_history_cancellation_unplaced",
+                table: "payment_history",
+                column: "client_id",
+                filter: "action = 'CANCEL' AND position IS NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_payment_history_cancelled_at",
+                table: "payment_history",
+                column: "at",
+                filter: "answer IS NOT NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_payment_history_late_report_unplaced",
+                table: "payment_history",
+                column: "client_id",
+                filter: "remedy IS NOT NULL AND position IS NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ux_payment_history_cancellation",
+                table: "payment_history",
+                columns: new[] { "client_id", "payment_id" },
+                unique: true,
+                filter: "action = 'CANCEL'"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ux_payment_history_cancellation_place",
+                table: "payment_history",
+                columns: new[] { "client_id", "position" },
+                unique: true,
+                filter: "action = 'CANCEL' AND position IS NOT NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ux_payment_history_event_id",
                 table: "payment_history",
                 columns: new[] { "client_id", "payment_id", "event_id" },
                 unique: true,
@@ -364,25 +333,11 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             );
 
             migrationBuilder.CreateIndex(
-                name: "ix_payment_history_client_id_position",
+                name: "ux_payment_history_late_report_place",
                 table: "payment_history",
                 columns: new[] { "client_id", "position" },
                 unique: true,
-                filter: "position IS NOT NULL"
-            );
-
-            migrationBuilder.CreateIndex(
-                name: "ix_payment_history_unnumbered",
-                table: "payment_history",
-                column: "client_id",
-                filter: "remedy IS NOT NULL AND position IS NULL"
-            );
-
-            migrationBuilder.CreateIndex(
-                name: "ix_payment_requests_client_id_payment_id",
-                table: "payment_requests",
-                columns: new[] { "client_id", "payment_id" },
-                unique: true
+                filter: "remedy IS NOT NULL AND position IS NOT NULL"
             );
 
             migrationBuilder.CreateIndex(
@@ -393,17 +348,26 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             );
 
             migrationBuilder.CreateIndex(
-                name: "ix_payments_client_id_request_id",
-                table: "payments",
-                columns: new[] { "client_id", "payment_request_id" },
+                name: "ux_payment_requests_payment_id",
+                table: "payment_requests",
+                columns: new[] { "client_id", "payment_id" },
                 unique: true
             );
 
             migrationBuilder.CreateIndex(
-                name: "ix_transfers_client_id_transaction_id",
+                name: "ux_transfers_payment_version",
                 table: "transfers",
-                columns: new[] { "client_id", "transaction_id" },
-                unique: true
+                columns: new[] { "client_id", "payment_id", "payment_version" },
+                unique: true,
+                filter: "payment_id IS NOT NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ux_transfers_reference",
+                table: "transfers",
+                columns: new[] { "client_id", "reference" },
+                unique: true,
+                filter: "reference IS NOT NULL"
             );
         }
 
@@ -411,8 +375,6 @@ namespace CancelService.Infrastructure.Migrations.Postgres
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(name: "client_keys");
-
-            migrationBuilder.DropTable(name: "ledger_entries");
 
             migrationBuilder.DropTable(name: "outbox");
 
@@ -422,11 +384,9 @@ namespace CancelService.Infrastructure.Migrations.Postgres
 
             migrationBuilder.DropTable(name: "transfers");
 
-            migrationBuilder.DropTable(name: "accounts");
-
-            migrationBuilder.DropTable(name: "cancellations");
-
             migrationBuilder.DropTable(name: "payments");
+
+            migrationBuilder.DropTable(name: "accounts");
 
             migrationBuilder.DropTable(name: "clients");
         }

@@ -31,22 +31,21 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
             );
 
             migrationBuilder.CreateTable(
-                name: "transfers",
+                name: "outbox",
                 columns: table => new
                 {
                     client_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
-                    transfer_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
-                    kind = table.Column<string>(type: "TEXT", maxLength: 16, nullable: false),
-                    transaction_id = table.Column<Guid>(type: "TEXT", nullable: false),
-                    actor = table.Column<string>(type: "TEXT", maxLength: 256, nullable: false),
-                    at = table.Column<long>(type: "INTEGER", nullable: false),
-                    amount_currency = table.Column<string>(type: "TEXT", maxLength: 3, nullable: false),
-                    amount_minor_units = table.Column<long>(type: "INTEGER", nullable: false),
+                    payment_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
+                    created_at = table.Column<long>(type: "INTEGER", nullable: false),
+                    attempts = table.Column<int>(type: "INTEGER", nullable: false),
+                    due_at = table.Column<long>(type: "INTEGER", nullable: true),
+                    delivered_at = table.Column<long>(type: "INTEGER", nullable: true),
+                    parked_at = table.Column<long>(type: "INTEGER", nullable: true),
+                    last_error = table.Column<string>(type: "TEXT", maxLength: 512, nullable: true),
                 },
                 constraints: table =>
                 {
-                    table.PrimaryKey("pk_transfers", x => new { x.client_id, x.transfer_id });
-                    table.CheckConstraint("ck_transfers_kind", "kind IN ('DEPOSIT', 'PAYOUT')");
+                    table.PrimaryKey("pk_outbox", x => new { x.client_id, x.payment_id });
                 }
             );
 
@@ -61,6 +60,7 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_accounts", x => new { x.client_id, x.currency });
+                    table.CheckConstraint("ck_accounts_balance_limit", "balance <= 1000000000000000000");
                     table.CheckConstraint("ck_accounts_balance_not_negative", "balance >= 0");
                     table.ForeignKey(
                         name: "fk_accounts_clients_client_id",
@@ -102,7 +102,6 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                 {
                     client_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
                     payment_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
-                    payment_request_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
                     kind = table.Column<string>(type: "TEXT", maxLength: 16, nullable: false),
                     initiated_at = table.Column<long>(type: "INTEGER", nullable: false),
                     payer = table.Column<string>(type: "TEXT", maxLength: 128, nullable: true),
@@ -110,6 +109,7 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                     captured = table.Column<long>(type: "INTEGER", nullable: false),
                     refunded = table.Column<long>(type: "INTEGER", nullable: false),
                     version = table.Column<int>(type: "INTEGER", nullable: false),
+                    fence = table.Column<int>(type: "INTEGER", nullable: false, defaultValue: 0),
                     amount_currency = table.Column<string>(type: "TEXT", maxLength: 3, nullable: false),
                     amount_minor_units = table.Column<long>(type: "INTEGER", nullable: false),
                 },
@@ -118,6 +118,7 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                     table.PrimaryKey("pk_payments", x => new { x.client_id, x.payment_id });
                     table.CheckConstraint("ck_payments_amount", "amount_minor_units > 0");
                     table.CheckConstraint("ck_payments_captured", "captured BETWEEN 0 AND amount_minor_units");
+                    table.CheckConstraint("ck_payments_fence", "fence >= 0");
                     table.CheckConstraint("ck_payments_kind", "kind IN ('PAYMENT', 'AUTHORIZATION')");
                     table.CheckConstraint("ck_payments_refunded", "refunded BETWEEN 0 AND amount_minor_units");
                     table.CheckConstraint(
@@ -135,67 +136,46 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
             );
 
             migrationBuilder.CreateTable(
-                name: "ledger_entries",
+                name: "transfers",
                 columns: table => new
                 {
                     client_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
-                    transaction_id = table.Column<Guid>(type: "TEXT", nullable: false),
-                    line = table.Column<short>(type: "INTEGER", nullable: false),
-                    account = table.Column<string>(type: "TEXT", maxLength: 16, nullable: false),
-                    minor_units = table.Column<long>(type: "INTEGER", nullable: false),
+                    transfer_id = table.Column<Guid>(type: "TEXT", nullable: false),
                     currency = table.Column<string>(type: "TEXT", maxLength: 3, nullable: false),
+                    debit = table.Column<string>(type: "TEXT", maxLength: 16, nullable: false),
+                    credit = table.Column<string>(type: "TEXT", maxLength: 16, nullable: false),
+                    minor_units = table.Column<long>(type: "INTEGER", nullable: false),
                     at = table.Column<long>(type: "INTEGER", nullable: false),
                     payment_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: true),
+                    payment_version = table.Column<int>(type: "INTEGER", nullable: true),
+                    reference = table.Column<string>(type: "TEXT", maxLength: 64, nullable: true),
+                    actor = table.Column<string>(type: "TEXT", maxLength: 256, nullable: true),
                 },
                 constraints: table =>
                 {
                     table.PrimaryKey(
-                        "pk_ledger_entries",
+                        "pk_transfers",
                         x => new
                         {
                             x.client_id,
-                            x.transaction_id,
-                            x.line,
+                            x.currency,
+                            x.transfer_id,
                         }
                     );
                     table.CheckConstraint(
-                        "ck_ledger_entries_account",
-                        "account IN ('MERCHANT', 'PAYERS', 'SETTLEMENT')"
+                        "ck_transfers_accounts",
+                        "debit IN ('MERCHANT', 'PAYERS', 'SETTLEMENT') AND credit IN ('MERCHANT', 'PAYERS', 'SETTLEMENT') AND debit <> credit"
                     );
-                    table.CheckConstraint("ck_ledger_entries_amount", "minor_units <> 0");
+                    table.CheckConstraint("ck_transfers_amount", "minor_units > 0");
+                    table.CheckConstraint(
+                        "ck_transfers_cause",
+                        "(payment_id IS NULL) = (payment_version IS NULL) AND (payment_id IS NULL) <> (reference IS NULL)"
+                    );
                     table.ForeignKey(
-                        name: "fk_ledger_entries_accounts_client_id_currency",
+                        name: "fk_transfers_accounts_client_id_currency",
                         columns: x => new { x.client_id, x.currency },
                         principalTable: "accounts",
                         principalColumns: new[] { "client_id", "currency" },
-                        onDelete: ReferentialAction.Restrict
-                    );
-                }
-            );
-
-            migrationBuilder.CreateTable(
-                name: "cancellations",
-                columns: table => new
-                {
-                    client_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
-                    payment_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
-                    effect = table.Column<string>(type: "TEXT", maxLength: 16, nullable: false),
-                    cancelled_at = table.Column<long>(type: "INTEGER", nullable: false),
-                    answer = table.Column<byte[]>(type: "BLOB", nullable: false),
-                    position = table.Column<long>(type: "INTEGER", nullable: true),
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("pk_cancellations", x => new { x.client_id, x.payment_id });
-                    table.CheckConstraint(
-                        "ck_cancellations_effect",
-                        "effect IN ('CLOSED', 'HOLD_RELEASED', 'REFUNDED')"
-                    );
-                    table.ForeignKey(
-                        name: "fk_cancellations_payments_client_id_payment_id",
-                        columns: x => new { x.client_id, x.payment_id },
-                        principalTable: "payments",
-                        principalColumns: new[] { "client_id", "payment_id" },
                         onDelete: ReferentialAction.Restrict
                     );
                 }
@@ -210,12 +190,16 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                     version = table.Column<int>(type: "INTEGER", nullable: false),
                     action = table.Column<string>(type: "TEXT", maxLength: 16, nullable: false),
                     actor = table.Column<string>(type: "TEXT", maxLength: 256, nullable: false),
+                    key_version = table.Column<int>(type: "INTEGER", nullable: true),
+                    trace_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: true),
                     at = table.Column<long>(type: "INTEGER", nullable: false),
                     from_status = table.Column<string>(type: "TEXT", maxLength: 16, nullable: true),
                     to_status = table.Column<string>(type: "TEXT", maxLength: 16, nullable: false),
                     minor_units = table.Column<long>(type: "INTEGER", nullable: true),
+                    currency = table.Column<string>(type: "TEXT", maxLength: 3, nullable: true),
                     remedy = table.Column<string>(type: "TEXT", maxLength: 16, nullable: true),
                     event_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: true),
+                    answer = table.Column<byte[]>(type: "BLOB", nullable: true),
                     position = table.Column<long>(type: "INTEGER", nullable: true),
                 },
                 constraints: table =>
@@ -228,6 +212,11 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                             x.payment_id,
                             x.version,
                         }
+                    );
+                    table.CheckConstraint("ck_payment_history_amount", "(minor_units IS NULL) = (currency IS NULL)");
+                    table.CheckConstraint(
+                        "ck_payment_history_cancellation",
+                        "CASE action WHEN 'CANCEL' THEN answer IS NOT NULL AND from_status IN ('PROCESSING', 'AUTHORIZED', 'SUCCESS', 'FAILED') ELSE answer IS NULL END"
                     );
                     table.ForeignKey(
                         name: "fk_payment_history_payments_client_id_payment_id",
@@ -262,64 +251,11 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                 }
             );
 
-            migrationBuilder.CreateTable(
-                name: "outbox",
-                columns: table => new
-                {
-                    client_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
-                    payment_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
-                    event_id = table.Column<Guid>(type: "TEXT", nullable: false),
-                    created_at = table.Column<long>(type: "INTEGER", nullable: false),
-                    attempts = table.Column<int>(type: "INTEGER", nullable: false),
-                    due_at = table.Column<long>(type: "INTEGER", nullable: true),
-                    delivered_at = table.Column<long>(type: "INTEGER", nullable: true),
-                    parked_at = table.Column<long>(type: "INTEGER", nullable: true),
-                    last_error = table.Column<string>(type: "TEXT", maxLength: 512, nullable: true),
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("pk_outbox", x => new { x.client_id, x.payment_id });
-                    table.ForeignKey(
-                        name: "fk_outbox_cancellations_client_id_payment_id",
-                        columns: x => new { x.client_id, x.payment_id },
-                        principalTable: "cancellations",
-                        principalColumns: new[] { "client_id", "payment_id" },
-                        onDelete: ReferentialAction.Restrict
-                    );
-                }
-            );
-
             migrationBuilder.CreateIndex(
-                name: "ix_cancellations_cancelled_at",
-                table: "cancellations",
-                column: "cancelled_at"
-            );
-
-            migrationBuilder.CreateIndex(
-                name: "ix_cancellations_client_id_position",
-                table: "cancellations",
-                columns: new[] { "client_id", "position" },
-                unique: true,
-                filter: "position IS NOT NULL"
-            );
-
-            migrationBuilder.CreateIndex(
-                name: "ix_cancellations_unnumbered",
-                table: "cancellations",
-                column: "client_id",
-                filter: "position IS NULL"
-            );
-
-            migrationBuilder.CreateIndex(
-                name: "ix_ledger_entries_client_id_currency",
-                table: "ledger_entries",
-                columns: new[] { "client_id", "currency" }
-            );
-
-            migrationBuilder.CreateIndex(
-                name: "ix_ledger_entries_client_id_payment_id",
-                table: "ledger_entries",
-                columns: new[] { "client_id", "payment_id" }
+                name: "ix_outbox_client_id_delivered_at",
+                table: "outbox",
+                columns: new[] { "client_id", "delivered_at" },
+                filter: "delivered_at IS NOT NULL"
             );
 
             migrationBuilder.CreateIndex(
@@ -344,7 +280,44 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
             );
 
             migrationBuilder.CreateIndex(
-                name: "ix_payment_history_client_id_payment_id_event_id",
+                name: "ix_payment_history_cancellation_unplaced",
+                table: "payment_history",
+                column: "client_id",
+                filter: "action = 'CANCEL' AND position IS NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_payment_history_cancelled_at",
+                table: "payment_history",
+                column: "at",
+                filter: "answer IS NOT NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_payment_history_late_report_unplaced",
+                table: "payment_history",
+                column: "client_id",
+                filter: "remedy IS NOT NULL AND position IS NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ux_payment_history_cancellation",
+                table: "payment_history",
+                columns: new[] { "client_id", "payment_id" },
+                unique: true,
+                filter: "action = 'CANCEL'"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ux_payment_history_cancellation_place",
+                table: "payment_history",
+                columns: new[] { "client_id", "position" },
+                unique: true,
+                filter: "action = 'CANCEL' AND position IS NOT NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ux_payment_history_event_id",
                 table: "payment_history",
                 columns: new[] { "client_id", "payment_id", "event_id" },
                 unique: true,
@@ -352,25 +325,11 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
             );
 
             migrationBuilder.CreateIndex(
-                name: "ix_payment_history_client_id_position",
+                name: "ux_payment_history_late_report_place",
                 table: "payment_history",
                 columns: new[] { "client_id", "position" },
                 unique: true,
-                filter: "position IS NOT NULL"
-            );
-
-            migrationBuilder.CreateIndex(
-                name: "ix_payment_history_unnumbered",
-                table: "payment_history",
-                column: "client_id",
-                filter: "remedy IS NOT NULL AND position IS NULL"
-            );
-
-            migrationBuilder.CreateIndex(
-                name: "ix_payment_requests_client_id_payment_id",
-                table: "payment_requests",
-                columns: new[] { "client_id", "payment_id" },
-                unique: true
+                filter: "remedy IS NOT NULL AND position IS NOT NULL"
             );
 
             migrationBuilder.CreateIndex(
@@ -381,17 +340,26 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
             );
 
             migrationBuilder.CreateIndex(
-                name: "ix_payments_client_id_request_id",
-                table: "payments",
-                columns: new[] { "client_id", "payment_request_id" },
+                name: "ux_payment_requests_payment_id",
+                table: "payment_requests",
+                columns: new[] { "client_id", "payment_id" },
                 unique: true
             );
 
             migrationBuilder.CreateIndex(
-                name: "ix_transfers_client_id_transaction_id",
+                name: "ux_transfers_payment_version",
                 table: "transfers",
-                columns: new[] { "client_id", "transaction_id" },
-                unique: true
+                columns: new[] { "client_id", "payment_id", "payment_version" },
+                unique: true,
+                filter: "payment_id IS NOT NULL"
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ux_transfers_reference",
+                table: "transfers",
+                columns: new[] { "client_id", "reference" },
+                unique: true,
+                filter: "reference IS NOT NULL"
             );
         }
 
@@ -399,8 +367,6 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(name: "client_keys");
-
-            migrationBuilder.DropTable(name: "ledger_entries");
 
             migrationBuilder.DropTable(name: "outbox");
 
@@ -410,11 +376,9 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
 
             migrationBuilder.DropTable(name: "transfers");
 
-            migrationBuilder.DropTable(name: "accounts");
-
-            migrationBuilder.DropTable(name: "cancellations");
-
             migrationBuilder.DropTable(name: "payments");
+
+            migrationBuilder.DropTable(name: "accounts");
 
             migrationBuilder.DropTable(name: "clients");
         }

@@ -1,0 +1,37 @@
+using CancelService.Domain;
+
+namespace CancelService.Application.Reading;
+
+/// <summary>A client with its contract.</summary>
+public sealed record ClientView(string ClientId, string Name, bool Enabled, ContractView Contract);
+
+/// <summary>A contract; the window in the form in which it is given.</summary>
+public sealed record ContractView(
+    bool MayCancel,
+    string Window,
+    int RequestsPerSecond,
+    int Burst,
+    bool RememberUnknown
+);
+
+/// <summary>A key of a client; times are UTC.</summary>
+public sealed record ClientKeyView(
+    int Version,
+    string PublicKey,
+    DateTimeOffset? NotBefore,
+    DateTimeOffset? NotAfter,
+    DateTimeOffset? RevokedAt
+);
+
+/// <summary>Reads the clients.</summary>
+public interface IClientQueries
+{
+    /// <summary>A client; null when there is none of that id.</summary>
+    Task<ClientView?> Client(ClientId clientId, CancellationToken cancellationToken);
+
+    /// <summary>The clients, in the order of their ids.</summary>
+    Task<Page<ClientView>> Clients(string? after, int limit, CancellationToken cancellationToken);
+
+    /// <summary>The keys of a client, in the order of their versions.</summary>
+    Task<Page<ClientKeyView>> Keys(ClientId clientId, int after, int limit, CancellationToken cancellationToken);
+}

@@ -1,0 +1,79 @@
+using CancelService.Domain;
+using CancelService.Domain.Payments;
+
+namespace CancelService.Application.Reading;
+
+/// <summary>A payment as it stands. Amounts are minor units of the payment's currency, times are UTC.</summary>
+public sealed record PaymentView(
+    string ClientId,
+    string PaymentId,
+    string PaymentRequestId,
+    PaymentKind Kind,
+    PaymentStatus Status,
+    MoneyView Amount,
+    long Captured,
+    long Refunded,
+    DateTimeOffset InitiatedAt,
+    string? Payer,
+    int Version,
+    CancellationView? Cancellation
+)
+{
+    /// <summary>The view of a payment.</summary>
+    public static PaymentView Of(Payment payment)
+    {
+        ArgumentNullException.ThrowIfNull(payment);
+        return new(
+            payment.ClientId.Value,
+            payment.Id.Value,
+            payment.RequestId.Value,
+            payment.Kind,
+            payment.Status,
+            MoneyView.Of(payment.Amount),
+            payment.Captured,
+            payment.Refunded,
+            payment.InitiatedAt,
+            payment.Payer,
+            payment.Version,
+            payment.Cancellation is { } c ? new CancellationView(c.Effect, c.CancelledAt) : null
+        );
+    }
+}
+
+/// <summary>What a cancel did, and when (UTC).</summary>
+public sealed record CancellationView(CancelEffect Effect, DateTimeOffset CancelTime);
+
+/// <summary>A payment with all that happened to it.</summary>
+public sealed record PaymentDetailView(
+    PaymentView Payment,
+    IReadOnlyList<HistoryView> History,
+    IReadOnlyList<TransferView> Transfers
+);
+
+/// <summary>
+/// A line of a payment's history; one with a remedy is a late report. A cancellation has the version of the merchant's key and
+/// the trace of its request, as in the log.
+/// </summary>
+public sealed record HistoryView(
+    int Version,
+    PaymentAction Action,
+    string Actor,
+    DateTimeOffset At,
+    PaymentStatus? From,
+    PaymentStatus To,
+    MoneyView? Amount,
+    string? EventId,
+    Remedy? Remedy,
+    int? KeyVersion,
+    string? TraceId
+);
+
+/// <summary>Reads payments for the core and for operators.</summary>
+public interface IPaymentQueries
+{
+    /// <summary>A payment with its history and transfers, at one instant; null when the client has none such.</summary>
+    Task<PaymentDetailView?> Payment(ClientId clientId, PaymentId paymentId, CancellationToken cancellationToken);
+
+    /// <summary>The wallet's identifier of the payment with a merchant's identifier; null when there is none.</summary>
+    Task<PaymentId?> PaymentIdOf(ClientId clientId, PaymentRequestId requestId, CancellationToken cancellationToken);
+}

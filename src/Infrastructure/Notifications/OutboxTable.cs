@@ -1,0 +1,77 @@
+using System.Security.Cryptography;
+using System.Text;
+using CancelService.Domain;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+
+namespace CancelService.Infrastructure.Notifications;
+
+/// <summary>
+/// A cancellation that the core is to be told about. What it says stands in the payment's history, and its identifier follows
+/// from client and payment.
+/// </summary>
+public sealed class OutboxRow
+{
+    /// <summary>The client.</summary>
+    public required ClientId ClientId { get; init; }
+
+    /// <summary>The cancelled payment.</summary>
+    public required PaymentId PaymentId { get; init; }
+
+    /// <summary>The event's identifier, the same at every attempt to deliver it.</summary>
+    public Guid EventId => EventIdentifier.Of(ClientId, PaymentId);
+
+    /// <summary>When the cancellation was decided (UTC).</summary>
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>How often delivery was tried since it was queued.</summary>
+    public int Attempts { get; init; }
+
+    /// <summary>
+    /// When the row is next due (UTC). Who claims it moves this to the end of the claim, so a claim that is never
+    /// settled, because its process died, simply runs out. Null once the event is delivered or parked.
+    /// </summary>
+    public DateTimeOffset? DueAt { get; init; }
+
+    /// <summary>When the receiver confirmed the event (UTC).</summary>
+    public DateTimeOffset? DeliveredAt { get; init; }
+
+    /// <summary>When the attempts were used up (UTC); an operator can queue the event again.</summary>
+    public DateTimeOffset? ParkedAt { get; init; }
+
+    /// <summary>What went wrong at the last attempt.</summary>
+    public string? LastError { get; init; }
+}
+
+/// <summary>
+/// The identifier of an event. It follows from client and payment alone, so the event has the same identifier after a restore
+/// of the database too, and a receiver that has seen it recognises the repeat.
+/// </summary>
+internal static class EventIdentifier
+{
+    /// <summary>A UUID of version 8 (RFC 9562): the SHA-256 hash of both identifiers, which hold no slash.</summary>
+    public static Guid Of(ClientId clientId, PaymentId paymentId)
+    {
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(Encoding.ASCII.GetBytes($"payment.cancelled/{clientId.Value}/{paymentId.Value}"), hash);
+        hash[6] = (byte)((hash[6] & 0x0F) | 0x80);
+        hash[8] = (byte)((hash[8] & 0x3F) | 0x80);
+        return new Guid(hash[..16], bigEndian: true);
+    }
+}
+
+/// <summary>The table <c>outbox</c>.</summary>
+internal sealed class OutboxTable : IEntityTypeConfiguration<OutboxRow>
+{
+    public void Configure(EntityTypeBuilder<OutboxRow> outbox)
+    {
+        outbox.ToTable("outbox");
+        outbox.HasKey(o => new { o.ClientId, o.PaymentId });
+        outbox.Ignore(o => o.EventId);
+        outbox.Property(o => o.LastError).HasMaxLength(512);
+        outbox.HasIndex(o => new { o.ClientId, o.DueAt }).HasFilter("due_at IS NOT NULL");
+        outbox.HasIndex(o => o.ParkedAt).HasFilter("parked_at IS NOT NULL");
+        outbox.HasIndex(o => o.DeliveredAt).HasFilter("delivered_at IS NOT NULL");
+        outbox.HasIndex(o => new { o.ClientId, o.DeliveredAt }).HasFilter("delivered_at IS NOT NULL");
+    }
+}

@@ -1,0 +1,65 @@
+using CancelService.Application.Reading;
+using CancelService.Domain;
+using CancelService.Infrastructure.Ledger;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.EntityFrameworkCore;
+
+namespace CancelService.Infrastructure.Payments;
+
+/// <summary>Reads payments: plain queries, which bypass the domain.</summary>
+internal sealed class PaymentQueries(Database database) : IPaymentQueries
+{
+    public async Task<PaymentDetailView?> Payment(
+        ClientId clientId,
+        PaymentId paymentId,
+        CancellationToken cancellationToken
+    )
+    {
+        await using var db = database.CreateContext();
+        // One snapshot: the history must not know more than the payment.
+        await db.Database.OpenConnectionAsync(cancellationToken);
+        await using var snapshot = await Database.Snapshot(db.Database.GetDbConnection(), cancellationToken);
+        await db.Database.UseTransactionAsync(snapshot, cancellationToken);
+        var payment = await StoredPayment
+            .Of(db)
+            .SingleOrDefaultAsync(p => p.Row.ClientId == clientId && p.Row.PaymentId == paymentId, cancellationToken);
+        if (payment is null)
+            return null;
+        var history = await db.Set<HistoryRow>()
+            .Where(h => h.ClientId == clientId && h.PaymentId == paymentId)
+            .OrderBy(h => h.Version)
+            .Select(h => new HistoryView(
+                h.Version,
+                h.Action,
+                h.Actor,
+                h.At,
+                h.FromStatus,
+                h.ToStatus,
+                h.MinorUnits == null ? null : new MoneyView(h.MinorUnits.Value, h.Currency!.Value.Code),
+                h.EventId,
+                h.Remedy,
+                h.KeyVersion,
+                h.TraceId
+            ))
+            .ToListAsync(cancellationToken);
+        var transfers = await db.Set<TransferRow>()
+            .AsNoTracking()
+            .Where(t => t.ClientId == clientId && t.PaymentId == paymentId)
+            .OrderBy(t => t.PaymentVersion)
+            .ToListAsync(cancellationToken);
+        return new(PaymentView.Of(payment.Restore()), history, transfers.ConvertAll(AccountQueries.View));
+    }
+
+    public async Task<PaymentId?> PaymentIdOf(
+        ClientId clientId,
+        PaymentRequestId requestId,
+        CancellationToken cancellationToken
+    )
+    {
+        await using var db = database.CreateContext();
+        return await db.Set<PaymentRequestRow>()
+            .Where(r => r.ClientId == clientId && r.PaymentRequestId == requestId)
+            .Select(r => r.PaymentId)
+            .SingleOrDefaultAsync(cancellationToken);
+    }
+}
