@@ -41,6 +41,7 @@ public sealed class InternalAccessTests(SharedHosts hosts) : IClassFixture<Share
         ["POST /clients/{clientId}/accounts/{currency}/deposits"] = Scopes.AccountsWrite,
         ["POST /clients/{clientId}/accounts/{currency}/payouts"] = Scopes.AccountsWrite,
         ["GET /notifications"] = Scopes.PaymentsRead,
+        ["POST /notifications/requeue"] = Scopes.PaymentsWrite,
         ["POST /notifications/{clientId}/{paymentId}/requeue"] = Scopes.PaymentsWrite,
     };
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Security.Claims;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Infrastructure.Notifications;
@@ -5,14 +7,27 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CancelService.Api.Internal;
 
+/// <summary>
+/// Which events are queued again. State: parked (also when left out) or delivered. From and to: parked or delivered at or
+/// after from, and before to. Limit: 1 to 10,000, which is also what is taken when it is left out.
+/// </summary>
+public sealed record RequeueBody(
+    string? State = null,
+    string? ClientId = null,
+    DateTimeOffset? From = null,
+    DateTimeOffset? To = null,
+    int? Limit = null
+);
+
 /// <summary>The operators' view of the outbox: what the core has been told, and what it could not be told.</summary>
-public static class NotificationsApi
+public static partial class NotificationsApi
 {
     /// <summary>Maps the endpoints under <c>/internal/v1</c>.</summary>
     public static void MapNotifications(this RouteGroupBuilder internalApi)
     {
         var notifications = internalApi.MapGroup("/notifications").WithTags("Notifications");
         notifications.MapGet("/", List).RequireAuthorization(Scopes.PaymentsRead);
+        notifications.MapPost("/requeue", RequeueMany).RequireAuthorization(Scopes.PaymentsWrite);
         notifications.MapPost("/{clientId}/{paymentId}/requeue", Requeue).RequireAuthorization(Scopes.PaymentsWrite);
     }
 
@@ -27,13 +42,7 @@ public static class NotificationsApi
     {
         if (Paging.Size(limit) is not { } size)
             return Paging.BadLimit();
-        NotificationState? wanted = state switch
-        {
-            "due" => NotificationState.Due,
-            "delivered" => NotificationState.Delivered,
-            "parked" => NotificationState.Parked,
-            _ => null,
-        };
+        var wanted = State(state);
         if (state is not null && wanted is null)
             return Problems.Invalid("state must be parked, due or delivered, or left out.");
         return await outbox.List(wanted, after, size, cancellationToken) is { } page
@@ -58,4 +67,68 @@ public static class NotificationsApi
             is { } item
             ? TypedResults.Ok(item)
             : Problems.NotFound("notification");
+
+    /// <summary>
+    /// Queues many events again: due at once, with all their attempts. Says how many, and whether more are left for the
+    /// next request. A repeat takes nothing that was taken.
+    /// </summary>
+    public static async Task<Results<Ok<RequeueView>, ProblemHttpResult>> RequeueMany(
+        RequeueBody body,
+        ClaimsPrincipal caller,
+        Outbox outbox,
+        TimeProvider time,
+        ILogger<Outbox> log,
+        CancellationToken cancellationToken
+    )
+    {
+        var now = time.GetUtcNow();
+        if (Mistake(body, now) is { } mistake)
+            return Problems.Invalid(mistake);
+        var order = new RequeueOrder(
+            State(body.State) ?? NotificationState.Parked,
+            body.ClientId is null ? null : new ClientId(body.ClientId),
+            body.From?.ToUniversalTime() ?? DateTimeOffset.MinValue,
+            body.To?.ToUniversalTime() ?? DateTimeOffset.MaxValue,
+            body.Limit ?? Outbox.MaxRequeued
+        );
+        var view = await outbox.Requeue(order, now, cancellationToken);
+        Requeued(log, caller.Actor(), view.Requeued, order.State, body.ClientId ?? "all clients", body.From, body.To);
+        return TypedResults.Ok(view);
+    }
+
+    private static string? Mistake(RequeueBody body, DateTimeOffset now) =>
+        body.State is not (null or "parked" or "delivered")
+            ? "state must be parked or delivered, or left out. What is due comes by itself."
+        : body.ClientId is not null && !ClientId.IsWellFormed(body.ClientId)
+            ? $"clientId {Domain.ClientId.Rule}, or left out."
+        : body.Limit is < 1 or > Outbox.MaxRequeued
+            ? string.Create(CultureInfo.InvariantCulture, $"limit must be 1 to {Outbox.MaxRequeued}.")
+        : body.From >= body.To ? "from must be before to."
+        : body.State is "delivered" && (body.From is null || !(body.To <= now))
+            // What is delivered again meanwhile lies behind such an end.
+            ? "With delivered, from and to must be given, and to must have passed: so a repeat sends nothing twice."
+        : null;
+
+    private static NotificationState? State(string? state) =>
+        state switch
+        {
+            "due" => NotificationState.Due,
+            "delivered" => NotificationState.Delivered,
+            "parked" => NotificationState.Parked,
+            _ => null,
+        };
+
+    [LoggerMessage(
+        LogLevel.Information,
+        "{Actor} queued {Count} {State} events of {ClientId} again, from {From:O} to {To:O}"
+    )]
+    private static partial void Requeued(
+        ILogger log,
+        string actor,
+        int count,
+        NotificationState state,
+        string clientId,
+        DateTimeOffset? from,
+        DateTimeOffset? to
+    );
 }

@@ -1,5 +1,4 @@
 using System.Linq.Expressions;
-using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Payments;
@@ -7,32 +6,6 @@ using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Notifications;
-
-/// <summary>Where an event of the outbox stands.</summary>
-public enum NotificationState
-{
-    /// <summary>It is to be delivered, now or at its next attempt.</summary>
-    Due,
-
-    /// <summary>The receiver has confirmed it.</summary>
-    Delivered,
-
-    /// <summary>Its attempts are used up; it waits for an operator.</summary>
-    Parked,
-}
-
-/// <summary>An event of the outbox, as operators see it. Times are UTC; attempts count since it was last queued.</summary>
-public sealed record NotificationView(
-    Guid EventId,
-    string ClientId,
-    string PaymentId,
-    int Attempts,
-    DateTimeOffset CreatedAt,
-    DateTimeOffset? DueAt,
-    DateTimeOffset? DeliveredAt,
-    DateTimeOffset? ParkedAt,
-    string? LastError
-);
 
 /// <summary>An event that this instance has claimed, with its content.</summary>
 /// <param name="Attempt">Which attempt this is, from 1.</param>
@@ -49,7 +22,7 @@ internal sealed record ClaimedEvent(int Attempt, DateTimeOffset ClaimedUntil, Pa
 /// claim that is never settled runs out, and the event is due again. Every write names one client, so that none spans
 /// two when PostgreSQL is distributed by client.
 /// </summary>
-public sealed class Outbox(Database database)
+public sealed partial class Outbox(Database database)
 {
     /// <summary>The most clients that are looked for at a time; the next look goes on with the others.</summary>
     private const int ClientsAtATime = 100;
@@ -72,77 +45,6 @@ public sealed class Outbox(Database database)
             WHERE client_id = $1 AND payment_id IN (SELECT payment_id FROM due)
             RETURNING payment_id, attempts
             """;
-
-    /// <summary>
-    /// A page of the events of all clients, in the order of client and payment; null when <paramref name="after"/> is no
-    /// cursor.
-    /// </summary>
-    /// <param name="state">The state; null for all.</param>
-    /// <param name="after">The cursor: what the page before gave as next.</param>
-    /// <param name="limit">The size of the page.</param>
-    /// <param name="cancellationToken">Gives up.</param>
-    public async Task<Page<NotificationView>?> List(
-        NotificationState? state,
-        string? after,
-        int limit,
-        CancellationToken cancellationToken
-    )
-    {
-        // Identifiers hold no slash, so one can stand between the two of the cursor.
-        var (client, payment) = ("", "");
-        if (after is not null)
-        {
-            if (
-                after.Split('/') is not [var lastClient, var lastPayment]
-                || !ClientId.IsWellFormed(lastClient)
-                || !Identifier.IsWellFormed(lastPayment)
-            )
-                return null;
-            (client, payment) = (lastClient, lastPayment);
-        }
-        await using var db = database.CreateContext();
-        var events = db.Set<OutboxRow>()
-            .FromSql($"SELECT * FROM outbox WHERE (client_id, payment_id) > ({client}, {payment})");
-        var wanted = state switch
-        {
-            NotificationState.Due => events.Where(o => o.DueAt != null),
-            NotificationState.Delivered => events.Where(o => o.DeliveredAt != null),
-            NotificationState.Parked => events.Where(o => o.ParkedAt != null),
-            null => events,
-        };
-        var rows = await wanted
-            .AsNoTracking()
-            .OrderBy(o => o.ClientId)
-            .ThenBy(o => o.PaymentId)
-            .Take(limit + 1)
-            .ToListAsync(cancellationToken);
-        return Page.Of(rows.ConvertAll(View), limit, item => $"{item.ClientId}/{item.PaymentId}");
-    }
-
-    /// <summary>
-    /// Queues a parked event again, with all its attempts; one that is not parked stays as it is. Null when there is no
-    /// such event.
-    /// </summary>
-    public async Task<NotificationView?> Requeue(
-        ClientId clientId,
-        PaymentId paymentId,
-        DateTimeOffset now,
-        CancellationToken cancellationToken
-    )
-    {
-        await Write(
-            "UPDATE outbox SET parked_at = NULL, due_at = $3, attempts = 0 WHERE client_id = $1 AND payment_id = $2 AND parked_at IS NOT NULL",
-            cancellationToken,
-            clientId.Value,
-            paymentId.Value,
-            now
-        );
-        await using var db = database.CreateContext();
-        var row = await db.Set<OutboxRow>()
-            .AsNoTracking()
-            .SingleOrDefaultAsync(o => o.ClientId == clientId && o.PaymentId == paymentId, cancellationToken);
-        return row is null ? null : View(row);
-    }
 
     /// <summary>Some clients with due events, those that have waited longest; nothing is locked.</summary>
     internal Task<List<ClientId>> ClientsWithWork(DateTimeOffset now, CancellationToken cancellationToken) =>
@@ -238,9 +140,10 @@ public sealed class Outbox(Database database)
         var (pruned, deleted) = (0, 0);
         do
         {
+            // Said twice: an event that an operator queues again while this waits for its row is to stay.
             var batch = new AtomicBatch().Add(
                 """
-                DELETE FROM outbox WHERE client_id = $1 AND payment_id IN (
+                DELETE FROM outbox WHERE client_id = $1 AND delivered_at < $2 AND payment_id IN (
                     SELECT payment_id FROM outbox WHERE client_id = $1 AND delivered_at < $2 LIMIT $3)
                 """,
                 clientId.Value,
@@ -284,17 +187,4 @@ public sealed class Outbox(Database database)
 
     private async Task<bool> Write(string sql, CancellationToken cancellationToken, params object?[] values) =>
         await database.Rows(new AtomicBatch().Add(sql, values), cancellationToken) == 1;
-
-    private static NotificationView View(OutboxRow row) =>
-        new(
-            row.EventId,
-            row.ClientId.Value,
-            row.PaymentId.Value,
-            row.Attempts,
-            row.CreatedAt,
-            row.DueAt,
-            row.DeliveredAt,
-            row.ParkedAt,
-            row.LastError
-        );
 }

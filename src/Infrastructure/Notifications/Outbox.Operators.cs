@@ -1,0 +1,191 @@
+using System.Linq.Expressions;
+using CancelService.Application.Reading;
+using CancelService.Domain;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.EntityFrameworkCore;
+
+namespace CancelService.Infrastructure.Notifications;
+
+/// <summary>Where an event of the outbox stands.</summary>
+public enum NotificationState
+{
+    /// <summary>It is to be delivered, now or at its next attempt.</summary>
+    Due,
+
+    /// <summary>The receiver has confirmed it.</summary>
+    Delivered,
+
+    /// <summary>Its attempts are used up; it waits for an operator.</summary>
+    Parked,
+}
+
+/// <summary>An event of the outbox, as operators see it. Times are UTC; attempts count since it was last queued.</summary>
+public sealed record NotificationView(
+    Guid EventId,
+    string ClientId,
+    string PaymentId,
+    int Attempts,
+    DateTimeOffset CreatedAt,
+    DateTimeOffset? DueAt,
+    DateTimeOffset? DeliveredAt,
+    DateTimeOffset? ParkedAt,
+    string? LastError
+);
+
+/// <summary>Which events are queued again.</summary>
+/// <param name="State">Parked or delivered. What is due comes by itself, and an instance may hold it.</param>
+/// <param name="ClientId">The client; null for all.</param>
+/// <param name="From">UTC: parked or delivered then or later.</param>
+/// <param name="To">UTC: parked or delivered before then.</param>
+/// <param name="Limit">The most events, 1 to <see cref="Outbox.MaxRequeued"/>; the oldest of each client first.</param>
+public sealed record RequeueOrder(
+    NotificationState State,
+    ClientId? ClientId,
+    DateTimeOffset From,
+    DateTimeOffset To,
+    int Limit
+);
+
+/// <summary>What came of an order to queue events again: how many there were, and whether more are left.</summary>
+public sealed record RequeueView(int Requeued, bool More);
+
+// What operators see and do.
+public sealed partial class Outbox
+{
+    /// <summary>The most events that one order queues again.</summary>
+    public const int MaxRequeued = 10_000;
+
+    private static string Requeues(string column, string locking) =>
+        $"""
+            WITH picked AS (
+                SELECT payment_id FROM outbox WHERE client_id = $1 AND {column} >= $3 AND {column} < $4
+                ORDER BY {column} LIMIT $5 {locking}
+            )
+            UPDATE outbox SET {column} = NULL, due_at = $2, attempts = 0
+            WHERE client_id = $1 AND payment_id IN (SELECT payment_id FROM picked)
+            """;
+
+    /// <summary>
+    /// A page of the events of all clients, in the order of client and payment; null when <paramref name="after"/> is no
+    /// cursor.
+    /// </summary>
+    /// <param name="state">The state; null for all.</param>
+    /// <param name="after">The cursor: what the page before gave as next.</param>
+    /// <param name="limit">The size of the page.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async Task<Page<NotificationView>?> List(
+        NotificationState? state,
+        string? after,
+        int limit,
+        CancellationToken cancellationToken
+    )
+    {
+        // Identifiers hold no slash, so one can stand between the two of the cursor.
+        var (client, payment) = ("", "");
+        if (after is not null)
+        {
+            if (
+                after.Split('/') is not [var lastClient, var lastPayment]
+                || !ClientId.IsWellFormed(lastClient)
+                || !Identifier.IsWellFormed(lastPayment)
+            )
+                return null;
+            (client, payment) = (lastClient, lastPayment);
+        }
+        await using var db = database.CreateContext();
+        var events = db.Set<OutboxRow>()
+            .FromSql($"SELECT * FROM outbox WHERE (client_id, payment_id) > ({client}, {payment})");
+        var wanted = state switch
+        {
+            NotificationState.Due => events.Where(o => o.DueAt != null),
+            NotificationState.Delivered => events.Where(o => o.DeliveredAt != null),
+            NotificationState.Parked => events.Where(o => o.ParkedAt != null),
+            null => events,
+        };
+        var rows = await wanted
+            .AsNoTracking()
+            .OrderBy(o => o.ClientId)
+            .ThenBy(o => o.PaymentId)
+            .Take(limit + 1)
+            .ToListAsync(cancellationToken);
+        return Page.Of(rows.ConvertAll(View), limit, item => $"{item.ClientId}/{item.PaymentId}");
+    }
+
+    /// <summary>
+    /// Queues a parked event again, with all its attempts; one that is not parked stays as it is. Null when there is no
+    /// such event.
+    /// </summary>
+    public async Task<NotificationView?> Requeue(
+        ClientId clientId,
+        PaymentId paymentId,
+        DateTimeOffset now,
+        CancellationToken cancellationToken
+    )
+    {
+        await Write(
+            "UPDATE outbox SET parked_at = NULL, due_at = $3, attempts = 0 WHERE client_id = $1 AND payment_id = $2 AND parked_at IS NOT NULL",
+            cancellationToken,
+            clientId.Value,
+            paymentId.Value,
+            now
+        );
+        await using var db = database.CreateContext();
+        var row = await db.Set<OutboxRow>()
+            .AsNoTracking()
+            .SingleOrDefaultAsync(o => o.ClientId == clientId && o.PaymentId == paymentId, cancellationToken);
+        return row is null ? null : View(row);
+    }
+
+    /// <summary>
+    /// Queues many events again, each due at once with all its attempts, client by client: at most
+    /// <see cref="ClientsAtATime"/> clients. Only what nobody has claimed is touched, so no claim is lost.
+    /// </summary>
+    public async Task<RequeueView> Requeue(RequeueOrder order, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(order);
+        var (from, to) = (order.From, order.To);
+        var (column, since, which) = order.State switch
+        {
+            NotificationState.Parked => (
+                "parked_at",
+                (Expression<Func<OutboxRow, DateTimeOffset?>>)(o => o.ParkedAt),
+                (Expression<Func<OutboxRow, bool>>)(o => o.ParkedAt >= from && o.ParkedAt < to)
+            ),
+            NotificationState.Delivered => (
+                "delivered_at",
+                o => o.DeliveredAt,
+                o => o.DeliveredAt >= from && o.DeliveredAt < to
+            ),
+            _ => throw new ArgumentException("What is due is not queued again.", nameof(order)),
+        };
+
+        await using var db = database.CreateContext();
+        // SKIP LOCKED: what another order or a late confirmation is changing at this moment is left to it.
+        var sql = Requeues(column, db is PostgresDbContext ? "FOR UPDATE SKIP LOCKED" : "");
+        var clients = order.ClientId is { } one ? [one] : await ClientsOf(which, since, cancellationToken);
+        var requeued = 0;
+        foreach (var clientId in clients.TakeWhile(_ => requeued < order.Limit))
+        {
+            var batch = new AtomicBatch().Add(sql, clientId.Value, now, from, to, order.Limit - requeued);
+            requeued += await database.Rows(batch, cancellationToken);
+        }
+
+        var left = db.Set<OutboxRow>().Where(which);
+        if (order.ClientId is { } only)
+            left = left.Where(o => o.ClientId == only);
+        return new(requeued, await left.AnyAsync(cancellationToken));
+    }
+
+    private static NotificationView View(OutboxRow row) =>
+        new(
+            row.EventId,
+            row.ClientId.Value,
+            row.PaymentId.Value,
+            row.Attempts,
+            row.CreatedAt,
+            row.DueAt,
+            row.DeliveredAt,
+            row.ParkedAt,
+            row.LastError
+        );
+}
