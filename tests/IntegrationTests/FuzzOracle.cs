@@ -54,10 +54,7 @@ internal sealed class FuzzDraft(DateTimeOffset now)
     public bool IsNotHttp { get; set; }
 
     /// <summary>The path of the target as it has to be signed.</summary>
-    public string Path =>
-        Target.Contains("://", StringComparison.Ordinal) && !IsForeign && Target[0] != '/'
-            ? Target[Target.IndexOf('/', Target.IndexOf("://", StringComparison.Ordinal) + 3)..]
-            : Target;
+    public string Path => IsForeign ? Target : FuzzOracle.PathOf(Target);
 }
 
 /// <summary>A request as it is sent, with the answers that it may get.</summary>
@@ -189,6 +186,14 @@ internal static partial class FuzzOracle
             : [Illegal, outcome];
     }
 
+    /// <summary>The part of a target that is signed: all of it, but for the scheme and the host of the absolute form.</summary>
+    public static string PathOf(string target) =>
+        target.IndexOf("://", StringComparison.Ordinal) is > 0 and var scheme
+        && target[0] != '/'
+        && target.IndexOf('/', scheme + 3) is > 0 and var path
+            ? target[path..]
+            : target;
+
     /// <summary>The payment that a body names; null when it names none, or is none.</summary>
     public static string? PaymentOf(byte[] body) => Read(body).Payment;
 
@@ -201,7 +206,10 @@ internal static partial class FuzzOracle
         text = text.TrimStart('\r', '\n').Replace("\r\n", "\n", StringComparison.Ordinal);
         var end = text.IndexOf("\n\n", StringComparison.Ordinal);
         var lines = text[..Math.Max(0, end)].Split('\n');
-        if (end < 0 || !lines[0].StartsWith($"{draft.Method} {draft.Target} ", StringComparison.Ordinal))
+        // Of a target in absolute form only the path is signed, so its scheme and host may be bent.
+        if (end < 0 || lines[0].Split(' ') is not [var method, var target, _])
+            return false;
+        if (method != draft.Method || PathOf(target) != draft.Path)
             return false;
         var headers = lines
             .Skip(1)
