@@ -11,7 +11,7 @@ namespace CancelService.Harness;
 public sealed class PostgresPrograms : PostgresCluster
 {
     // PostgreSQL refuses to run as root.
-    private static readonly string[] AsPostgres =
+    internal static readonly string[] AsPostgres =
         Environment.UserName == "root" ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] : [];
 
     private readonly string _arguments;
@@ -124,7 +124,21 @@ public sealed class PostgresPrograms : PostgresCluster
             System.IO.Directory.Delete(Directory, recursive: true);
     }
 
-    private static async Task<string> FindPrograms()
+    /// <summary>Whether the machine has the programs.</summary>
+    internal static async Task<bool> AreThere()
+    {
+        try
+        {
+            await FindPrograms();
+            return !OperatingSystem.IsWindows();
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
+    }
+
+    internal static async Task<string> FindPrograms()
     {
         if (Named is not null)
             return Named;
@@ -152,7 +166,7 @@ public sealed class PostgresPrograms : PostgresCluster
             );
     }
 
-    private static async Task<string> Run(string[] command)
+    internal static async Task<string> Run(string[] command)
     {
         var start = new ProcessStartInfo(command[0], command[1..])
         {

@@ -407,7 +407,8 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
         await using var service = new Database(
             Options.Create(
                 new DatabaseOptions { Provider = database.Provider, ConnectionString = database.ConnectionString }
-            )
+            ),
+            TimeProvider.System
         );
         await using var output = new StringWriter(CultureInfo.InvariantCulture);
         return (await new LedgerAudit(service).Run(output, CancellationToken.None), output.ToString());

@@ -22,7 +22,7 @@ public sealed class StoppingTests
             return 200;
         });
         await using var server = await PostgresCluster.Start(durable: true);
-        using var database = TestDatabase.Of(server);
+        using var database = TestDatabase.Of(server.ConnectionString);
         await using var books = await Books(database);
         var client = await books.AddClient();
         var payments = await AddPayments(books, client, 600);
@@ -105,7 +105,7 @@ public sealed class StoppingTests
     public async Task Two_instances_behind_a_load_balancer_are_restarted_in_turn_and_no_request_is_lost()
     {
         await using var server = await PostgresCluster.Start(durable: true);
-        using var database = TestDatabase.Of(server);
+        using var database = TestDatabase.Of(server.ConnectionString);
         await using var books = await Books(database);
         var client = await books.AddClient();
         var payments = await AddPayments(books, client, 2000);

@@ -63,12 +63,11 @@ public sealed class TestDatabase : IDisposable
         return new TestDatabase(provider, connectionString, directory);
     }
 
-    /// <summary>The database <c>postgres</c> of a server of the test's own, without any table.</summary>
-    public static TestDatabase Of(PostgresCluster server)
+    /// <summary>A database of a PostgreSQL of the test's own, without any table.</summary>
+    public static TestDatabase Of(string connectionString)
     {
-        ArgumentNullException.ThrowIfNull(server);
         var directory = System.IO.Directory.CreateTempSubdirectory("cancelservice-").FullName;
-        return new TestDatabase(DatabaseProvider.Postgres, server.ConnectionString, directory);
+        return new TestDatabase(DatabaseProvider.Postgres, connectionString, directory);
     }
 
     /// <summary>A copy of its own; no host may be running on this one.</summary>

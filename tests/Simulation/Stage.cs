@@ -347,7 +347,8 @@ internal sealed class Stage : IAsyncDisposable
                         Provider = DatabaseProvider.Postgres,
                         ConnectionString = _postgres.ConnectionString,
                     }
-                )
+                ),
+                TimeProvider.System
             )
         )
             await database.Migrate(createDatabase: false, CancellationToken.None);

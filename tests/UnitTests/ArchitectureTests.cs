@@ -38,6 +38,7 @@ public sealed class ArchitectureTests
             "CancelService.Application",
             "Microsoft.EntityFrameworkCore*",
             "Microsoft.Data.Sqlite",
+            "SQLitePCLRaw.core", // The handle of a connection of Microsoft.Data.Sqlite.
             "Npgsql*",
             "EFCore.NamingConventions",
             "Microsoft.Extensions.*",

@@ -51,7 +51,15 @@ public sealed partial class DatabaseStartup(
             await database.Migrate(createDatabase: environment.IsDevelopment(), cancellationToken);
         if (services.GetService<DemoWallet>() is { } demo)
             await demo.Fill(cancellationToken);
+        if (await database.MayLoseCommits(cancellationToken))
+            MayLoseCommits();
     }
+
+    [LoggerMessage(
+        LogLevel.Warning,
+        "PostgreSQL's synchronous_commit is too weak: a crash may lose a cancellation that was answered SUCCESS. Set it to on"
+    )]
+    private partial void MayLoseCommits();
 
     [LoggerMessage(LogLevel.Warning, "The database is not prepared yet, trying again: {Problem}")]
     private partial void NotPrepared(string problem);
@@ -110,7 +118,7 @@ public sealed class ShutdownOptions
         : null;
 }
 
-/// <summary>Ready: not about to stop, the preparations are done, the database answers in time, and has every migration of this version.</summary>
+/// <summary>Ready: not about to stop, the preparations are done, and the database answers in time and can serve.</summary>
 internal sealed class Readiness(
     DatabaseStartup startup,
     Drain drain,
@@ -129,8 +137,8 @@ internal sealed class Readiness(
         timeout.CancelAfter(options.Value.Timeout);
         try
         {
-            var isUpToDate = await database.IsUpToDate(timeout.Token).WaitAsync(timeout.Token);
-            return !isUpToDate ? HealthCheckResult.Unhealthy("The schema is out of date: run the command migrate.")
+            var obstacles = await database.Obstacles(timeout.Token).WaitAsync(timeout.Token);
+            return obstacles is not [] ? HealthCheckResult.Unhealthy(string.Join(' ', obstacles))
                 : startup.IsDone ? HealthCheckResult.Healthy()
                 : HealthCheckResult.Unhealthy("Starting.");
         }

@@ -13,8 +13,9 @@ public sealed record UnknownCause(string Text, bool IsDatabaseAway, bool NeedsTr
     // Connection lost, read-only after a failover, not enough resources, shutting down.
     private static readonly string[] Away = ["08", "25006", "53", "57"];
 
-    // A serialization failure or a deadlock, a lock that another session holds: the database serves.
-    private static readonly string[] Contention = ["40", "55"];
+    // A commit that no standby has confirmed, a serialization failure or a deadlock, a lock that another session holds: the
+    // database serves.
+    private static readonly string[] Passing = ["01", "40", "55"];
 
     /// <summary>The cause of a failure; <paramref name="timeout"/> is how long an answer may wait for the database.</summary>
     public static UnknownCause Of(Exception failure, TimeSpan timeout)
@@ -28,7 +29,7 @@ public sealed record UnknownCause(string Text, bool IsDatabaseAway, bool NeedsTr
             return new(
                 $"the database refused with SQLSTATE {refused.SqlState}: {OneLine(refused.Message)}",
                 IsDatabaseAway: Is(Away),
-                NeedsTrace: !Is(Away) && !Is(Contention)
+                NeedsTrace: !Is(Away) && !Is(Passing)
             );
         }
         if (chain.Exists(e => e is OperationCanceledException or TimeoutException))

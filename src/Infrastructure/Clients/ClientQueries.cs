@@ -16,6 +16,7 @@ internal sealed class ClientQueries(Database database) : IClientQueries
         var client = await db.Set<Client>()
             .AsNoTracking()
             .SingleOrDefaultAsync(c => c.Id == clientId, cancellationToken);
+        await database.Settled(cancellationToken);
         return client is null ? null : View(client);
     }
 
@@ -33,6 +34,7 @@ internal sealed class ClientQueries(Database database) : IClientQueries
             .AsNoTracking()
             .Where(c => wanted.Contains(c.Id))
             .ToDictionaryAsync(c => c.Id, cancellationToken);
+        await database.Settled(cancellationToken);
         var clients = wanted.Where(found.ContainsKey).Select(id => found[id]).ToList();
         return Page.Of(clients.ConvertAll(View), limit, client => client.ClientId);
     }
@@ -51,6 +53,7 @@ internal sealed class ClientQueries(Database database) : IClientQueries
             .OrderBy(k => k.Version)
             .Take(limit + 1)
             .ToListAsync(cancellationToken);
+        await database.Settled(cancellationToken);
         var views = keys.ConvertAll(k => new ClientKeyView(
             k.Version,
             k.PublicKey.Pem,

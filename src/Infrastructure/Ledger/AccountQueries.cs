@@ -28,6 +28,7 @@ internal sealed class AccountQueries(Database database) : IAccountQueries
             .OrderBy(t => t.TransferId)
             .Take(limit + 1)
             .ToListAsync(cancellationToken);
+        await database.Settled(cancellationToken);
         var page = Page.Of(transfers, limit, transfer => transfer.TransferId.ToString());
         return new(currency.Code, account.Balance, [.. page.Items.Select(View)], page.Next);
     }

@@ -29,7 +29,10 @@ internal sealed class AccountStore(Database database) : IAccounts
         var row = await db.Set<TransferRow>()
             .AsNoTracking()
             .SingleOrDefaultAsync(t => t.ClientId == clientId && t.Reference == reference, cancellationToken);
-        return row is null ? null : new(row.TransferId, clientId, reference, row.Transfer, row.Actor!, row.At);
+        if (row is null)
+            return null;
+        await database.Settled(cancellationToken);
+        return new(row.TransferId, clientId, reference, row.Transfer, row.Actor!, row.At);
     }
 
     public Task<WriteResult> Post(PostedTransfer transfer, CancellationToken cancellationToken)

@@ -108,6 +108,7 @@ public sealed partial class Outbox
             .ThenBy(o => o.PaymentId)
             .Take(limit + 1)
             .ToListAsync(cancellationToken);
+        await database.Settled(cancellationToken);
         return Page.Of(rows.ConvertAll(View), limit, item => $"{item.ClientId}/{item.PaymentId}");
     }
 
@@ -133,6 +134,7 @@ public sealed partial class Outbox
         var row = await db.Set<OutboxRow>()
             .AsNoTracking()
             .SingleOrDefaultAsync(o => o.ClientId == clientId && o.PaymentId == paymentId, cancellationToken);
+        await database.Settled(cancellationToken);
         return row is null ? null : View(row);
     }
 
@@ -173,7 +175,9 @@ public sealed partial class Outbox
         var left = db.Set<OutboxRow>().Where(which);
         if (order.ClientId is { } only)
             left = left.Where(o => o.ClientId == only);
-        return new(requeued, await left.AnyAsync(cancellationToken));
+        var more = await left.AnyAsync(cancellationToken);
+        await database.Settled(cancellationToken);
+        return new(requeued, more);
     }
 
     private static NotificationView View(OutboxRow row) =>

@@ -60,14 +60,18 @@ public sealed partial class Outbox(Database database)
     )
     {
         await using var db = database.CreateContext();
-        await db.Database.OpenConnectionAsync(cancellationToken);
-        var claimed = await new AtomicBatch()
-            .Add(db is PostgresDbContext ? PostgresClaims : SqliteClaims, clientId.Value, now, limit, until)
-            .Read(
-                db.Database.GetDbConnection(),
-                row => (PaymentId: new PaymentId(row.GetString(0)), Attempt: row.GetInt32(1)),
-                cancellationToken
-            );
+        // The claim's own commit comes after the cancellation's, so a standby that has the one has the other.
+        var claimed = await database.Rows(
+            new AtomicBatch().Add(
+                db is PostgresDbContext ? PostgresClaims : SqliteClaims,
+                clientId.Value,
+                now,
+                limit,
+                until
+            ),
+            row => (PaymentId: new PaymentId(row.GetString(0)), Attempt: row.GetInt32(1)),
+            cancellationToken
+        );
         if (claimed.Count == 0)
             return [];
 

@@ -36,6 +36,7 @@ internal sealed class Feeds(Database database) : IFeeds
         var rows = await Items(db, lines.Where(h => h.Position > after).OrderBy(h => h.Position).Take(limit + 1))
             .OrderBy(row => row.Line.Position)
             .ToListAsync(cancellationToken);
+        await database.Settled(cancellationToken);
         return FeedPage(rows.ConvertAll(row => (row.Line.Position!.Value, row.Item())), limit);
     }
 
@@ -57,6 +58,7 @@ internal sealed class Feeds(Database database) : IFeeds
             .OrderBy(h => h.Position)
             .Take(limit + 1)
             .ToListAsync(cancellationToken);
+        await database.Settled(cancellationToken);
         return FeedPage(
             rows.ConvertAll(h =>
                 (
@@ -115,6 +117,7 @@ internal sealed class Feeds(Database database) : IFeeds
             .ThenBy(row => row.Line.ClientId)
             .ThenBy(row => row.Line.PaymentId)
             .ToListAsync(cancellationToken);
+        await database.Settled(cancellationToken);
 
         var items = rows.Take(limit).Select(row => row.Item()).ToList();
         if (rows.Count <= limit)

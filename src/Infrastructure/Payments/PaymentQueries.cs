@@ -47,6 +47,7 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
             .Where(t => t.ClientId == clientId && t.PaymentId == paymentId)
             .OrderBy(t => t.PaymentVersion)
             .ToListAsync(cancellationToken);
+        await database.Settled(cancellationToken);
         return new(PaymentView.Of(payment.Restore()), history, transfers.ConvertAll(AccountQueries.View));
     }
 
@@ -57,9 +58,11 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
     )
     {
         await using var db = database.CreateContext();
-        return await db.Set<PaymentRequestRow>()
+        var id = await db.Set<PaymentRequestRow>()
             .Where(r => r.ClientId == clientId && r.PaymentRequestId == requestId)
             .Select(r => r.PaymentId)
             .SingleOrDefaultAsync(cancellationToken);
+        await database.Settled(cancellationToken);
+        return id;
     }
 }

@@ -41,7 +41,7 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
     public async Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken)
     {
         await using var db = database.CreateContext();
-        return await _finder.Find(db, clientId, id, cancellationToken);
+        return await Settled(await _finder.Find(db, clientId, id, cancellationToken), cancellationToken);
     }
 
     public async Task<FoundPayment?> Find(
@@ -51,7 +51,15 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
     )
     {
         await using var db = database.CreateContext();
-        return await _finder.Find(db, clientId, requestId, cancellationToken);
+        return await Settled(await _finder.Find(db, clientId, requestId, cancellationToken), cancellationToken);
+    }
+
+    // A cancellation is told again. Of other payments nothing is told before it is written.
+    private async Task<FoundPayment?> Settled(FoundPayment? found, CancellationToken cancellationToken)
+    {
+        if (found is { Payment.Cancellation: not null })
+            await database.Settled(cancellationToken);
+        return found;
     }
 
     public async Task<RecordedReport?> FindReport(
@@ -62,7 +70,10 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
     )
     {
         await using var db = database.CreateContext();
-        return await _findReport(db, clientId, id, eventId, cancellationToken);
+        var recorded = await _findReport(db, clientId, id, eventId, cancellationToken);
+        if (recorded is not null)
+            await database.Settled(cancellationToken);
+        return recorded;
     }
 
     public async Task<EarlierRegistration?> FindRegistration(
@@ -80,8 +91,10 @@ internal sealed class PaymentStore(Database database, GroupCommit commits, IOpti
             .OrderBy(p => p.Row.PaymentId == id ? 0 : 1)
             .FirstOrDefaultAsync(cancellationToken);
         if (known is not null)
+        {
+            await database.Settled(cancellationToken);
             return new EarlierRegistration.Known(known.Restore());
-
+        }
         var since = now - unknown.Value.RememberFor;
         var refusedAt = await db.Set<PaymentRequestRow>()
             .Where(r => r.ClientId == clientId && r.PaymentRequestId == requestId && r.RefusedAt > since)

@@ -1,48 +1,60 @@
 using System.Data;
 using System.Data.Common;
+using System.Globalization;
 using CancelService.Application.Pipeline;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Design;
-using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.Options;
 using Npgsql;
+using SQLitePCL;
 
 namespace CancelService.Infrastructure.Persistence;
 
 /// <summary>The configured database: gives contexts of the right provider, and tells about its schema.</summary>
 public sealed class Database : IAsyncDisposable
 {
-    /// <summary>
-    /// What changes a table waits for its lock this long, and then gives up: whoever needs the table queues behind it.
-    /// </summary>
-    internal const string LimitedLocks = "SET lock_timeout = '2s'";
-
+    private readonly DatabaseOptions _options;
     private readonly NpgsqlDataSource? _postgres;
+    private readonly Barrier? _barrier;
+    private readonly StaleConnections _stale;
     private readonly Func<CancelDbContext> _createContext;
     private volatile bool _isUpToDate;
 
     /// <summary>Sets up the provider; no connection is opened.</summary>
-    public Database(IOptions<DatabaseOptions> options)
+    public Database(IOptions<DatabaseOptions> options, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(options);
-        if (options.Value.Provider is DatabaseProvider.Postgres)
+        _options = options.Value;
+        if (_options.Provider is DatabaseProvider.Postgres)
         {
-            _postgres = NpgsqlDataSource.Create(options.Value.Postgres());
+            _postgres = NpgsqlDataSource.Create(_options.Postgres());
+            _barrier = new Barrier(_postgres, time);
+            _stale = new StaleConnections(() =>
+            {
+                _postgres.Clear();
+                _barrier.Forget();
+            });
             _createContext = Pooled(
                 new DbContextOptionsBuilder<PostgresDbContext>()
                     .UseNpgsql(_postgres)
-                    .AddInterceptors(new FreshCommands())
+                    .AddInterceptors(new FreshCommands(), _stale)
             );
         }
         else
         {
+            var connectionString = _options.Sqlite().ConnectionString;
+            _stale = new StaleConnections(() =>
+            {
+                using var connection = new SqliteConnection(connectionString);
+                SqliteConnection.ClearPool(connection);
+            });
             _createContext = Pooled(
                 new DbContextOptionsBuilder<SqliteDbContext>()
-                    .UseSqlite(options.Value.Sqlite().ConnectionString)
-                    .AddInterceptors(new SqliteDurability())
+                    .UseSqlite(connectionString)
+                    .AddInterceptors(new SqliteDurability(), _stale)
             );
         }
     }
@@ -71,12 +83,43 @@ public sealed class Database : IAsyncDisposable
     }
 
     /// <summary>Writes a batch that no other writer can refuse: the number of rows written.</summary>
-    internal async Task<int> Rows(AtomicBatch batch, CancellationToken cancellationToken)
+    /// <exception cref="DbException">The outcome is unknown.</exception>
+    internal Task<int> Rows(AtomicBatch batch, CancellationToken cancellationToken) =>
+        Confirmed(connection => batch.Execute(connection, cancellationToken), cancellationToken);
+
+    /// <summary>Writes a batch of one statement, which returns what it wrote (<c>RETURNING</c>).</summary>
+    /// <exception cref="DbException">The outcome is unknown.</exception>
+    internal Task<List<T>> Rows<T>(AtomicBatch batch, Func<DbDataReader, T> row, CancellationToken cancellationToken) =>
+        Confirmed(connection => batch.Read(connection, row, cancellationToken), cancellationToken);
+
+    private async Task<T> Confirmed<T>(Func<DbConnection, Task<T>> write, CancellationToken cancellationToken)
     {
         await using var db = CreateContext();
-        await db.Database.OpenConnectionAsync(cancellationToken);
-        return await batch.Execute(db.Database.GetDbConnection(), cancellationToken);
+        try
+        {
+            await db.Database.OpenConnectionAsync(cancellationToken);
+            var connection = db.Database.GetDbConnection();
+            if (connection is not NpgsqlConnection postgres)
+                return await write(connection);
+            using var warnings = new CommitWarnings(postgres);
+            var written = await write(connection);
+            warnings.ThrowIfAny();
+            return written;
+        }
+        catch (DbException e)
+        {
+            _stale.Heed(e);
+            throw;
+        }
     }
+
+    /// <summary>
+    /// Returns when no promotion of a synchronous standby can take back what was read before: see <see cref="Barrier"/>. To be
+    /// called before anything is said that rests on a read.
+    /// </summary>
+    /// <exception cref="DbException">It is not known to be safe.</exception>
+    internal Task Settled(CancellationToken cancellationToken) =>
+        _barrier?.Pass(cancellationToken) ?? Task.CompletedTask;
 
     /// <summary>
     /// Brings the schema up to date, beside instances that serve: it waits for no lock for long, and may be repeated after a
@@ -89,29 +132,28 @@ public sealed class Database : IAsyncDisposable
     /// <exception cref="OptionsValidationException">The database does not exist.</exception>
     public async Task Migrate(bool createDatabase, CancellationToken cancellationToken)
     {
-        await using var db = CreateContext();
+        await using var db = _postgres is null
+            ? CreateContext()
+            : new PostgresDbContext(
+                new DbContextOptionsBuilder<PostgresDbContext>()
+                    .UseNpgsql(_postgres)
+                    .UseSnakeCaseNamingConvention()
+                    .AddInterceptors(new LimitedLocks())
+                    .Options
+            );
         if (
             db.Database.GetDbConnection() is SqliteConnection { DataSource: { Length: > 0 } file }
             && file != ":memory:"
         )
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
         db.Database.SetCommandTimeout(TimeSpan.Zero);
-        try
+        if (db is PostgresDbContext)
         {
-            if (db is PostgresDbContext)
-            {
-                var creator = db.GetService<IRelationalDatabaseCreator>();
-                if (!await creator.ExistsAsync(cancellationToken))
-                    await (createDatabase ? creator.CreateAsync(cancellationToken) : throw Missing(db));
-                await db.Database.OpenConnectionAsync(cancellationToken);
-                await db.Database.ExecuteSqlRawAsync(LimitedLocks, cancellationToken);
-            }
-            await db.Database.MigrateAsync(cancellationToken);
+            var creator = db.GetService<IRelationalDatabaseCreator>();
+            if (!await creator.ExistsAsync(cancellationToken))
+                await (createDatabase ? creator.CreateAsync(cancellationToken) : throw Missing(db));
         }
-        finally
-        {
-            _postgres?.Clear(); // Nobody else may get the connection with the limit.
-        }
+        await db.Database.MigrateAsync(cancellationToken);
     }
 
     private static OptionsValidationException Missing(CancelDbContext db) =>
@@ -127,14 +169,74 @@ public sealed class Database : IAsyncDisposable
     /// <summary>Whether the database answers and has every migration of this version; later ones may have followed.</summary>
     public async Task<bool> IsUpToDate(CancellationToken cancellationToken)
     {
-        await using var db = CreateContext();
         // No migration is ever taken back, so one look is enough; and while a later version migrates, it holds the list of
         // the migrations locked.
         if (_isUpToDate)
+            return true;
+        await using var db = CreateContext();
+        return _isUpToDate = !(await db.Database.GetPendingMigrationsAsync(cancellationToken)).Any();
+    }
+
+    /// <summary>What keeps the database from serving, each in a sentence for operators; empty when nothing does.</summary>
+    /// <exception cref="DbException">The database does not answer.</exception>
+    public async Task<IReadOnlyList<string>> Obstacles(CancellationToken cancellationToken)
+    {
+        var obstacles = new List<string>();
+        if (!await IsUpToDate(cancellationToken))
+            obstacles.Add("The schema is out of date: run the command migrate.");
+        await using var db = CreateContext();
+        await db.Database.OpenConnectionAsync(cancellationToken);
+        if (db.Database.GetDbConnection() is SqliteConnection sqlite)
+        {
             await db.Database.ExecuteSqlRawAsync("SELECT 1", cancellationToken);
-        else
-            _isUpToDate = !(await db.Database.GetPendingMigrationsAsync(cancellationToken)).Any();
-        return _isUpToDate;
+            if (raw.sqlite3_db_readonly(sqlite.Handle, "main") == 1)
+                obstacles.Add("The database's file is read-only: correct its permissions, or the mode of its mount.");
+            return obstacles;
+        }
+
+        await using var command = new NpgsqlCommand(
+            """
+            SELECT current_setting('transaction_read_only') = 'on', current_setting('synchronous_standby_names') <> '',
+                CASE WHEN $1 = 0 THEN 0 ELSE
+                    (SELECT count(*)::int FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) END
+            """,
+            (NpgsqlConnection)db.Database.GetDbConnection()
+        );
+        command.Parameters.Add(new NpgsqlParameter { Value = _options.SynchronousStandbys });
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        await row.ReadAsync(cancellationToken);
+        _barrier!.Note(hasStandby: row.GetBoolean(1));
+        if (row.GetBoolean(0))
+        {
+            // The pool may hold connections of before: a database that may be written again is found by new ones.
+            _postgres!.Clear();
+            obstacles.Add("The database is read-only: it is a standby, or default_transaction_read_only is on.");
+        }
+        if (row.GetInt32(2) is var standbys && standbys < _options.SynchronousStandbys)
+            obstacles.Add(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"Database:SynchronousStandbys asks for {_options.SynchronousStandbys}, and {standbys} are connected (a role without pg_monitor sees none)."
+                )
+            );
+        return obstacles;
+    }
+
+    /// <summary>
+    /// Whether PostgreSQL confirms commits before they are durable, by its setting synchronous_commit: a crash of the server
+    /// may then lose a cancellation that was answered S.
+    /// </summary>
+    public async Task<bool> MayLoseCommits(CancellationToken cancellationToken)
+    {
+        if (_postgres is null)
+            return false;
+        await using var command = _postgres.CreateCommand(
+            """
+            SELECT current_setting('synchronous_commit') = 'off' OR current_setting('synchronous_commit') = 'local'
+                AND current_setting('synchronous_standby_names') <> ''
+            """
+        );
+        return await command.ExecuteScalarAsync(cancellationToken) is true;
     }
 
     /// <summary>
@@ -158,43 +260,6 @@ public sealed class Database : IAsyncDisposable
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _postgres?.DisposeAsync() ?? ValueTask.CompletedTask;
-
-    // A commit that is answered must survive a power cut; SQLite forgets the setting with each connection.
-    private sealed class SqliteDurability : DbConnectionInterceptor
-    {
-        public override void ConnectionOpened(DbConnection connection, ConnectionEndEventData eventData)
-        {
-            using var pragma = connection.CreateCommand();
-            pragma.CommandText = "PRAGMA synchronous = FULL";
-            pragma.ExecuteNonQuery();
-        }
-
-        public override Task ConnectionOpenedAsync(
-            DbConnection connection,
-            ConnectionEndEventData eventData,
-            CancellationToken cancellationToken = default
-        )
-        {
-            ConnectionOpened(connection, eventData);
-            return Task.CompletedTask;
-        }
-    }
-}
-
-/// <summary>
-/// Gives each query a command of its own. A connection of Npgsql keeps its last command for the next query. When sending that
-/// command fails while one of its statements is being prepared, the mark of that stays on it, and the next connection is told to
-/// prepare the statement again, which the server refuses (42P05), from then on for as long as the connection lives.
-/// </summary>
-internal sealed class FreshCommands : DbCommandInterceptor
-{
-    public override InterceptionResult<DbCommand> CommandCreating(
-        CommandCorrelatedEventData eventData,
-        InterceptionResult<DbCommand> result
-    ) =>
-        InterceptionResult<DbCommand>.SuppressWithResult(
-            new NpgsqlCommand(null, (NpgsqlConnection)eventData.Connection)
-        );
 }
 
 /// <summary>Contexts for the tools that write migrations: <c>dotnet ef migrations add</c>. They open no connection.</summary>

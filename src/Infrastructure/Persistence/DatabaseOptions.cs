@@ -26,6 +26,12 @@ public sealed class DatabaseOptions
     /// <summary>How long an answer may wait for the database before it is UNKNOWN_EXCEPTION: 100 ms to 60 s.</summary>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(3);
 
+    /// <summary>
+    /// How many synchronous standbys have to be connected for the instance to be ready: 0 (it does not look) to 16. For a
+    /// PostgreSQL whose manager makes replication asynchronous while a standby is away.
+    /// </summary>
+    public int SynchronousStandbys { get; set; }
+
     /// <summary>Whether the schema is migrated at start. Null: with SQLite, and in Development.</summary>
     public bool? MigrateAtStart { get; set; }
 
@@ -36,17 +42,22 @@ public sealed class DatabaseOptions
             return $"Database:Provider is {Provider}. Set it to Sqlite or Postgres.";
         if (Timeout < TimeSpan.FromMilliseconds(100) || Timeout > TimeSpan.FromSeconds(60))
             return $"Database:Timeout is {Timeout}. Set it between 00:00:00.100 and 00:01:00.";
+        if (SynchronousStandbys is < 0 or > 16 || (SynchronousStandbys > 0 && Provider is DatabaseProvider.Sqlite))
+            return $"Database:SynchronousStandbys is {SynchronousStandbys}. Set it between 0 and 16; with SQLite to 0.";
         if (Provider is DatabaseProvider.Postgres && string.IsNullOrWhiteSpace(ConnectionString))
             return "Database:ConnectionString is missing. With Database:Provider=Postgres it has to name the database, "
                 + "such as Host=db;Database=cancel;Username=cancel;Password=...";
         try
         {
-            DbConnectionStringBuilder _ = Provider switch
-            {
-                DatabaseProvider.Postgres => Postgres(),
-                DatabaseProvider.Sqlite => Sqlite(),
-            };
+            if (Provider is DatabaseProvider.Postgres)
+                using (NpgsqlDataSource.Create(Postgres())) { }
+            else
+                _ = Sqlite();
             return null;
+        }
+        catch (NotSupportedException e) // Its message says which two settings don't go together, and quotes nothing.
+        {
+            return $"Database:ConnectionString: {e.Message}.";
         }
         catch (Exception e) when (e is ArgumentException or FormatException)
         {
@@ -57,7 +68,8 @@ public sealed class DatabaseOptions
     internal NpgsqlConnectionStringBuilder Postgres()
     {
         var given = new DbConnectionStringBuilder { ConnectionString = ConnectionString };
-        return new(ConnectionString)
+        var hasSeveralHosts = new NpgsqlConnectionStringBuilder(ConnectionString).Host?.Contains(',') is true;
+        var settings = new NpgsqlConnectionStringBuilder(ConnectionString)
         {
             ApplicationName = given.ContainsKey("Application Name")
                 ? (string)given["Application Name"]
@@ -71,11 +83,21 @@ public sealed class DatabaseOptions
             // Nothing that serves changes a session, so there is nothing to reset when a connection goes back to the pool; the
             // reset would cost the server more statements than a look-up.
             NoResetOnClose = true,
-            Timeout = WholeSeconds,
+            // A host that does not answer is left for the next one in time.
+            Timeout = hasSeveralHosts ? 1 : WholeSeconds,
             CommandTimeout = WholeSeconds,
             // A statement that timed out is given up at once: its connection is closed, and its outcome unknown anyway.
             CancellationTimeout = -1,
         };
+        if (hasSeveralHosts)
+        {
+            // Only the primary serves, and a host that was none a second ago may be it now.
+            if (!given.ContainsKey("Target Session Attributes"))
+                settings.TargetSessionAttributes = "primary";
+            if (!given.ContainsKey("Host Recheck Seconds"))
+                settings.HostRecheckSeconds = 1;
+        }
+        return settings;
     }
 
     internal SqliteConnectionStringBuilder Sqlite() =>

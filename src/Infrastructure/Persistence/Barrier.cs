@@ -1,0 +1,107 @@
+using System.Data.Common;
+using Npgsql;
+
+namespace CancelService.Infrastructure.Persistence;
+
+/// <summary>
+/// Keeps an answer that rests on a read until the promotion of a synchronous standby can no longer take back what was read.
+/// PostgreSQL shows a commit whose wait for the standby was cancelled although no standby has it, and so does a primary that
+/// was restarted. So after the read this commits a small record of its own and waits for its confirmation: a standby that has
+/// the record has everything before it.
+/// </summary>
+/// <remarks>
+/// One commit is under way at a time, and all who arrive meanwhile share the next one, which begins after their reads.
+/// Without a synchronous standby nothing is committed. SQLite has none.
+/// </remarks>
+internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
+{
+    // Asks again whether there are standbys, so that none costs no commit.
+    private const string Statement = """
+        SELECT has_standby, CASE WHEN has_standby THEN pg_logical_emit_message(true, 'cancelservice', 'barrier') END
+        FROM (SELECT current_setting('synchronous_standby_names') <> '' AS has_standby) AS server
+        """;
+
+    // A standby that an operator names later counts within this time.
+    private static readonly TimeSpan KnowledgeLasts = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _lock = new();
+    private Task _underWay = Task.CompletedTask;
+    private Task _next = Task.CompletedTask;
+    private bool _isNextWaiting;
+    private volatile bool _hasStandby = true;
+    private long _knownSince = long.MinValue;
+
+    /// <summary>Notes whether the server names synchronous standbys.</summary>
+    public void Note(bool hasStandby)
+    {
+        _hasStandby = hasStandby;
+        Volatile.Write(ref _knownSince, time.GetTimestamp());
+    }
+
+    /// <summary>Forgets what is known of the server: the next connection may lead to another one.</summary>
+    public void Forget() => Volatile.Write(ref _knownSince, long.MinValue);
+
+    /// <summary>
+    /// Returns when all that was read before is safe. An exception: nobody knows whether it is, so nothing may be said that
+    /// rests on it.
+    /// </summary>
+    public Task Pass(CancellationToken cancellationToken)
+    {
+        var since = Volatile.Read(ref _knownSince);
+        if (!_hasStandby && since != long.MinValue && time.GetElapsedTime(since) < KnowledgeLasts)
+            return Task.CompletedTask;
+        lock (_lock)
+        {
+            if (!_isNextWaiting)
+                (_next, _isNextWaiting) = (After(_underWay), true);
+            return _next.WaitAsync(cancellationToken);
+        }
+    }
+
+    private async Task After(Task other)
+    {
+        await other.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ForceYielding);
+        lock (_lock)
+            (_underWay, _isNextWaiting) = (_next, false); // Who comes from now on has read too late for this commit.
+        // Bounded by the command's time-out: no single caller may give up for all.
+        await using var connection = await postgres.OpenConnectionAsync(CancellationToken.None);
+        using var warnings = new CommitWarnings(connection);
+        await using var command = new NpgsqlCommand(Statement, connection);
+        Note(await command.ExecuteScalarAsync(CancellationToken.None) is true);
+        warnings.ThrowIfAny();
+    }
+}
+
+/// <summary>
+/// Listens to the server's warnings while it commits. When somebody cancels PostgreSQL's wait for a synchronous standby, the
+/// commit succeeds with nothing but a warning, and a failover may still lose it.
+/// </summary>
+internal sealed class CommitWarnings : IDisposable
+{
+    private readonly NpgsqlConnection _connection;
+    private PostgresNotice? _warning;
+
+    public CommitWarnings(NpgsqlConnection connection) => (_connection = connection).Notice += Listen;
+
+    /// <exception cref="UnconfirmedCommitException">There was a warning, so the outcome is unknown.</exception>
+    public void ThrowIfAny()
+    {
+        if (_warning is { } warning)
+            throw new UnconfirmedCommitException(warning.MessageText, warning.SqlState);
+    }
+
+    public void Dispose() => _connection.Notice -= Listen;
+
+    private void Listen(object sender, NpgsqlNoticeEventArgs e)
+    {
+        if (e.Notice.InvariantSeverity == "WARNING")
+            _warning = e.Notice;
+    }
+}
+
+/// <summary>The server committed, but warned: the commit may be lost, so its outcome is unknown.</summary>
+internal sealed class UnconfirmedCommitException(string warning, string sqlState) : DbException(warning)
+{
+    /// <inheritdoc/>
+    public override string SqlState => sqlState;
+}

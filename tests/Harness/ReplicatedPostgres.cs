@@ -1,0 +1,201 @@
+using System.Globalization;
+using DotNet.Testcontainers.Builders;
+using DotNet.Testcontainers.Containers;
+using DotNet.Testcontainers.Images;
+using Npgsql;
+
+namespace CancelService.Harness;
+
+/// <summary>
+/// Two PostgreSQL servers: the first is the primary, the second its synchronous standby until it is promoted. Made of the
+/// machine's own programs, or of those in one container: like <see cref="PostgresCluster"/>, either serves where the other
+/// is missing.
+/// </summary>
+public sealed class ReplicatedPostgres : IAsyncDisposable
+{
+    private const int FirstPort = 5432;
+
+    private readonly Func<string, Task<string>> _run;
+    private readonly Func<ValueTask> _stop;
+    private string _primary = "";
+
+    private ReplicatedPostgres(Func<string, Task<string>> run, Func<ValueTask> stop, string first, string second) =>
+        (_run, _stop, First, Second) = (run, stop, first, second);
+
+    /// <summary>How the database <c>postgres</c> of the first server is reached.</summary>
+    public string First { get; }
+
+    /// <summary>How the database <c>postgres</c> of the second server is reached.</summary>
+    public string Second { get; }
+
+    /// <summary>Both servers, as one connection string with two hosts.</summary>
+    public string Either =>
+        new NpgsqlConnectionStringBuilder(First) { Host = $"{Address(First)},{Address(Second)}" }.ConnectionString;
+
+    /// <summary>Creates both servers, and returns when the second is a synchronous standby of the first.</summary>
+    public static async Task<ReplicatedPostgres> Start()
+    {
+        var pair =
+            PostgresPrograms.Named is not null || await PostgresPrograms.AreThere()
+                ? await OfPrograms()
+                : await InContainer();
+        try
+        {
+            await pair._run(
+                $"""
+                initdb -D first -U postgres -A trust --no-locale -E UTF8 -N >/dev/null
+                echo 'host all all all trust' >> first/pg_hba.conf
+                {Launch("first", FirstPort)}
+                pg_basebackup -D second -R -c fast -d "{Primary("$PWD")}"
+                {Launch("second", FirstPort + 1)}
+                """
+            );
+            pair._primary = Primary((await pair._run("pwd")).Trim());
+            await pair.OnFirst("ALTER SYSTEM SET synchronous_standby_names = 'second'");
+            await pair.OnFirst("SELECT pg_reload_conf()");
+            await pair.Until("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
+            return pair;
+        }
+        catch
+        {
+            await pair.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Cuts the standby off: from now on no commit reaches it.</summary>
+    public async Task Cut()
+    {
+        await Execute(Second, "ALTER SYSTEM SET primary_conninfo = 'host=/nowhere'");
+        await Execute(Second, "SELECT pg_reload_conf()");
+        await Until("SELECT count(*) = 0 FROM pg_stat_replication");
+    }
+
+    /// <summary>Lets the standby follow the primary again.</summary>
+    public async Task Mend()
+    {
+        await Execute(Second, $"ALTER SYSTEM SET primary_conninfo = '{_primary}'");
+        await Execute(Second, "SELECT pg_reload_conf()");
+        await Until("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
+    }
+
+    /// <summary>Kills the primary; whatever only it has committed is lost.</summary>
+    public Task KillFirst() => _run("pg_ctl stop -D first -m immediate >/dev/null");
+
+    /// <summary>Makes the standby a primary, and returns when it takes writes.</summary>
+    public Task Promote() => Execute(Second, "SELECT pg_promote()");
+
+    /// <summary>Executes a statement on the first server.</summary>
+    public Task OnFirst(string sql) => Execute(First, sql);
+
+    /// <summary>Waits until a query on the first server is true, for 30 seconds at most.</summary>
+    public async Task Until(string query)
+    {
+        var start = TimeProvider.System.GetTimestamp();
+        while (!await Execute(First, query))
+        {
+            if (TimeProvider.System.GetElapsedTime(start) > TimeSpan.FromSeconds(30))
+                throw new TimeoutException($"It stays false: {query}");
+            await Task.Delay(10);
+        }
+    }
+
+    /// <inheritdoc />
+    public async ValueTask DisposeAsync()
+    {
+        await _run("for data in first second; do pg_ctl stop -D $data -m immediate || true; done >/dev/null 2>&1");
+        await _stop();
+    }
+
+    private static string Primary(string directory) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"host={directory} port={FirstPort} user=postgres application_name=second"
+        );
+
+    private static string Launch(string data, int port) =>
+        $"""
+            pg_ctl start -w -D {data} -l {data}.log -o "-p {port} -c unix_socket_directories=$PWD -c wal_level=replica -c fsync=off $LISTEN" >/dev/null
+            """;
+
+    private static async Task<ReplicatedPostgres> OfPrograms()
+    {
+        var programs = await PostgresPrograms.FindPrograms();
+        var directory = $"{Path.GetTempPath()}cancelservice-{Guid.NewGuid().ToString("N")[..12]}";
+        await PostgresPrograms.Run([.. PostgresPrograms.AsPostgres, "mkdir", "-m", "700", directory]);
+        return new ReplicatedPostgres(
+            script =>
+                PostgresPrograms.Run([
+                    .. PostgresPrograms.AsPostgres,
+                    "bash",
+                    "-c",
+                    $"set -e; cd {directory}; PATH={programs}:$PATH; LISTEN='-c listen_addresses=\"\"'\n{script}",
+                ]),
+            () =>
+            {
+                Directory.Delete(directory, recursive: true);
+                return ValueTask.CompletedTask;
+            },
+            At(directory, FirstPort),
+            At(directory, FirstPort + 1)
+        );
+    }
+
+    private static async Task<ReplicatedPostgres> InContainer()
+    {
+        var container = new ContainerBuilder(PostgresContainer.Image)
+            .WithImagePullPolicy(PullPolicy.Missing)
+            .WithEntrypoint("sleep")
+            .WithCommand("3600")
+            .WithPortBinding(FirstPort, assignRandomHostPort: true)
+            .WithPortBinding(FirstPort + 1, assignRandomHostPort: true)
+            .Build();
+        using var timeout = new CancellationTokenSource(TimeSpan.FromMinutes(3));
+        await container.StartAsync(timeout.Token);
+        await Run(container, "mkdir -m 700 /pair && chown postgres /pair");
+        return new ReplicatedPostgres(
+            script =>
+                Run(
+                    container,
+                    $"""
+                    cat > /pair/script <<'SCRIPT'
+                    set -e; cd /pair; PATH=$PATH:$(ls -d /usr/lib/postgresql/*/bin | tail -n 1); LISTEN='-c listen_addresses=*'
+                    {script}
+                    SCRIPT
+                    setpriv --reuid=postgres --regid=postgres --init-groups bash /pair/script
+                    """
+                ),
+            container.DisposeAsync,
+            At(container.Hostname, container.GetMappedPublicPort(FirstPort)),
+            At(container.Hostname, container.GetMappedPublicPort(FirstPort + 1))
+        );
+    }
+
+    private static async Task<string> Run(IContainer container, string script)
+    {
+        var result = await container.ExecAsync(["bash", "-c", script]);
+        return result.ExitCode == 0
+            ? result.Stdout
+            : throw new InvalidOperationException($"{script} failed: {result.Stdout}{result.Stderr}");
+    }
+
+    private static string At(string host, int port) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"Host={host};Port={port};Username=postgres;Database=postgres;Maximum Pool Size=20"
+        );
+
+    private static string Address(string connectionString)
+    {
+        var server = new NpgsqlConnectionStringBuilder(connectionString);
+        return string.Create(CultureInfo.InvariantCulture, $"{server.Host}:{server.Port}");
+    }
+
+    private static async Task<bool> Execute(string server, string sql)
+    {
+        await using var connection = new NpgsqlConnection($"{server};Pooling=false");
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        return await command.ExecuteScalarAsync() is true;
+    }
+}
