@@ -64,7 +64,6 @@ public sealed class FuzzTests(PostgresServer postgres)
             "--Api:Prefixes:1=/api",
             "--Serilog:MinimumLevel:Default=Warning",
             "--Serilog:MinimumLevel:Override:Microsoft.Hosting.Lifetime=Warning",
-            "--Serilog:MinimumLevel:Override:Microsoft.Extensions.Diagnostics.HealthChecks=Fatal", // It is asked too early.
         ]);
         _port = service.PublicPort;
 

@@ -14,7 +14,8 @@ public sealed class StoppingTests
     [Fact]
     public async Task On_SIGTERM_readiness_goes_first_what_is_in_flight_is_finished_and_the_relay_hands_its_rows_back()
     {
-        var (drainTime, graceTime) = (TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(15));
+        // Long enough for the slowest machine to see that the instance goes on serving.
+        var (drainTime, graceTime) = (TimeSpan.FromSeconds(15), TimeSpan.FromSeconds(60));
         var answersAfter = TimeSpan.FromSeconds(1);
         await using var receiver = await Receiver.Start(async _ =>
         {
@@ -139,7 +140,7 @@ public sealed class StoppingTests
             .. database.Settings,
             $"--Wallet:SigningKeyPath={Path.Combine(database.Directory, "wallet.pem")}",
             "--Api:RequestTimeTolerance=00:30:00", // Requests are signed before the load begins.
-            "--Database:Timeout=00:00:10",
+            "--Database:Timeout=00:00:45", // What is in flight outlasts the time in which the instance goes on serving.
         ];
 
     // A host that only looks on, and prepares the database.

@@ -1,8 +1,11 @@
+using System.ComponentModel;
 using System.Text.RegularExpressions;
+using CancelService.Api.Hosting;
+using CancelService.Api.Public;
 
 namespace CancelService.UnitTests;
 
-/// <summary>Documents that say which test proves what name tests that exist.</summary>
+/// <summary>Documents name tests that exist, and settings as they are.</summary>
 public sealed partial class DocumentationTests
 {
     private static readonly char[] AfterClass = ['(', ' ', '\n', '\r'];
@@ -12,21 +15,68 @@ public sealed partial class DocumentationTests
     [InlineData("docs/security.md")]
     public void Every_test_that_a_document_names_exists(string document)
     {
-        var root = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(root.FullName, "CancelService.sln")))
-            root = root.Parent.ShouldNotBeNull("The tests run from inside the repository.");
         var sources = Directory
-            .EnumerateFiles(Path.Combine(root.FullName, "tests"), "*Tests.cs", SearchOption.AllDirectories)
+            .EnumerateFiles(Path.Combine(Root(), "tests"), "*Tests.cs", SearchOption.AllDirectories)
             .Select(File.ReadAllText)
             .ToList();
 
-        var named = Name().Matches(File.ReadAllText(Path.Combine(root.FullName, document)));
+        var named = Name().Matches(Text(document));
 
         named.ShouldNotBeEmpty();
         named
             .Select(name => (Class: name.Groups["class"].Value, Method: name.Groups["method"].Value))
             .Where(name => !sources.Exists(source => Holds(source, name.Class, name.Method)))
             .ShouldBeEmpty();
+    }
+
+    public static readonly TheoryData<string, string> Settings =
+    [
+        .. SettingsCheck.Sections.SelectMany(section =>
+            SettingsCheck
+                .Members(section.Value)
+                .Select(member => new TheoryDataRow<string, string>(section.Key, member.Name))
+        ),
+    ];
+
+    [Theory]
+    [MemberData(nameof(Settings))]
+    public void Every_setting_is_documented_with_its_default(string section, string name)
+    {
+        var type = SettingsCheck.Sections[section];
+        var rows = $"{Text("README.md")}\n{Text("docs/operations.md")}\n{Text("docs/notifications.md")}"
+            .Split('\n')
+            .Select(line => line.Split(" | ", 3))
+            .Where(cells => cells.Length == 3);
+        var row = rows.FirstOrDefault(cells =>
+            cells[0].Contains($"`{section}:{name}`", StringComparison.Ordinal) || cells[0] == $"| `{name}`"
+        );
+
+        row.ShouldNotBeNull();
+        var member = type.GetProperty(name)!;
+        var byDefault = member.GetValue(Activator.CreateInstance(type));
+        // A default that depends on the machine, or is no value, is said in words.
+        if (byDefault is int or TimeSpan or bool or Enum && name != nameof(LimitsOptions.UnverifiedAnswersPerSecond))
+            Literal()
+                .Matches(row[1])
+                .Select(literal =>
+                    TypeDescriptor
+                        .GetConverter(member.PropertyType)
+                        .ConvertFromInvariantString(literal.Groups["value"].Value)
+                )
+                .ShouldContain(byDefault);
+    }
+
+    [GeneratedRegex("`(?<value>[^`]+)`", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Literal();
+
+    private static string Text(string document) => File.ReadAllText(Path.Combine(Root(), document));
+
+    private static string Root()
+    {
+        var root = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(root.FullName, "CancelService.sln")))
+            root = root.Parent.ShouldNotBeNull("The tests run from inside the repository.");
+        return root.FullName;
     }
 
     private static bool Holds(string source, string type, string method) =>

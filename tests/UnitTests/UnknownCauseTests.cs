@@ -1,6 +1,6 @@
 using System.Data.Common;
 using System.Net.Sockets;
-using CancelService.Api.Public;
+using CancelService.Api.Incidents;
 
 namespace CancelService.UnitTests;
 

@@ -1,4 +1,5 @@
 using CancelService.Api.Demo;
+using CancelService.Api.Incidents;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
@@ -51,15 +52,7 @@ public sealed partial class DatabaseStartup(
             await database.Migrate(createDatabase: environment.IsDevelopment(), cancellationToken);
         if (services.GetService<DemoWallet>() is { } demo)
             await demo.Fill(cancellationToken);
-        if (await database.MayLoseCommits(cancellationToken))
-            MayLoseCommits();
     }
-
-    [LoggerMessage(
-        LogLevel.Warning,
-        "PostgreSQL's synchronous_commit is too weak: a crash may lose a cancellation that was answered SUCCESS. Set it to on"
-    )]
-    private partial void MayLoseCommits();
 
     [LoggerMessage(LogLevel.Warning, "The database is not prepared yet, trying again: {Problem}")]
     private partial void NotPrepared(string problem);
@@ -118,34 +111,85 @@ public sealed class ShutdownOptions
         : null;
 }
 
-/// <summary>Ready: not about to stop, the preparations are done, and the database answers in time and can serve.</summary>
-internal sealed class Readiness(
+/// <summary>
+/// Ready: not about to stop, the preparations are done, and the database answers in time and can serve. A change is logged once,
+/// however often a load balancer asks.
+/// </summary>
+internal sealed partial class Readiness(
     DatabaseStartup startup,
     Drain drain,
     Database database,
-    IOptions<DatabaseOptions> options
+    IOptions<DatabaseOptions> options,
+    ILogger<Readiness> log
 ) : IHealthCheck
 {
+    private readonly Lock _lock = new();
+    private State _last = State.Starting;
+
+    private enum State
+    {
+        Starting,
+        Ready,
+        Stopping,
+        DatabaseCannotServe,
+        DatabaseIsAway,
+    }
+
     public async Task<HealthCheckResult> CheckHealthAsync(
         HealthCheckContext context,
         CancellationToken cancellationToken = default
     )
     {
-        if (drain.IsDraining)
-            return HealthCheckResult.Unhealthy("Stopping.");
+        var (state, reason) = drain.IsDraining ? (State.Stopping, "Stopping.") : await Ask(cancellationToken);
+        Log(state, reason);
+        return state is State.Ready ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy(reason);
+    }
+
+    private async Task<(State, string)> Ask(CancellationToken cancellationToken)
+    {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timeout.CancelAfter(options.Value.Timeout);
         try
         {
             var obstacles = await database.Obstacles(timeout.Token).WaitAsync(timeout.Token);
-            return obstacles is not [] ? HealthCheckResult.Unhealthy(string.Join(' ', obstacles))
-                : startup.IsDone ? HealthCheckResult.Healthy()
-                : HealthCheckResult.Unhealthy("Starting.");
+            return !startup.IsDone ? (State.Starting, "Starting.")
+                : obstacles is [] ? (State.Ready, "")
+                : (State.DatabaseCannotServe, string.Join(' ', obstacles));
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
-            // Without the exception: a stack trace for each probe would fill the log in an outage.
-            return HealthCheckResult.Unhealthy($"The database does not answer: {e.Message}");
+            var cause = UnknownCause.Of(e, options.Value.Timeout).Text;
+            return (State.DatabaseIsAway, $"{cause}.");
         }
     }
+
+    private void Log(State state, string reason)
+    {
+        lock (_lock)
+        {
+            if (state == _last)
+                return;
+            _last = state;
+        }
+        if (state is not State.Ready)
+        {
+            NotReady(reason);
+            return;
+        }
+        Ready();
+        if (database.MayLoseCommits)
+            MayLoseCommits();
+    }
+
+    [LoggerMessage(LogLevel.Information, "Ready")]
+    private partial void Ready();
+
+    [LoggerMessage(
+        LogLevel.Warning,
+        "PostgreSQL's synchronous_commit is too weak: a crash may lose a cancellation that was answered SUCCESS. Set it to on"
+    )]
+    private partial void MayLoseCommits();
+
+    [LoggerMessage(LogLevel.Warning, "Not ready: {Reason}")]
+    private partial void NotReady(string reason);
 }

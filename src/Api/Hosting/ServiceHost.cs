@@ -30,6 +30,7 @@ public static class ServiceHost
         var builder = WebApplication.CreateBuilder(
             new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory }
         );
+        SettingsCheck.Run(builder.Configuration);
         AddLogging(builder);
         AddSettings(builder);
         AddPorts(builder);
@@ -100,7 +101,7 @@ public static class ServiceHost
                     .AddPrometheusExporter()
             );
         services.AddInternalApi();
-        services.AddHealthChecks().AddCheck<Readiness>("database");
+        services.AddSingleton<Readiness>().AddHealthChecks().AddCheck<Readiness>("database");
     }
 
     private static WalletKey LoadWalletKey(IServiceProvider provider)
@@ -144,24 +145,8 @@ public static class ServiceHost
         void Add<T>(string section, Func<T, string?> problem)
             where T : class
         {
-            builder
-                .Services.AddOptions<T>()
-                .Configure<IConfiguration>((options, settings) => Bind(settings.GetSection(section), options))
-                .ValidateOnStart();
+            builder.Services.AddOptions<T>().BindConfiguration(section).ValidateOnStart();
             builder.Services.AddSingleton<IValidateOptions<T>>(new Check<T>(problem));
-        }
-    }
-
-    private static void Bind<T>(IConfigurationSection section, T options)
-        where T : class
-    {
-        try
-        {
-            section.Bind(options);
-        }
-        catch (InvalidOperationException e) // Names the key and the value that is none.
-        {
-            throw new OptionsValidationException(section.Key, typeof(T), [e.Message]);
         }
     }
 

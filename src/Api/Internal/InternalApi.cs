@@ -44,6 +44,7 @@ public static class InternalApi
     {
         // Authority and audience, or a static signing key: the framework's own section Authentication:Schemes:Bearer.
         services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJwtBearer(BearerTokens.Configure);
+        services.AddSingleton<CallLog>();
         var authorization = services.AddAuthorizationBuilder();
         foreach (var scope in Scopes.All)
             authorization.AddPolicy(scope, policy => policy.RequireAssertion(context => context.User.HasScope(scope)));
@@ -67,7 +68,10 @@ public static class InternalApi
     /// <summary>Maps every endpoint of the internal API.</summary>
     public static void MapInternalApi(this WebApplication app)
     {
-        app.UseExceptionHandler(errors => errors.Run(Unknown));
+        // What is unknown has a line of CallLog; the framework's own would be a stack trace a call.
+        app.UseExceptionHandler(
+            new ExceptionHandlerOptions { ExceptionHandler = Unknown, SuppressDiagnosticsCallback = _ => true }
+        );
         app.UseStatusCodePages();
         app.UseAuthentication();
         app.UseAuthorization();
@@ -92,8 +96,11 @@ public static class InternalApi
         {
             return await next(context).AsTask().WaitAsync(timeout);
         }
-        catch (TimeoutException)
+        catch (TimeoutException e)
         {
+            context
+                .HttpContext.RequestServices.GetRequiredService<CallLog>()
+                .OutcomeUnknown(e, context.HttpContext.GetEndpoint(), context.HttpContext);
             return Problems.OutcomeUnknown();
         }
     }
@@ -101,10 +108,11 @@ public static class InternalApi
     private static Task Unknown(HttpContext http)
     {
         var failure = http.Features.Get<IExceptionHandlerFeature>();
-        var problem = failure?.Error is BadHttpRequestException bad
-            ? Problems.Invalid(Binding.Problem(bad, failure.Endpoint), bad.StatusCode)
-            : Problems.OutcomeUnknown();
-        return problem.ExecuteAsync(http);
+        if (failure?.Error is BadHttpRequestException bad)
+            return Problems.Invalid(Binding.Problem(bad, failure.Endpoint), bad.StatusCode).ExecuteAsync(http);
+        if (failure is not null)
+            http.RequestServices.GetRequiredService<CallLog>().OutcomeUnknown(failure.Error, failure.Endpoint, http);
+        return Problems.OutcomeUnknown().ExecuteAsync(http);
     }
 }
 

@@ -1,3 +1,4 @@
+using CancelService.Api.Incidents;
 using CancelService.Application.Protocol;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Extensions.Options;

@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using CancelService.Api.Incidents;
 using CancelService.Application.Protocol;
 
 namespace CancelService.Api.Public;
@@ -9,12 +9,7 @@ namespace CancelService.Api.Public;
 /// </summary>
 public sealed partial class ExchangeLog(TimeProvider time, ILogger<ExchangeLog> log)
 {
-    /// <summary>How often a cause that goes on is repeated.</summary>
-    public static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
-
-    private const int MaxCauses = 1000;
-
-    private readonly ConcurrentDictionary<string, Occurrences> _causes = new(StringComparer.Ordinal);
+    private readonly Throttle _throttle = new(time);
 
     /// <summary>Logs an answer.</summary>
     public void Answered(Answer answer, Envelope envelope, TimeSpan duration)
@@ -39,7 +34,7 @@ public sealed partial class ExchangeLog(TimeProvider time, ILogger<ExchangeLog> 
     {
         ArgumentNullException.ThrowIfNull(cause);
         ArgumentNullException.ThrowIfNull(envelope);
-        if (IsDue(cause.Text, out var more))
+        if (_throttle.IsDue(cause.Text, out var more))
             OutcomeUnknown(cause.NeedsTrace ? failure : null, cause.Text, more, envelope.ClientId, envelope.TraceId);
     }
 
@@ -47,38 +42,8 @@ public sealed partial class ExchangeLog(TimeProvider time, ILogger<ExchangeLog> 
     public void TurnedAway(string limit, Envelope envelope)
     {
         ArgumentNullException.ThrowIfNull(envelope);
-        if (IsDue(limit, out var more))
+        if (_throttle.IsDue(limit, out var more))
             TurnedAway(limit, more, envelope.ClientId, envelope.TraceId);
-    }
-
-    // Causes are few, because none holds a byte of a request. Should that fail, they are forgotten, and logged anew.
-    private bool IsDue(string cause, out int more)
-    {
-        if (_causes.Count > MaxCauses)
-            _causes.Clear();
-        return _causes.GetOrAdd(cause, _ => new Occurrences()).IsDue(time, out more);
-    }
-
-    private sealed class Occurrences
-    {
-        private readonly Lock _lock = new();
-        private long? _loggedAt;
-        private int _since;
-
-        public bool IsDue(TimeProvider time, out int more)
-        {
-            lock (_lock)
-            {
-                more = _since;
-                if (_loggedAt is { } at && time.GetElapsedTime(at) < Interval)
-                {
-                    _since++;
-                    return false;
-                }
-                (_loggedAt, _since) = (time.GetTimestamp(), 0);
-                return true;
-            }
-        }
     }
 
     [LoggerMessage(

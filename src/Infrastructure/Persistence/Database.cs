@@ -59,6 +59,12 @@ public sealed class Database : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Whether PostgreSQL confirms commits before they are durable, by its setting synchronous_commit, when it was last asked for
+    /// <see cref="Obstacles"/>: a crash of the server may lose a cancellation that was answered S.
+    /// </summary>
+    public bool MayLoseCommits { get; private set; }
+
     /// <summary>A context for one unit of work; dispose it.</summary>
     public CancelDbContext CreateContext() => _createContext();
 
@@ -197,6 +203,7 @@ public sealed class Database : IAsyncDisposable
         await using var command = new NpgsqlCommand(
             """
             SELECT current_setting('transaction_read_only') = 'on', current_setting('synchronous_standby_names') <> '',
+                current_setting('synchronous_commit'),
                 CASE WHEN $1 = 0 THEN 0 ELSE
                     (SELECT count(*)::int FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) END
             """,
@@ -205,14 +212,16 @@ public sealed class Database : IAsyncDisposable
         command.Parameters.Add(new NpgsqlParameter { Value = _options.SynchronousStandbys });
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         await row.ReadAsync(cancellationToken);
-        _barrier!.Note(hasStandby: row.GetBoolean(1));
+        var hasStandby = row.GetBoolean(1);
+        _barrier!.Note(hasStandby);
+        MayLoseCommits = row.GetString(2) is var commit && (commit == "off" || (commit == "local" && hasStandby));
         if (row.GetBoolean(0))
         {
             // The pool may hold connections of before: a database that may be written again is found by new ones.
             _postgres!.Clear();
             obstacles.Add("The database is read-only: it is a standby, or default_transaction_read_only is on.");
         }
-        if (row.GetInt32(2) is var standbys && standbys < _options.SynchronousStandbys)
+        if (row.GetInt32(3) is var standbys && standbys < _options.SynchronousStandbys)
             obstacles.Add(
                 string.Create(
                     CultureInfo.InvariantCulture,
@@ -220,23 +229,6 @@ public sealed class Database : IAsyncDisposable
                 )
             );
         return obstacles;
-    }
-
-    /// <summary>
-    /// Whether PostgreSQL confirms commits before they are durable, by its setting synchronous_commit: a crash of the server
-    /// may then lose a cancellation that was answered S.
-    /// </summary>
-    public async Task<bool> MayLoseCommits(CancellationToken cancellationToken)
-    {
-        if (_postgres is null)
-            return false;
-        await using var command = _postgres.CreateCommand(
-            """
-            SELECT current_setting('synchronous_commit') = 'off' OR current_setting('synchronous_commit') = 'local'
-                AND current_setting('synchronous_standby_names') <> ''
-            """
-        );
-        return await command.ExecuteScalarAsync(cancellationToken) is true;
     }
 
     /// <summary>

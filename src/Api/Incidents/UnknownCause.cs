@@ -2,7 +2,7 @@ using System.Data.Common;
 using System.Globalization;
 using System.Net.Sockets;
 
-namespace CancelService.Api.Public;
+namespace CancelService.Api.Incidents;
 
 /// <summary>Why an outcome is unknown, in the words of an operator.</summary>
 /// <param name="Text">The cause, on one line; for a database's refusal with its SQLSTATE.</param>

@@ -1,0 +1,179 @@
+using System.ComponentModel;
+using System.Globalization;
+using System.Reflection;
+using Microsoft.Extensions.Options;
+using Serilog.Events;
+
+namespace CancelService.Api.Hosting;
+
+/// <summary>
+/// Checks the names and the forms of the settings before anything reads them: a setting that is mistyped would otherwise be
+/// ignored, and the process would run with the default. What a value may be is checked by each section's options.
+/// </summary>
+public sealed class SettingsCheck(IConfiguration configuration)
+{
+    private readonly List<string> _failures = [];
+
+    /// <summary>The sections of the service's own, each with the type that it is bound to.</summary>
+    public static readonly IReadOnlyDictionary<string, Type> Sections = new Dictionary<string, Type>(
+        StringComparer.OrdinalIgnoreCase
+    )
+    {
+        ["Api"] = typeof(Public.ApiOptions),
+        ["AutoMapper"] = typeof(AutoMapperSettings),
+        ["Clients"] = typeof(Infrastructure.Clients.ClientsOptions),
+        ["Database"] = typeof(Infrastructure.Persistence.DatabaseOptions),
+        ["Demo"] = typeof(DemoSettings),
+        ["Limits"] = typeof(Public.LimitsOptions),
+        ["Notifications"] = typeof(Infrastructure.Notifications.NotificationsOptions),
+        ["Shutdown"] = typeof(ShutdownOptions),
+        ["UnknownPayments"] = typeof(Infrastructure.Payments.UnknownPaymentsOptions),
+        ["Wallet"] = typeof(Infrastructure.Signing.WalletOptions),
+    };
+
+    /// <exception cref="OptionsValidationException">Settings are wrong; each failure names one, and what helps.</exception>
+    public static void Run(IConfiguration configuration)
+    {
+        var check = new SettingsCheck(configuration);
+        check.Names();
+        check.Levels();
+        if (check._failures is not [])
+            throw new OptionsValidationException("", typeof(SettingsCheck), check._failures);
+    }
+
+    /// <summary>The members that are settings of a bound type.</summary>
+    public static IEnumerable<PropertyInfo> Members(Type type)
+    {
+        ArgumentNullException.ThrowIfNull(type);
+        return type.GetProperties().Where(member => member.CanWrite || IsList(member.PropertyType));
+    }
+
+    private void Names()
+    {
+        foreach (var section in configuration.GetChildren())
+        {
+            if (Sections.TryGetValue(section.Key, out var type))
+                Bound(section, type);
+            // The environment is full of names that are not ours, but few of them have a part after the colon.
+            else if (section.GetChildren().Any() && Nearest(section.Key, Sections.Keys) is { Distance: <= 2 } near)
+                Unknown(section.Path, near.Name);
+        }
+    }
+
+    private void Bound(IConfigurationSection section, Type type)
+    {
+        var members = Members(type).ToDictionary(member => member.Name, StringComparer.OrdinalIgnoreCase);
+        var defaults = Activator.CreateInstance(type);
+        foreach (var setting in section.GetChildren())
+        {
+            if (!members.TryGetValue(setting.Key, out var member))
+                Unknown(setting.Path, $"{section.Path}:{Nearest(setting.Key, members.Keys).Name}");
+            else if (IsList(member.PropertyType))
+                Listed(setting);
+            else
+                Converted(setting, member.PropertyType, member.GetValue(defaults));
+        }
+    }
+
+    private void Unknown(string path, string nearest) =>
+        _failures.Add($"{path} is no setting. Did you mean {nearest}? README.md lists them.");
+
+    private void Listed(IConfigurationSection list)
+    {
+        // An empty list is an empty text in JSON.
+        if (!string.IsNullOrEmpty(list.Value))
+            _failures.Add($"{list.Path} is a list. Number its entries: {list.Path}:0 for the first.");
+        foreach (
+            var entry in list.GetChildren().Where(entry => !int.TryParse(entry.Key, NumberStyles.None, null, out _))
+        )
+            _failures.Add($"{entry.Path} is no setting: {list.Path} is a list. Number its entries: {list.Path}:0.");
+    }
+
+    private void Converted(IConfigurationSection setting, Type type, object? byDefault)
+    {
+        if (setting.GetChildren().FirstOrDefault() is { } below)
+            _failures.Add($"{below.Path} is no setting: {setting.Path} is a single value.");
+        var isOptional = Nullable.GetUnderlyingType(type) is not null;
+        type = Nullable.GetUnderlyingType(type) ?? type;
+        if (setting.Value is not { } value || type == typeof(string) || (isOptional && value.Length == 0))
+            return;
+        try
+        {
+            TypeDescriptor.GetConverter(type).ConvertFromInvariantString(value);
+        }
+        catch (Exception e)
+            when (e is FormatException or ArgumentException or NotSupportedException or OverflowException)
+        {
+            _failures.Add($"{setting.Path} is '{Short(value)}'. Set it to {Form(type)}{Example(byDefault)}.");
+        }
+    }
+
+    private static string Form(Type type) =>
+        type == typeof(TimeSpan) ? "a span of time, days.hours:minutes:seconds"
+        : type == typeof(bool) ? "true or false"
+        : type.IsEnum ? string.Join(" or ", Enum.GetNames(type))
+        : $"a whole number up to {type.GetField("MaxValue")?.GetValue(null)}";
+
+    private static string Example(object? byDefault) =>
+        byDefault is null or Enum
+            ? ""
+            : string.Create(CultureInfo.InvariantCulture, $", such as its default {byDefault}");
+
+    // Serilog would end with the trace of an exception.
+    private void Levels()
+    {
+        var minimum = configuration.GetSection("Serilog:MinimumLevel");
+        foreach (
+            var level in new[] { minimum, minimum.GetSection("Default") }.Concat(
+                minimum.GetSection("Override").GetChildren()
+            )
+        )
+        {
+            if (
+                level.Value is { } value
+                && !(Enum.TryParse(value, ignoreCase: true, out LogEventLevel known) && Enum.IsDefined(known))
+            )
+                _failures.Add(
+                    $"{level.Path} is '{Short(value)}'. Set it to {string.Join(" or ", Enum.GetNames<LogEventLevel>())}."
+                );
+        }
+    }
+
+    private static bool IsList(Type type) => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IList<>);
+
+    private static string Short(string value) => value.Length > 40 ? $"{value[..40]}..." : value;
+
+    private static (string Name, int Distance) Nearest(string name, IEnumerable<string> known) =>
+        known.Select(other => (Name: other, Distance: Distance(name, other))).MinBy(other => other.Distance);
+
+    // How many letters have to be changed, added or left out (Levenshtein).
+    private static int Distance(string a, string b)
+    {
+        var row = Enumerable.Range(0, b.Length + 1).ToArray();
+        for (var i = 1; i <= a.Length; i++)
+        {
+            var diagonal = row[0];
+            row[0] = i;
+            for (var j = 1; j <= b.Length; j++)
+            {
+                var change = char.ToUpperInvariant(a[i - 1]) == char.ToUpperInvariant(b[j - 1]) ? 0 : 1;
+                (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + change));
+            }
+        }
+        return row[^1];
+    }
+}
+
+/// <summary>The section <c>AutoMapper</c> of the settings.</summary>
+public sealed class AutoMapperSettings
+{
+    /// <summary>The key of AutoMapper's commercial licence; see README.</summary>
+    public string? LicenseKey { get; set; }
+}
+
+/// <summary>The section <c>Demo</c> of the settings, in Development.</summary>
+public sealed class DemoSettings
+{
+    /// <summary>Where the demo's keys are kept.</summary>
+    public string Directory { get; set; } = "data/demo";
+}
