@@ -15,6 +15,18 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
         CancellationToken cancellationToken
     )
     {
+        // The connection of the snapshot is given back first: who waits for the barrier must not keep one from it.
+        var payment = await Read(clientId, paymentId, cancellationToken);
+        await database.Settled(cancellationToken);
+        return payment;
+    }
+
+    private async Task<PaymentDetailView?> Read(
+        ClientId clientId,
+        PaymentId paymentId,
+        CancellationToken cancellationToken
+    )
+    {
         await using var db = database.CreateContext();
         // One snapshot: the history must not know more than the payment.
         await db.Database.OpenConnectionAsync(cancellationToken);
@@ -47,7 +59,6 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
             .Where(t => t.ClientId == clientId && t.PaymentId == paymentId)
             .OrderBy(t => t.PaymentVersion)
             .ToListAsync(cancellationToken);
-        await database.Settled(cancellationToken);
         return new(PaymentView.Of(payment.Restore()), history, transfers.ConvertAll(AccountQueries.View));
     }
 

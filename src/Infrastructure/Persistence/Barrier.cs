@@ -21,8 +21,10 @@ internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
         FROM (SELECT current_setting('synchronous_standby_names') <> '' AS has_standby) AS server
         """;
 
-    // A standby that an operator names later counts within this time.
-    private static readonly TimeSpan KnowledgeLasts = TimeSpan.FromSeconds(1);
+    // That there is no standby is asked again after a second. Until the answer comes nobody waits, for at most five: a connection
+    // that is stuck must not hold up every read.
+    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan KnowledgeLasts = TimeSpan.FromSeconds(5);
 
     private readonly Lock _lock = new();
     private Task _underWay = Task.CompletedTask;
@@ -48,13 +50,21 @@ internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
     public Task Pass(CancellationToken cancellationToken)
     {
         var since = Volatile.Read(ref _knownSince);
-        if (!_hasStandby && since != long.MinValue && time.GetElapsedTime(since) < KnowledgeLasts)
-            return Task.CompletedTask;
+        var age = since == long.MinValue ? TimeSpan.MaxValue : time.GetElapsedTime(since);
+        if (_hasStandby || age > KnowledgeLasts)
+            return Next().WaitAsync(cancellationToken);
+        if (age > AskAgainAfter)
+            _ = Next();
+        return Task.CompletedTask;
+    }
+
+    private Task Next()
+    {
         lock (_lock)
         {
             if (!_isNextWaiting)
                 (_next, _isNextWaiting) = (After(_underWay), true);
-            return _next.WaitAsync(cancellationToken);
+            return _next;
         }
     }
 

@@ -105,6 +105,28 @@ public sealed class FailoverTests(PostgresServer postgres)
     }
 
     [Fact]
+    public async Task Reads_that_wait_for_the_standby_keep_no_connection_from_the_wait()
+    {
+        await using var pair = await ReplicatedPostgres.Start();
+        using var database = await Migrated(pair.First);
+        await using var host = await TestHost.Start(
+            database,
+            settings:
+            [
+                $"--Database:ConnectionString={pair.First.Replace("Size=20", "Size=2", StringComparison.Ordinal)}",
+            ]
+        );
+        var client = await host.AddClient();
+        await host.AddPayment(client, State.Success);
+
+        var reads = await Task.WhenAll(
+            Enumerable.Range(0, 20).Select(_ => host.Call("GET", $"/clients/{client.Id}/payments/p1"))
+        );
+
+        reads.ShouldAllBe(read => read.Status == 200);
+    }
+
+    [Fact]
     public async Task A_standby_is_not_ready_until_it_is_promoted()
     {
         await using var pair = await ReplicatedPostgres.Start();
