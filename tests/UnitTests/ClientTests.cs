@@ -1,9 +1,11 @@
 using System.Formats.Asn1;
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Ledger;
+using PublicKey = CancelService.Domain.Clients.PublicKey;
 
 namespace CancelService.UnitTests;
 
@@ -95,23 +97,84 @@ public sealed class ClientTests
             Given.KeyPair.SignHash(hash, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
     }
 
+    public static readonly TheoryData<string, string> Forms = new()
+    {
+        { "PEM", Good },
+        { "PEM with CR LF", Good.ReplaceLineEndings("\r\n") },
+        { "PEM on one line, with \\n", Good.ReplaceLineEndings("\\n") },
+        { "PEM on one line, with \\r\\n", Good.ReplaceLineEndings("\\r\\n") },
+        { "PEM on one line, with blanks", Good.ReplaceLineEndings(" ") },
+        { "PEM in quotes", $"\"{Good}\"" },
+        { "byte order mark", $"\uFEFF{Good}" },
+        { "text around PEM", $"key of the shop\n{Good}\nend" },
+        { "bare base64", Bare(Given.KeyPair.ExportSubjectPublicKeyInfo()) },
+        { "bare base64 in lines", Lines(Bare(Given.KeyPair.ExportSubjectPublicKeyInfo()), 64) },
+        { "bare base64 in lines of MIME", Lines(Bare(Given.KeyPair.ExportSubjectPublicKeyInfo()), 76) },
+        { "bare base64 with a line feed", Bare(Given.KeyPair.ExportSubjectPublicKeyInfo()) + "\n" },
+        {
+            "base64url",
+            Bare(Given.KeyPair.ExportSubjectPublicKeyInfo()).Replace('+', '-').Replace('/', '_').TrimEnd('=')
+        },
+        { "PKCS#1", Given.KeyPair.ExportRSAPublicKeyPem() },
+        { "bare PKCS#1", Bare(Given.KeyPair.ExportRSAPublicKey()) },
+        { "certificate", Certificate(Given.KeyPair).ExportCertificatePem() },
+        { "bare certificate", Bare(Certificate(Given.KeyPair).RawData) },
+    };
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void Every_form_in_which_merchants_have_the_key_is_the_same_key(string form, string text)
+    {
+        PublicKey.TryParse(text, out var key, out var problem).ShouldBeTrue($"{form}: {problem}");
+
+        key.Pem.ShouldBe(Good);
+    }
+
     public static readonly TheoryData<string, string, string> BadKeys = new()
     {
         { "empty", "", "not an RSA public key" },
         { "junk", "junk", "not an RSA public key" },
+        { "text", "no key at all!", "neither PEM nor base64" },
         { "junk inside PEM", Pem("PUBLIC KEY", [1, 2, 3]), "not an RSA public key" },
         {
             "no base64 inside PEM",
             "-----BEGIN PUBLIC KEY-----\n???\n-----END PUBLIC KEY-----",
             "not an RSA public key"
         },
-        { "bare base64", Convert.ToBase64String(Given.KeyPair.ExportSubjectPublicKeyInfo()), "not an RSA public key" },
-        { "private key", Given.KeyPair.ExportPkcs8PrivateKeyPem(), "PUBLIC KEY" },
-        { "private key, PKCS#1", Given.KeyPair.ExportRSAPrivateKeyPem(), "PUBLIC KEY" },
-        { "private key as public", Pem("PUBLIC KEY", Given.KeyPair.ExportPkcs8PrivateKey()), "not an RSA public key" },
-        { "public key, PKCS#1", Given.KeyPair.ExportRSAPublicKeyPem(), "PUBLIC KEY" },
-        { "elliptic curve", EllipticCurve(), "not an RSA public key" },
-        { "two keys", $"{Good}\n{Good}", "not an RSA public key" },
+        { "PEM without its end", Good[..^30], "has no line -----END PUBLIC KEY-----" },
+        { "bare base64, cut short", Bare(Given.KeyPair.ExportSubjectPublicKeyInfo())[..200], "cut short" },
+        { "private key", Given.KeyPair.ExportPkcs8PrivateKeyPem(), "This is a private key" },
+        { "private key, PKCS#1", Given.KeyPair.ExportRSAPrivateKeyPem(), "This is a private key" },
+        { "private key as public", Pem("PUBLIC KEY", Given.KeyPair.ExportPkcs8PrivateKey()), "This is a private key" },
+        { "private key, bare", Bare(Given.KeyPair.ExportPkcs8PrivateKey()), "This is a private key" },
+        { "private key, PKCS#1, bare", Bare(Given.KeyPair.ExportRSAPrivateKey()), "This is a private key" },
+        {
+            "private key, encrypted",
+            Bare(
+                Given.KeyPair.ExportEncryptedPkcs8PrivateKey(
+                    "secret",
+                    new PbeParameters(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, 1)
+                )
+            ),
+            "This is a private key"
+        },
+        { "private and public key", $"{Given.KeyPair.ExportPkcs8PrivateKeyPem()}\n{Good}", "This is a private key" },
+        { "elliptic curve", EllipticCurve(), "elliptic curve" },
+        { "Ed25519", "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=", "another algorithm" },
+        { "RSA-PSS only", Spki(bits: 2048, exponent: 65537, algorithm: "1.2.840.113549.1.1.10"), "RSA-PSS" },
+        { "certificate request", Request(), "openssl req -in request.pem -pubkey -noout" },
+        { "certificate request, bare", Bare(Convert.FromBase64String(Inside(Request()))), "certificate request" },
+        { "OpenSSH", "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ== shop@example", "ssh-keygen -e -m PKCS8 -f key.pub" },
+        { "SSH2", "---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n---- END SSH2 PUBLIC KEY ----", "ssh-keygen" },
+        { "JWK", """{"kty":"RSA","n":"x","e":"AQAB"}""", "JWK" },
+        {
+            "PGP",
+            "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQEN\n-----END PGP PUBLIC KEY BLOCK-----",
+            "PGP PUBLIC KEY BLOCK"
+        },
+        { "two keys", $"{Good}\n{Good}", "two keys" },
+        { "a key with more behind it", Bare([.. Given.KeyPair.ExportSubjectPublicKeyInfo(), 48, 0]), "two keys" },
+        { "17 KiB", new string('A', 17 * 1024), "more than 16384 characters" },
         { "1024 bits", Rsa(1024), "1024 bits; at least 2048" },
         { "2047 bits", Spki(bits: 2047, exponent: 65537), "2047 bits; at least 2048" },
         { "8193 bits", Spki(bits: 8193, exponent: 65537), "8193 bits; at most 8192" },
@@ -128,6 +191,7 @@ public sealed class ClientTests
 
         key.ShouldBeNull();
         problem.ShouldNotBeNull().ShouldContain(reason);
+        problem.ShouldNotContain("MII"); // No key is quoted.
         Should.Throw<FormatException>(() => PublicKey.Parse(pem)).Message.ShouldBe(problem);
     }
 
@@ -280,6 +344,21 @@ public sealed class ClientTests
 
     private static string Pem(string label, byte[] der) => PemEncoding.WriteString(label, der);
 
+    private static string Bare(byte[] der) => Convert.ToBase64String(der);
+
+    private static string Lines(string text, int length) =>
+        string.Join('\n', text.Chunk(length).Select(line => new string(line)));
+
+    private static string Inside(string pem) => string.Concat(pem.Split('\n')[1..^1]);
+
+    private static X509Certificate2 Certificate(RSA key) =>
+        Named(key).CreateSelfSigned(Given.Noon.AddDays(-1), Given.Noon.AddDays(1));
+
+    private static string Request() => Named(Given.KeyPair).CreateSigningRequestPem();
+
+    private static CertificateRequest Named(RSA key) =>
+        new("CN=shop", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+
     private static string Rsa(int bits)
     {
         using var rsa = RSA.Create(bits);
@@ -293,7 +372,7 @@ public sealed class ClientTests
     }
 
     // A key of our making: any odd number will do for a modulus, because nobody has to sign with it.
-    private static string Spki(int bits, int exponent)
+    private static string Spki(int bits, int exponent, string algorithm = "1.2.840.113549.1.1.1")
     {
         var modulus = (System.Numerics.BigInteger.One << bits) - 1;
         var key = new AsnWriter(AsnEncodingRules.DER);
@@ -307,7 +386,7 @@ public sealed class ClientTests
         {
             using (info.PushSequence())
             {
-                info.WriteObjectIdentifier("1.2.840.113549.1.1.1");
+                info.WriteObjectIdentifier(algorithm);
                 info.WriteNull();
             }
             info.WriteBitString(key.Encode());

@@ -48,7 +48,16 @@ public sealed class DemoKeys
             WritePrivate(privatePath, rsa.ExportPkcs8PrivateKeyPem() + "\n");
             File.WriteAllText(publicPath, rsa.ExportSubjectPublicKeyInfoPem() + "\n");
         }
+        // The same keys as SDKs of this scheme take them: bare base64 on one line.
+        WritePrivate(Path.ChangeExtension(privatePath, ".b64"), Base64(privatePath));
+        File.WriteAllText(Path.ChangeExtension(publicPath, ".b64"), Base64(publicPath));
         return (privatePath, publicPath);
+    }
+
+    private static string Base64(string pemPath)
+    {
+        var pem = File.ReadAllText(pemPath);
+        return pem[PemEncoding.Find(pem).Base64Data].ReplaceLineEndings("");
     }
 
     private static void WritePrivate(string path, string text)

@@ -30,29 +30,22 @@ public sealed class PublicKey
     public static PublicKey Parse(string pem) =>
         TryParse(pem, out var key, out var problem) ? key : throw new FormatException(problem);
 
-    /// <summary>Reads a public key in PEM, and says what is wrong with it when it is not accepted.</summary>
+    /// <summary>
+    /// Reads a public key from every text that is unambiguously one: PEM (SubjectPublicKeyInfo, PKCS#1, a certificate) or bare
+    /// base64, on one line or many, with line breaks or the two characters <c>\n</c>. Says what is wrong with it when it is not
+    /// accepted, and never quotes it.
+    /// </summary>
     public static bool TryParse(
-        string pem,
+        string text,
         [NotNullWhen(true)] out PublicKey? key,
         [NotNullWhen(false)] out string? problem
     )
     {
+        ArgumentNullException.ThrowIfNull(text);
         key = null;
         using var rsa = RSA.Create();
-        try
-        {
-            if (PemEncoding.Find(pem) is var fields && !pem.AsSpan()[fields.Label].SequenceEqual("PUBLIC KEY"))
-            {
-                problem = "The PEM block must be a PUBLIC KEY (SubjectPublicKeyInfo): openssl pkey -pubout writes one.";
-                return false;
-            }
-            rsa.ImportFromPem(pem);
-        }
-        catch (Exception e) when (e is ArgumentException or CryptographicException)
-        {
-            problem = "The text is not an RSA public key in PEM.";
+        if (!PublicKeyText.TryLoad(text, rsa, out problem))
             return false;
-        }
 
         var parameters = rsa.ExportParameters(includePrivateParameters: false);
         problem = (rsa.KeySize, parameters.Exponent) switch
