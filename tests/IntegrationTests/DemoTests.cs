@@ -118,10 +118,7 @@ public sealed class DemoTests(PostgresServer postgres)
         string? walletKey = null
     )
     {
-        var root = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(root.FullName, "CancelService.sln")))
-            root = root.Parent.ShouldNotBeNull();
-        var start = new ProcessStartInfo("bash", [Path.Combine(root.FullName, "docs", "examples", "cancel.sh"), id])
+        var start = new ProcessStartInfo("bash", [Path.Combine(Repository.Root, "docs", "examples", "cancel.sh"), id])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,

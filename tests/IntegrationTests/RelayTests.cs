@@ -28,9 +28,9 @@ public sealed class RelayTests(PostgresServer postgres)
 {
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(10);
 
-    // The defaults of the settings.
-    private static readonly TimeSpan ClaimTime = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan AttemptTimeout = TimeSpan.FromSeconds(5);
+    // Longer than Until waits while the clock ticks: no attempt times out because the machine is slow.
+    private static readonly TimeSpan AttemptTimeout = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan ClaimTime = TimeSpan.FromMinutes(2);
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
@@ -204,7 +204,7 @@ public sealed class RelayTests(PostgresServer postgres)
         await using (var off = await TestHost.Start(database, systemClock: true))
             await Cancel(off, await off.AddClient(), State.Processing);
 
-        var start = new ProcessStartInfo("dotnet", [typeof(ServiceHost).Assembly.Location, .. Settings(receiver)])
+        var start = new ProcessStartInfo("dotnet", [typeof(ServiceHost).Assembly.Location, .. Settings(receiver.Root)])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
@@ -376,17 +376,11 @@ public sealed class RelayTests(PostgresServer postgres)
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         using var stop = new CancellationTokenSource();
-        var receiver = AnswerBinary(listener, stop.Token);
+        var receiver = Answer(listener, "HTTP/1.1 \0\0\0\r\n\r\n", hold: false, stop.Token);
         using var database = await TestDatabase.Create(provider, postgres);
         await using var host = await TestHost.Start(
             database,
-            settings:
-            [
-                $"--Notifications:Url=http://{listener.LocalEndpoint}/",
-                Receiver.SecretSetting,
-                $"--Notifications:PollInterval={Tick}",
-                "--Notifications:MaxAttempts=1",
-            ]
+            settings: [.. Settings($"http://{listener.LocalEndpoint}"), "--Notifications:MaxAttempts=1"]
         );
         await Cancel(host, await host.AddClient(), State.Success);
 
@@ -399,7 +393,8 @@ public sealed class RelayTests(PostgresServer postgres)
         await receiver;
     }
 
-    private static async Task AnswerBinary(TcpListener listener, CancellationToken stop)
+    // A receiver of one connection at a time, which writes what it is told to, and may then keep the connection.
+    private static async Task Answer(TcpListener listener, string answer, bool hold, CancellationToken stop)
     {
         try
         {
@@ -407,13 +402,109 @@ public sealed class RelayTests(PostgresServer postgres)
             {
                 using var connection = await listener.AcceptTcpClientAsync(stop);
                 _ = await connection.GetStream().ReadAtLeastAsync(new byte[16], 16, cancellationToken: stop);
-                await connection.GetStream().WriteAsync("HTTP/1.1 \0\0\0\r\n\r\n"u8.ToArray(), stop);
+                await connection.GetStream().WriteAsync(Encoding.ASCII.GetBytes(answer), stop);
+                if (hold)
+                    await Task.Delay(Timeout.Infinite, stop);
             }
         }
         catch (OperationCanceledException)
         {
             // The test is over.
         }
+    }
+
+    [Theory]
+    [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
+    public async Task An_attempt_that_could_outlive_its_claim_is_not_begun(DatabaseProvider provider)
+    {
+        var never = new TaskCompletionSource<int>();
+        await using var receiver = await Receiver.Start(_ => never.Task);
+        using var database = await TestDatabase.Create(provider, postgres);
+        await using var setUp = await TestHost.Start(database);
+        var client = await setUp.AddClient();
+        await Cancel(setUp, client, State.Processing);
+        await Cancel(setUp, client, State.Processing);
+        await using var host = await Start(
+            database,
+            receiver,
+            "--Notifications:Concurrency=1",
+            "--Notifications:BackOffBase=1.00:00:00",
+            "--Notifications:BackOffMaximum=1.00:00:00"
+        );
+        await Ticking(host.Clock, () => receiver.Count()).Becomes(1);
+        (await Rows(setUp)).ShouldAllBe(row => row.Attempts == 1);
+
+        // The first attempt ends so late that a second would end after the claim that both events are under.
+        host.Clock.Advance(AttemptTimeout + TimeSpan.FromSeconds(10));
+        await TestHost.Until(() => receiver.Count()).Becomes(2);
+
+        // So the second event was given back, and claimed again.
+        var sent = receiver.Received.Last().Member("paymentId");
+        var row = (await Rows(setUp)).Single(r => r.PaymentId.Value == sent);
+        row.DueAt.ShouldBe(host.Now + ClaimTime);
+        row.Attempts.ShouldBe(1);
+        never.SetResult(200);
+        await TestHost.Until(() => Delivered(setUp)).Becomes(1);
+    }
+
+    // What confirms an event is the status; nobody waits for the body, which may never end.
+    [Theory]
+    [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
+    public async Task A_confirmation_whose_body_does_not_end_is_a_confirmation(DatabaseProvider provider)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var stop = new CancellationTokenSource();
+        var receiver = Answer(
+            listener,
+            "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nstart",
+            hold: true,
+            stop.Token
+        );
+        using var database = await TestDatabase.Create(provider, postgres);
+        await using var host = await TestHost.Start(database, settings: Settings($"http://{listener.LocalEndpoint}"));
+        await Cancel(host, await host.AddClient(), State.Success);
+
+        await Ticking(host.Clock, () => Delivered(host)).Becomes(1);
+
+        await stop.CancelAsync();
+        await receiver;
+    }
+
+    // An operator's order and the pruning of the same event: the order is not lost.
+    [Fact]
+    public async Task An_event_that_is_queued_again_while_pruning_waits_for_it_stays()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
+        await using var receiver = await Receiver.Start(_ => Answers(200));
+        await using var host = await Start(database, receiver);
+        await Cancel(host, await host.AddClient(), State.Success);
+        await Ticking(host.Clock, () => Delivered(host)).Becomes(1);
+        await using var db = host.Db();
+        await using var order = await db.Database.BeginTransactionAsync(TestContext.Current.CancellationToken);
+        await db.Database.ExecuteSqlAsync(
+            $"UPDATE outbox SET delivered_at = NULL, due_at = {host.Now.AddDays(1)}, attempts = 0",
+            TestContext.Current.CancellationToken
+        );
+
+        var pruning = host.Services.GetRequiredService<Outbox>().Prune(host.Now.AddDays(1), CancellationToken.None);
+        await using var watch = host.Db();
+        await TestHost
+            .Until(async () =>
+                await watch
+                    .Database.SqlQuery<int>(
+                        $"""
+                        SELECT count(*)::int AS "Value" FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%DELETE FROM outbox%'
+                        """
+                    )
+                    .SingleAsync()
+            )
+            .Becomes(1);
+        await order.CommitAsync(TestContext.Current.CancellationToken);
+
+        (await pruning).ShouldBe(0);
+        (await Row(host)).DueAt.ShouldBe(host.Now.AddDays(1));
     }
 
     [Theory]
@@ -532,18 +623,20 @@ public sealed class RelayTests(PostgresServer postgres)
         Receiver receiver,
         FakeTimeProvider clock,
         params string[] settings
-    ) => TestHost.Start(database, clock, settings: [.. Settings(receiver), .. settings]);
+    ) => TestHost.Start(database, clock, settings: [.. Settings(receiver.Root), .. settings]);
 
-    private static string[] Settings(Receiver receiver) =>
+    private static string[] Settings(string root) =>
         [
-            $"--Notifications:Url={receiver.Root}/core/hook?tenant=a%2Fb",
+            $"--Notifications:Url={root}/core/hook?tenant=a%2Fb",
             Receiver.SecretSetting,
             $"--Notifications:PollInterval={Tick}",
+            $"--Notifications:AttemptTimeout={AttemptTimeout}",
+            $"--Notifications:ClaimTime={ClaimTime}",
         ];
 
     private static Task<int> Answers(int status) => Task.FromResult(status);
 
-    // The clock goes on by a poll's interval with each question, about as fast as the real one: no attempt times out.
+    // The clock goes on by a poll's interval with each question.
     private static Polled<T> Ticking<T>(FakeTimeProvider clock, Func<Task<T>> ask) =>
         TestHost.Until(() =>
         {
@@ -677,6 +770,6 @@ internal sealed class Receiver : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _app.StopAsync(new CancellationToken(canceled: true));
-        await _app.DisposeAsync();
+        await _app.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(1));
     }
 }

@@ -116,13 +116,7 @@ public sealed partial class KeyFormsTests(PostgresServer postgres)
         }
     }
 
-    private static string Document()
-    {
-        var root = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(root.FullName, "CancelService.sln")))
-            root = root.Parent.ShouldNotBeNull("The tests run from inside the repository.");
-        return Path.Combine(root.FullName, "docs", "api.md");
-    }
+    private static string Document() => Path.Combine(Repository.Root, "docs", "api.md");
 
     private static async Task<string> Shell(DirectoryInfo directory, string command)
     {

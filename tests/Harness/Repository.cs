@@ -1,0 +1,17 @@
+namespace CancelService.Harness;
+
+/// <summary>The repository in which the tests run.</summary>
+public static class Repository
+{
+    /// <summary>Its root directory.</summary>
+    public static string Root { get; } = Find();
+
+    private static string Find()
+    {
+        var directory = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(directory.FullName, "CancelService.sln")))
+            directory =
+                directory.Parent ?? throw new InvalidOperationException("The tests run from inside the repository.");
+        return directory.FullName;
+    }
+}
