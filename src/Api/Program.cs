@@ -1,10 +1,14 @@
 using System.Data.Common;
 using System.Net.Sockets;
-using System.Reflection;
 using CancelService.Api.Hosting;
 using CancelService.Api.Public;
+using CancelService.Application.Clients;
+using CancelService.Application.Doctor;
+using CancelService.Domain;
 using CancelService.Infrastructure.Ledger;
+using CancelService.Infrastructure.Payments;
 using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Restoring;
 using Microsoft.Extensions.Options;
 
 namespace CancelService.Api;
@@ -22,27 +26,28 @@ public static class Program
           migrate --create-database     the same, and create the database where there is none
           verify-ledger                 check every invariant over the whole database, and exit:
                                         0 no violation, 1 violations, 2 no verdict
+          after-restore                 after the database was restored from a backup, and before instances serve: begin a new
+                                        epoch of the feeds' cursors, and exit
+          find-lost                     read the service's log, or the events that the core received, from standard input;
+                                        find what was told and the database does not bear out; exit codes as above
+          diagnose [FILE]               say why a merchant's request is refused, to the byte: raw HTTP, a curl command, an HAR
+                                        entry or a log line, from the file or standard input; 0 nothing is wrong, 1 something
           --help, --version             print this, or the version
 
         Settings come from appsettings.json, the environment (Database__Provider=Postgres) and the command line
         (--Database:Provider=Postgres). README.md lists them.
         """;
 
-    private static string Version =>
-        typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
-        ?? "";
-
     /// <summary>
-    /// Serves without arguments; <c>migrate</c> brings the schema up to date and exits; <c>verify-ledger</c> checks every
-    /// invariant over the whole database and exits.
+    /// Serves without arguments, or carries out the command that comes first, and exits: <c>--help</c> lists them.
     /// </summary>
     /// <returns>
-    /// 0, or 1 when a setting is wrong or the command fails; standard error says why. For <c>verify-ledger</c>, 1 is a
-    /// violation, and 2 is that there is no verdict, for whatever reason.
+    /// 0, or 1 when a setting is wrong or the command fails; standard error says why. For <c>verify-ledger</c>,
+    /// <c>find-lost</c> and <c>diagnose</c>, 1 is that something was found, and 2 is that there is no verdict, for whatever reason.
     /// </returns>
     public static async Task<int> Main(string[] args)
     {
-        var failed = args is ["verify-ledger", ..] ? 2 : 1;
+        var failed = args is ["verify-ledger" or "find-lost" or "diagnose", ..] ? 2 : 1;
         if (args is ["help", ..] || args.Any(argument => argument is "--help" or "-h"))
         {
             Console.WriteLine(Help);
@@ -50,7 +55,7 @@ public static class Program
         }
         if (args.Contains("--version", StringComparer.Ordinal))
         {
-            Console.WriteLine($"CancelService {Version}");
+            Console.WriteLine($"CancelService {BuildInfo.Version}");
             return 0;
         }
         try
@@ -68,9 +73,16 @@ public static class Program
                     return 0;
                 case ["verify-ledger", ..]:
                     return await VerifyLedger(app.Services.GetRequiredService<LedgerAudit>());
+                case ["after-restore", ..]:
+                    await AfterRestore(app.Services.GetRequiredService<Restores>());
+                    return 0;
+                case ["find-lost", ..]:
+                    return await FindLost(app.Services.GetRequiredService<LostAnswers>());
+                case ["diagnose", ..]:
+                    return await Diagnose(app.Services, args is [_, { } file, ..] && !file.StartsWith('-') ? file : "");
                 case [{ } command, ..] when !command.StartsWith('-'):
                     await Console.Error.WriteLineAsync(
-                        $"'{command}' is no command. There are: migrate, verify-ledger; --help says more."
+                        $"'{command}' is no command. There are: migrate, verify-ledger, after-restore, find-lost, diagnose; --help says more."
                     );
                     return 1;
                 case var _ when OpenApi.IsBuilding:
@@ -102,17 +114,55 @@ public static class Program
         }
     }
 
-    private static async Task<int> VerifyLedger(LedgerAudit audit)
+    private static Task<int> VerifyLedger(LedgerAudit audit) =>
+        Verdict(
+            "verify-ledger",
+            async () => (await audit.Run(Console.Out, CancellationToken.None)).Any(result => result.Violations > 0)
+        );
+
+    private static Task<int> FindLost(LostAnswers answers) =>
+        Verdict("find-lost", async () => await answers.Find(Console.In, Console.Out, CancellationToken.None) > 0);
+
+    private static Task<int> Diagnose(IServiceProvider services, string file) =>
+        Verdict(
+            "diagnose",
+            async () =>
+            {
+                await using var input = file.Length > 0 ? File.OpenRead(file) : Console.OpenStandardInput();
+                using var paste = new MemoryStream();
+                await input.CopyToAsync(paste);
+                var pasted = PastedRequest.Read(paste.ToArray(), out var problem) ?? throw new FormatException(problem);
+                var client =
+                    pasted.Header("Client-Id") is [var id, ..] && ClientId.IsWellFormed(id)
+                        ? await services.GetRequiredService<IClients>().Find(new ClientId(id), CancellationToken.None)
+                        : null;
+                var now = services.GetRequiredService<TimeProvider>().GetUtcNow();
+                var diagnosis = services
+                    .GetRequiredService<RequestDoctor>()
+                    .Examine(pasted, client, now, cameNow: false);
+                Console.Write(DiagnosisText.Of(diagnosis));
+                return diagnosis.Causes.Count > 0;
+            }
+        );
+
+    private static async Task AfterRestore(Restores restores)
+    {
+        var epoch = await restores.Begin(CancellationToken.None);
+        Console.WriteLine(
+            $"The feeds' cursors are of epoch {epoch} now. Readers with an older one are told where to go on."
+        );
+    }
+
+    private static async Task<int> Verdict(string command, Func<Task<bool>> found)
     {
         try
         {
-            var results = await audit.Run(Console.Out, CancellationToken.None);
-            return results.Any(result => result.Violations > 0) ? 1 : 0;
+            return await found() ? 1 : 0;
         }
-        // Whatever it was: an audit that did not get to its end must not look like one that found something, or nothing.
+        // Whatever it was: what did not get to its end must not look like a verdict.
         catch (Exception e)
         {
-            await Console.Error.WriteLineAsync($"verify-ledger could not run: {e.Message}");
+            await Console.Error.WriteLineAsync($"{command} could not run: {e.Message}");
             return 2;
         }
     }

@@ -7,6 +7,7 @@ using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
 using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Restoring;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.Infrastructure;
@@ -19,6 +20,8 @@ public static class InfrastructureServices
         services
             .AddSingleton<Database>()
             .AddSingleton<LedgerAudit>()
+            .AddSingleton<Restores>()
+            .AddTransient<LostAnswers>()
             .AddSingleton<GroupCommit>()
             .AddSingleton<IPayments, PaymentStore>()
             .AddSingleton<IAccounts, AccountStore>()
@@ -29,5 +32,6 @@ public static class InfrastructureServices
             .AddSingleton<IAccountQueries, AccountQueries>()
             .AddSingleton<IClientQueries, ClientQueries>()
             .AddSingleton<IFeeds, Feeds>()
+            .AddHostedService<KeyMetrics>()
             .AddRelay();
 }

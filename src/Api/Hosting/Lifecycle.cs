@@ -1,5 +1,7 @@
+using System.Diagnostics.Metrics;
 using CancelService.Api.Demo;
 using CancelService.Api.Incidents;
+using CancelService.Application.Pipeline;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
@@ -120,10 +122,12 @@ internal sealed partial class Readiness(
     Drain drain,
     Database database,
     IOptions<DatabaseOptions> options,
+    IMeterFactory meters,
     ILogger<Readiness> log
 ) : IHealthCheck
 {
     private readonly Lock _lock = new();
+    private readonly Meter _meter = meters.Create(Telemetry.Name);
     private State _last = State.Starting;
 
     private enum State
@@ -134,6 +138,19 @@ internal sealed partial class Readiness(
         DatabaseCannotServe,
         DatabaseIsAway,
     }
+
+    /// <summary>Creates the gauge.</summary>
+    public void Publish() =>
+        _meter.CreateObservableGauge(
+            "cancelservice.instance.state",
+            () =>
+                Enum.GetValues<State>()
+                    .Select(state => new Measurement<int>(
+                        state == _last ? 1 : 0,
+                        new KeyValuePair<string, object?>("state", state.ToString())
+                    )),
+            description: "1 for the state that the last look at /healthz/ready found, 0 for the others"
+        );
 
     public async Task<HealthCheckResult> CheckHealthAsync(
         HealthCheckContext context,

@@ -34,7 +34,7 @@ public static class OpenApi
                             (schema, context, _) =>
                             {
                                 if (
-                                    context.ParameterDescription?.ParameterDescriptor.ParameterType
+                                    context.ParameterDescription?.ParameterDescriptor?.ParameterType
                                     == typeof(OffsetTime?)
                                 )
                                     schema.Format = "date-time";

@@ -6,6 +6,7 @@ using CancelService.Api.Public;
 using CancelService.Api.Public.Cancelling;
 using CancelService.Application;
 using CancelService.Application.Cancelling;
+using CancelService.Application.Pipeline;
 using CancelService.Infrastructure;
 using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Notifications;
@@ -14,7 +15,11 @@ using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Signing;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
+using OpenTelemetry;
+using OpenTelemetry.Logs;
 using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
+using OpenTelemetry.Trace;
 using Serilog;
 using Serilog.Events;
 using Serilog.Formatting.Compact;
@@ -35,6 +40,7 @@ public static class ServiceHost
         AddSettings(builder);
         AddPorts(builder);
         AddServices(builder.Services);
+        AddTelemetry(builder);
         if (builder.Environment.IsDevelopment())
             AddDemo(builder.Services);
         if (builder.Environment.IsDevelopment() || OpenApi.IsBuilding)
@@ -89,19 +95,32 @@ public static class ServiceHost
             .Configure<IOptions<ShutdownOptions>>(
                 (host, shutdown) => host.ShutdownTimeout = shutdown.Value.DrainTime + shutdown.Value.GraceTime
             );
-        // In Prometheus' format at /metrics on the internal port.
-        services
-            .AddSingleton<ApiMetrics>()
-            .AddOpenTelemetry()
+        services.AddSingleton<ApiMetrics>().AddHostedService<StartReport>();
+        services.AddInternalApi().AddDoctor();
+        services.AddSingleton<Readiness>().AddHealthChecks().AddCheck<Readiness>("database");
+    }
+
+    // Metrics in Prometheus' format at /metrics on the internal port. With OTEL_EXPORTER_OTLP_ENDPOINT, traces, metrics and logs
+    // go there too, by the standard's own settings (OTEL_*).
+    private static void AddTelemetry(WebApplicationBuilder builder)
+    {
+        var telemetry = builder
+            .Services.AddOpenTelemetry()
+            .ConfigureResource(resource => resource.AddService("cancelservice", serviceVersion: BuildInfo.Version))
             .WithMetrics(metrics =>
                 metrics
-                    .AddMeter(ApiMetrics.MeterName, "Npgsql")
+                    .AddMeter(Telemetry.Name, "Npgsql")
                     .AddAspNetCoreInstrumentation()
                     .AddRuntimeInstrumentation()
                     .AddPrometheusExporter()
             );
-        services.AddInternalApi();
-        services.AddSingleton<Readiness>().AddHealthChecks().AddCheck<Readiness>("database");
+        if (string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
+            return;
+        telemetry
+            .WithTracing(traces => traces.AddSource(Telemetry.Name, "Npgsql").AddAspNetCoreInstrumentation())
+            .WithLogging()
+            .UseOtlpExporter();
+        builder.Logging.AddFilter<OpenTelemetryLoggerProvider>("Microsoft", LogLevel.Warning);
     }
 
     private static WalletKey LoadWalletKey(IServiceProvider provider)

@@ -11,45 +11,49 @@ public static class CancellationsApi
     public static void MapCancellations(this RouteGroupBuilder internalApi)
     {
         var reads = internalApi.MapGroup("").WithTags("Reconciliation").RequireAuthorization(Scopes.PaymentsRead);
-        reads.MapGet("/clients/{clientId}/cancellations", Feed);
-        reads.MapGet("/clients/{clientId}/late-reports", LateReports);
+        reads.MapGet("/clients/{clientId}/cancellations", Feed).ProducesProblem(StatusCodes.Status410Gone);
+        reads.MapGet("/clients/{clientId}/late-reports", LateReports).ProducesProblem(StatusCodes.Status410Gone);
         reads.MapGet("/cancellations", Report);
     }
 
     /// <summary>A client's cancellations, in an order that is stable and skips none; next is the cursor to go on from.</summary>
-    public static async Task<Results<Ok<Page<CancellationItem>>, ProblemHttpResult>> Feed(
+    public static Task<Results<Ok<Page<CancellationItem>>, ProblemHttpResult>> Feed(
         string clientId,
-        long? after,
+        string? after,
         int? limit,
         IFeeds feeds,
         CancellationToken cancellationToken
-    )
-    {
-        if (Paging.Size(limit) is not { } size)
-            return Paging.BadLimit();
-        if (after < 0)
-            return Paging.BadCursor();
-        return ClientId.IsWellFormed(clientId)
-            ? TypedResults.Ok(await feeds.Cancellations(new ClientId(clientId), after ?? 0, size, cancellationToken))
-            : Problems.NotFound("client");
-    }
+    ) => Read(clientId, after, limit, feeds, feeds.Cancellations, cancellationToken);
 
     /// <summary>A client's late reports, in such an order as well.</summary>
-    public static async Task<Results<Ok<Page<LateReport>>, ProblemHttpResult>> LateReports(
+    public static Task<Results<Ok<Page<LateReport>>, ProblemHttpResult>> LateReports(
         string clientId,
-        long? after,
+        string? after,
         int? limit,
         IFeeds feeds,
+        CancellationToken cancellationToken
+    ) => Read(clientId, after, limit, feeds, feeds.LateReports, cancellationToken);
+
+    private static async Task<Results<Ok<Page<T>>, ProblemHttpResult>> Read<T>(
+        string clientId,
+        string? after,
+        int? limit,
+        IFeeds feeds,
+        Func<ClientId, FeedCursor, int, CancellationToken, Task<Page<T>>> read,
         CancellationToken cancellationToken
     )
     {
         if (Paging.Size(limit) is not { } size)
             return Paging.BadLimit();
-        if (after < 0)
+        if (FeedCursor.Parse(after ?? "0-0") is not { } cursor)
             return Paging.BadCursor();
-        return ClientId.IsWellFormed(clientId)
-            ? TypedResults.Ok(await feeds.LateReports(new ClientId(clientId), after ?? 0, size, cancellationToken))
-            : Problems.NotFound("client");
+        if (!ClientId.IsWellFormed(clientId))
+            return Problems.NotFound("client");
+        var epoch = await feeds.Epoch(cancellationToken);
+        if (after is not null && cursor.Epoch != epoch)
+            return Problems.DatabaseRestored(DateTimeOffset.FromUnixTimeSeconds(epoch), cursor with { Epoch = epoch });
+        var page = await read(new ClientId(clientId), cursor with { Epoch = epoch }, size, cancellationToken);
+        return TypedResults.Ok(page);
     }
 
     /// <summary>The cancellations of all clients from a time (inclusive) to a time (exclusive), by time.</summary>

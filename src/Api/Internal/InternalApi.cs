@@ -83,6 +83,7 @@ public static class InternalApi
         internalApi.MapCancellations();
         internalApi.MapClients();
         internalApi.MapNotifications();
+        internalApi.MapDiagnose();
     }
 
     // As on the public port: who waits for the database is answered in time, and repeats the request.

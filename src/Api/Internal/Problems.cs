@@ -1,3 +1,4 @@
+using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -20,6 +21,21 @@ public static class Problems
     /// <summary>404: there is no such thing.</summary>
     public static ProblemHttpResult NotFound(string what) =>
         Of(StatusCodes.Status404NotFound, "not-found", $"There is no such {what}", $"Check the {what} in the path.");
+
+    /// <summary>
+    /// 410: the cursor was given before the database was restored, so rows that were read then may be undone. The member
+    /// goOn is the cursor to go on from, which skips nothing.
+    /// </summary>
+    public static ProblemHttpResult DatabaseRestored(DateTimeOffset at, FeedCursor goOn) =>
+        Of(
+            StatusCodes.Status410Gone,
+            "database-restored",
+            "The cursor was given before the database was restored",
+            "What you read before may be undone: compare your books with the feed from its beginning, or go on with goOn, which "
+                + "skips nothing.",
+            ("restoredAt", at),
+            ("goOn", goOn.ToString())
+        );
 
     /// <summary>409: the payment is known with other content.</summary>
     public static ProblemHttpResult PaymentDiffers() =>

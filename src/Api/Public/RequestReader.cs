@@ -39,7 +39,12 @@ public sealed record IncomingRequest(
 }
 
 /// <summary>The first step of the exchange: reads a request, and decides the codes 1 to 4.</summary>
-public sealed class RequestReader(IEnumerable<IOperation> operations, IOptions<ApiOptions> api, TimeProvider time)
+public sealed class RequestReader(
+    IEnumerable<IOperation> operations,
+    IOptions<ApiOptions> api,
+    ApiMetrics metrics,
+    TimeProvider time
+)
 {
     private readonly Dictionary<string, IOperation> _operations = operations
         .SelectMany(operation => api.Value.Paths(operation.Path).Select(path => (path, operation)))
@@ -82,7 +87,10 @@ public sealed class RequestReader(IEnumerable<IOperation> operations, IOptions<A
         if (
             RequestTime.Check(requestTime, time.GetUtcNow(), _tolerance) is RequestTime.Illegal { Problem: var problem }
         )
+        {
+            metrics.RefusedTime();
             return Refused(Answer.Illegal($"The header Request-Time {problem}"));
+        }
         if (!Once("Signature").GoesOn(out var header, out end))
             return new Step<IncomingRequest>.End(end);
         if (!SignatureHeader.TryParse(header, out var signature))

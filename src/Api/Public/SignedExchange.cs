@@ -1,4 +1,5 @@
 using CancelService.Application.Clients;
+using CancelService.Application.Pipeline;
 using CancelService.Application.Protocol;
 
 namespace CancelService.Api.Public;
@@ -64,17 +65,27 @@ public sealed class SignedExchange(
         if (!(await reader.Read(http, envelope)).GoesOn(out var request, out var end))
             return end;
 
-        // Step 2
-        if (!(await Admit(request, deadline)).GoesOn(out var admitted, out end))
-            return end;
-        using var place = admitted.Place;
+        var span = Telemetry.Spans.StartActivity("verify");
+        try
+        {
+            // Step 2
+            if (!(await Admit(request, deadline)).GoesOn(out var admitted, out end))
+                return end;
+            using var place = admitted.Place;
 
-        // Step 3
-        if (!(await Verify(request, admitted.Known, deadline)).GoesOn(out var verified, out end))
-            return end;
+            // Step 3
+            if (!(await Verify(request, admitted.Known, deadline)).GoesOn(out var verified, out end))
+                return end;
 
-        // Step 4
-        return await Operate(request, verified, deadline);
+            // Step 4
+            span?.Dispose();
+            span = Telemetry.Spans.StartActivity("decide");
+            return await Operate(request, verified, deadline);
+        }
+        finally
+        {
+            span?.Dispose();
+        }
     }
 
     private async Task<Step<Admitted>> Admit(IncomingRequest request, DatabaseWatch.Deadline deadline)
@@ -203,6 +214,7 @@ public sealed class SignedExchange(
     private void TurnAway(HttpContext http, Envelope envelope, string limit, long started)
     {
         metrics.Answered("none", time.GetElapsedTime(started));
+        metrics.TurnedAway(limit);
         log.TurnedAway(limit, envelope);
         http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
         http.Response.Headers.RetryAfter = "1";

@@ -27,9 +27,6 @@ public sealed partial class Races
     /// <summary>How often a use case decides before its outcome is given up as unknown.</summary>
     public const int MaxAttempts = 5;
 
-    /// <summary>The name of the meter.</summary>
-    public const string MeterName = "CancelService";
-
     private readonly Counter<long> _lost;
     private readonly Counter<long> _exhausted;
     private readonly ILogger<Races> _log;
@@ -38,7 +35,7 @@ public sealed partial class Races
     public Races(IMeterFactory meters, ILogger<Races> log)
     {
         ArgumentNullException.ThrowIfNull(meters);
-        var meter = meters.Create(MeterName);
+        var meter = meters.Create(Telemetry.Name);
         _lost = meter.CreateCounter<long>(
             "cancelservice.race.lost",
             unit: "{race}",
@@ -50,6 +47,16 @@ public sealed partial class Races
             description: "Use cases that lost every race and gave up; the caller was told that the outcome is unknown"
         );
         _log = log;
+    }
+
+    /// <summary>Makes the counters known at 0, so that the first race is a rise.</summary>
+    public void Publish()
+    {
+        foreach (var useCase in (string[])["cancel", "register", "report", "transfer"])
+        {
+            _lost.Add(0, new KeyValuePair<string, object?>("use_case", useCase));
+            _exhausted.Add(0, new KeyValuePair<string, object?>("use_case", useCase));
+        }
     }
 
     /// <summary>

@@ -36,6 +36,9 @@ internal sealed class ClientCache(
     int maxEntries = 100_000
 ) : IClients, IDisposable
 {
+    private static readonly KeyValuePair<string, object?> FromMemory = new("source", "memory");
+    private static readonly KeyValuePair<string, object?> FromDatabase = new("source", "database");
+
     private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = maxEntries });
     private readonly TimeSpan _cacheTime = options.Value.CacheTime;
 
@@ -50,8 +53,14 @@ internal sealed class ClientCache(
 
     public ValueTask<Client?> Find(ClientId id, CancellationToken cancellationToken) =>
         Recall(id) is { IsCurrent: true, Client: var client }
-            ? ValueTask.FromResult(client)
+            ? Remembered(client)
             : new ValueTask<Client?>(Load(id, cancellationToken));
+
+    private static ValueTask<Client?> Remembered(Client? client)
+    {
+        DatabaseMetrics.ClientLookups.Add(1, FromMemory);
+        return ValueTask.FromResult(client);
+    }
 
     /// <summary>Makes this instance see a change at once.</summary>
     public void Forget(ClientId id) => _cache.Remove(id);
@@ -65,6 +74,7 @@ internal sealed class ClientCache(
     {
         // The time before the query: what changes while it runs is still seen within the cache time.
         var loadedAt = time.GetTimestamp();
+        DatabaseMetrics.ClientLookups.Add(1, FromDatabase);
         await using var db = database.CreateContext();
         var client = await _load(db, id, cancellationToken);
         var priority = client is null ? CacheItemPriority.Low : CacheItemPriority.Normal;

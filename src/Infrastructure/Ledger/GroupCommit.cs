@@ -127,6 +127,9 @@ internal sealed class GroupCommit(Database database)
 
     private async Task Commit(ClientId clientId, List<Waiting> group)
     {
+        using var span = Telemetry.Spans.StartActivity("group");
+        span?.SetTag("cancelservice.group.size", group.Count);
+        DatabaseMetrics.GroupSize.Record(group.Count);
         try
         {
             var batch = new AtomicBatch();

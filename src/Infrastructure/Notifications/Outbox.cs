@@ -11,7 +11,8 @@ namespace CancelService.Infrastructure.Notifications;
 /// <param name="Attempt">Which attempt this is, from 1.</param>
 /// <param name="ClaimedUntil">The end of the claim (UTC), which also proves in the database whose claim it is.</param>
 /// <param name="Payment">The payment, with its cancellation.</param>
-internal sealed record ClaimedEvent(int Attempt, DateTimeOffset ClaimedUntil, Payment Payment)
+/// <param name="TraceId">The trace of the request that cancelled it, as in the log and in the history.</param>
+internal sealed record ClaimedEvent(int Attempt, DateTimeOffset ClaimedUntil, Payment Payment, string TraceId)
 {
     /// <summary>The event's identifier.</summary>
     public Guid EventId { get; } = EventIdentifier.Of(Payment.ClientId, Payment.Id);
@@ -80,8 +81,12 @@ public sealed partial class Outbox(Database database)
         var payments = await StoredPayment
             .Of(db)
             .Where(p => p.Row.ClientId == clientId && ids.Contains(p.Row.PaymentId))
-            .ToDictionaryAsync(p => p.Row.PaymentId, p => p.Restore(), cancellationToken);
-        return claimed.ConvertAll(row => new ClaimedEvent(row.Attempt, until, payments[row.PaymentId]));
+            .ToDictionaryAsync(p => p.Row.PaymentId, cancellationToken);
+        return claimed.ConvertAll(row =>
+        {
+            var stored = payments[row.PaymentId];
+            return new ClaimedEvent(row.Attempt, until, stored.Restore(), stored.Cancellation?.TraceId ?? "");
+        });
     }
 
     /// <summary>
@@ -119,6 +124,18 @@ public sealed partial class Outbox(Database database)
     /// <summary>Gives back an event that was not sent: it is due at once, and the attempt does not count.</summary>
     internal Task<bool> HandBack(ClaimedEvent claimed, DateTimeOffset now, CancellationToken cancellationToken) =>
         Settle(claimed, "due_at = $4, attempts = attempts - 1", cancellationToken, now);
+
+    /// <summary>How much is in the outbox; it asks all clients.</summary>
+    internal async Task<OutboxDepth> Depth(CancellationToken cancellationToken)
+    {
+        await using var db = database.CreateContext();
+        var due = db.Set<OutboxRow>().Where(o => o.DueAt != null);
+        return new(
+            await due.LongCountAsync(cancellationToken),
+            await db.Set<OutboxRow>().LongCountAsync(o => o.ParkedAt != null, cancellationToken),
+            await due.MinAsync(o => (DateTimeOffset?)o.CreatedAt, cancellationToken)
+        );
+    }
 
     /// <summary>Deletes the events that were delivered before a time, batch by batch: how many.</summary>
     internal async Task<int> Prune(DateTimeOffset deliveredBefore, CancellationToken cancellationToken)

@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Signing;
@@ -44,6 +46,7 @@ public sealed partial class OutboxRelay(
     IOptions<NotificationsOptions> options,
     IOptions<WalletOptions> wallet,
     CircuitBreakerStateProvider circuit,
+    OutboxMetrics metrics,
     TimeProvider time,
     ILogger<OutboxRelay> log
 ) : BackgroundService
@@ -187,6 +190,7 @@ public sealed partial class OutboxRelay(
         {
             // The receiver is still away, which is no fault of this event: the attempt does not count.
             await outbox.HandBack(claimed, time.GetUtcNow(), CancellationToken.None);
+            metrics.Attempted("probe");
             StillAway(claimed.EventId, error);
             return;
         }
@@ -200,6 +204,14 @@ public sealed partial class OutboxRelay(
         using var request = new HttpRequestMessage(HttpMethod.Post, webhook);
         foreach (var (name, value) in _signature.Headers(claimed.EventId, time.GetUtcNow(), body))
             request.Headers.TryAddWithoutValidation(name, value);
+        // In the trace of the merchant's request, by the W3C's standard.
+        var parent = TraceOf(claimed);
+        using var span = Telemetry.Spans.StartActivity("notify", ActivityKind.Producer, parent);
+        if ((span?.Context ?? parent) is { TraceId: var trace, SpanId: var spanId } && trace != default)
+            request.Headers.TryAddWithoutValidation(
+                "traceparent",
+                $"00-{trace}-{spanId}-{(span?.Recorded is true ? "01" : "00")}"
+            );
         request.Content = new ByteArrayContent(body);
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
         try
@@ -227,12 +239,23 @@ public sealed partial class OutboxRelay(
     private static string Printable(string message) =>
         string.Concat(message.Take(512).Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c));
 
+    private static ActivityContext TraceOf(ClaimedEvent claimed) =>
+        claimed.TraceId.Length == 32 && claimed.TraceId.All(char.IsAsciiHexDigitLower)
+            ? new(
+                ActivityTraceId.CreateFromString(claimed.TraceId),
+                ActivitySpanId.CreateRandom(),
+                ActivityTraceFlags.Recorded,
+                isRemote: true
+            )
+            : default;
+
     private async Task Settle(ClaimedEvent claimed, string? error)
     {
         var now = time.GetUtcNow();
         var (clientId, paymentId) = (claimed.Payment.ClientId.Value, claimed.Payment.Id.Value);
         if (error is null)
         {
+            metrics.Attempted("delivered");
             if (await outbox.Delivered(claimed, now, CancellationToken.None))
                 Delivered(claimed.EventId, clientId, paymentId, claimed.Attempt);
             return;
@@ -240,10 +263,12 @@ public sealed partial class OutboxRelay(
 
         if (claimed.Attempt >= _options.MaxAttempts)
         {
+            metrics.Attempted("parked");
             if (await outbox.Parked(claimed, now, error, CancellationToken.None))
                 Parked(claimed.EventId, clientId, paymentId, claimed.Attempt, error);
             return;
         }
+        metrics.Attempted("failed");
         var dueAt = now + BackOff(claimed.Attempt);
         if (await outbox.Failed(claimed, dueAt, error, CancellationToken.None))
             Failed(claimed.EventId, clientId, paymentId, claimed.Attempt, error, dueAt);

@@ -15,7 +15,9 @@ internal static class RelayServices
     /// </summary>
     public static IServiceCollection AddRelay(this IServiceCollection services)
     {
-        services.AddSingleton<Outbox>().AddSingleton<CircuitBreakerStateProvider>().AddHostedService<OutboxRelay>();
+        services.AddSingleton<Outbox>().AddSingleton<CircuitBreakerStateProvider>().AddSingleton<OutboxMetrics>();
+        services.AddHostedService(provider => provider.GetRequiredService<OutboxMetrics>());
+        services.AddHostedService<OutboxRelay>();
         services
             .AddHttpClient(OutboxRelay.HttpClientName, client => client.Timeout = Timeout.InfiniteTimeSpan)
             .RemoveAllLoggers() // The relay logs each event itself, without the URL, which may hold a secret.

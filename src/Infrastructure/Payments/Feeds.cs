@@ -12,7 +12,7 @@ namespace CancelService.Infrastructure.Payments;
 /// commit in another order than they are numbered. So a row gets its place when its client's feed is read: under a lock
 /// on the client, after all that was placed before. A row that commits late gets a later place.
 /// </summary>
-internal sealed class Feeds(Database database) : IFeeds
+internal sealed class Feeds(Database database, Restores restores) : IFeeds
 {
     /// <summary>The most rows that one read gives places to; the next read goes on.</summary>
     private const int Batch = 1000;
@@ -21,9 +21,11 @@ internal sealed class Feeds(Database database) : IFeeds
 
     private const string LateReportLines = "remedy IS NOT NULL";
 
+    public Task<long> Epoch(CancellationToken cancellationToken) => restores.Epoch(cancellationToken);
+
     public async Task<Page<CancellationItem>> Cancellations(
         ClientId clientId,
-        long after,
+        FeedCursor after,
         int limit,
         CancellationToken cancellationToken
     )
@@ -33,16 +35,19 @@ internal sealed class Feeds(Database database) : IFeeds
         if (await lines.AnyAsync(h => h.Position == null, cancellationToken))
             await Place(CancellationLines, clientId, cancellationToken);
 
-        var rows = await Items(db, lines.Where(h => h.Position > after).OrderBy(h => h.Position).Take(limit + 1))
+        var rows = await Items(
+                db,
+                lines.Where(h => h.Position > after.Position).OrderBy(h => h.Position).Take(limit + 1)
+            )
             .OrderBy(row => row.Line.Position)
             .ToListAsync(cancellationToken);
         await database.Settled(cancellationToken);
-        return FeedPage(rows.ConvertAll(row => (row.Line.Position!.Value, row.Item())), limit);
+        return FeedPage(rows.ConvertAll(row => (row.Line.Position!.Value, row.Item())), after.Epoch, limit);
     }
 
     public async Task<Page<LateReport>> LateReports(
         ClientId clientId,
-        long after,
+        FeedCursor after,
         int limit,
         CancellationToken cancellationToken
     )
@@ -54,7 +59,7 @@ internal sealed class Feeds(Database database) : IFeeds
 
         var rows = await lines
             .AsNoTracking()
-            .Where(h => h.Position > after)
+            .Where(h => h.Position > after.Position)
             .OrderBy(h => h.Position)
             .Take(limit + 1)
             .ToListAsync(cancellationToken);
@@ -76,6 +81,7 @@ internal sealed class Feeds(Database database) : IFeeds
                     )
                 )
             ),
+            after.Epoch,
             limit
         );
     }
@@ -128,7 +134,8 @@ internal sealed class Feeds(Database database) : IFeeds
     }
 
     // The first statement changes nothing: it locks the client's row, so that places are given by one reader at a time.
-    // The second takes its snapshot after that, and sees all places that were given before.
+    // The second takes its snapshot after that, and sees all places that were given before. After a restore places go on
+    // above all that were given before it, also those that the restore has undone.
     private Task<int> Place(string lines, ClientId clientId, CancellationToken cancellationToken) =>
         database.Rows(
             new AtomicBatch()
@@ -138,8 +145,11 @@ internal sealed class Feeds(Database database) : IFeeds
                     UPDATE payment_history SET position = placed.position
                     FROM (
                         SELECT payment_id, version, row_number() OVER (ORDER BY at, payment_id, version)
-                            + coalesce((SELECT max(position) FROM payment_history
-                                WHERE client_id = $1 AND {lines} AND position IS NOT NULL), 0) AS position
+                            + (SELECT max(position) FROM (
+                                SELECT position FROM payment_history
+                                WHERE client_id = $1 AND {lines} AND position IS NOT NULL
+                                UNION ALL SELECT {Restores.LastEpoch} * 1000000000 FROM restores
+                            ) AS given) AS position
                         FROM payment_history WHERE client_id = $1 AND {lines} AND position IS NULL
                         ORDER BY at, payment_id, version LIMIT $2
                     ) AS placed
@@ -163,12 +173,12 @@ internal sealed class Feeds(Database database) : IFeeds
             );
 
     // Next is the cursor to go on from, also on the last page: a feed has no end.
-    private static Page<T> FeedPage<T>(List<(long Position, T Item)> rows, int limit)
+    private static Page<T> FeedPage<T>(List<(long Position, T Item)> rows, long epoch, int limit)
     {
         var page = rows.Take(limit).ToList();
         return new(
             page.ConvertAll(row => row.Item),
-            page.Count == 0 ? null : page[^1].Position.ToString(CultureInfo.InvariantCulture)
+            page.Count == 0 ? null : new FeedCursor(epoch, page[^1].Position).ToString()
         );
     }
 

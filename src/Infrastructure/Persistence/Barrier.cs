@@ -1,4 +1,5 @@
 using System.Data.Common;
+using CancelService.Application.Pipeline;
 using Npgsql;
 
 namespace CancelService.Infrastructure.Persistence;
@@ -52,10 +53,27 @@ internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
         var since = Volatile.Read(ref _knownSince);
         var age = since == long.MinValue ? TimeSpan.MaxValue : time.GetElapsedTime(since);
         if (_hasStandby || age > KnowledgeLasts)
-            return Next().WaitAsync(cancellationToken);
+            return Measured(cancellationToken);
         if (age > AskAgainAfter)
             _ = Next();
         return Task.CompletedTask;
+    }
+
+    private async Task Measured(CancellationToken cancellationToken)
+    {
+        using var span = Telemetry.Spans.StartActivity("barrier");
+        var started = time.GetTimestamp();
+        try
+        {
+            await Next().WaitAsync(cancellationToken);
+        }
+        catch
+        {
+            DatabaseMetrics.BarrierFailures.Add(1);
+            throw;
+        }
+        if (_hasStandby)
+            DatabaseMetrics.BarrierDuration.Record(time.GetElapsedTime(started).TotalSeconds);
     }
 
     private Task Next()

@@ -100,6 +100,7 @@ public sealed class Database : IAsyncDisposable
 
     private async Task<T> Confirmed<T>(Func<DbConnection, Task<T>> write, CancellationToken cancellationToken)
     {
+        using var span = Telemetry.Spans.StartActivity("commit");
         await using var db = CreateContext();
         try
         {

@@ -12,10 +12,14 @@ public sealed class WalletKey
     private readonly ConcurrentBag<RSA> _idle = [];
     private readonly RSAParameters _parameters;
 
-    private WalletKey(int version, RSAParameters parameters) => (Version, _parameters) = (version, parameters);
+    private WalletKey(int version, RSAParameters parameters, PublicKey publicKey) =>
+        (Version, _parameters, PublicKey) = (version, parameters, publicKey);
 
     /// <summary>The version that receivers find the public key by.</summary>
     public int Version { get; }
+
+    /// <summary>The public key, which receivers verify answers with.</summary>
+    public PublicKey PublicKey { get; }
 
     /// <summary>Reads an RSA private key of 2048 bits or more from a PEM file.</summary>
     /// <exception cref="CryptographicException">The file is missing, unreadable, or holds no such key; the message says which.</exception>
@@ -25,9 +29,12 @@ public sealed class WalletKey
         try
         {
             rsa.ImportFromPem(File.ReadAllText(path));
-            var key = new WalletKey(version, rsa.ExportParameters(includePrivateParameters: true));
             return rsa.KeySize >= PublicKey.MinBits
-                ? key
+                ? new WalletKey(
+                    version,
+                    rsa.ExportParameters(includePrivateParameters: true),
+                    PublicKey.Parse(rsa.ExportSubjectPublicKeyInfoPem())
+                )
                 : throw new CryptographicException($"the key has {rsa.KeySize} bits, not {PublicKey.MinBits} or more");
         }
         catch (ArgumentException e)
@@ -41,12 +48,15 @@ public sealed class WalletKey
     }
 
     /// <summary>Signs a hash, and writes the header that carries the signature.</summary>
-    public string Sign(byte[] hash)
+    public string Sign(byte[] hash) => SignatureScheme.Header(Version, SignHash(hash));
+
+    /// <summary>Signs a SHA-256 hash.</summary>
+    public byte[] SignHash(byte[] hash)
     {
         if (!_idle.TryTake(out var rsa))
             rsa = RSA.Create(_parameters);
         var signature = rsa.SignHash(hash, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
         _idle.Add(rsa);
-        return SignatureScheme.Header(Version, signature);
+        return signature;
     }
 }

@@ -519,6 +519,18 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         });
                 });
 
+            modelBuilder.Entity("CancelService.Infrastructure.Restoring.RestoreRow", b =>
+                {
+                    b.Property<long>("Epoch")
+                        .HasColumnType("bigint")
+                        .HasColumnName("epoch");
+
+                    b.HasKey("Epoch")
+                        .HasName("pk_restores");
+
+                    b.ToTable("restores", (string)null);
+                });
+
             modelBuilder.Entity("CancelService.Domain.Clients.ClientKey", b =>
                 {
                     b.HasOne("CancelService.Domain.Clients.Client", null)

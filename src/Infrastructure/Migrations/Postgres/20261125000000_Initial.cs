@@ -54,6 +54,15 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             );
 
             migrationBuilder.CreateTable(
+                name: "restores",
+                columns: table => new { epoch = table.Column<long>(type: "bigint", nullable: false) },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_restores", x => x.epoch);
+                }
+            );
+
+            migrationBuilder.CreateTable(
                 name: "accounts",
                 columns: table => new
                 {
@@ -381,6 +390,8 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             migrationBuilder.DropTable(name: "payment_history");
 
             migrationBuilder.DropTable(name: "payment_requests");
+
+            migrationBuilder.DropTable(name: "restores");
 
             migrationBuilder.DropTable(name: "transfers");
 

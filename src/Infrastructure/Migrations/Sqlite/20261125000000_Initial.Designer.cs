@@ -514,6 +514,18 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                         });
                 });
 
+            modelBuilder.Entity("CancelService.Infrastructure.Restoring.RestoreRow", b =>
+                {
+                    b.Property<long>("Epoch")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("epoch");
+
+                    b.HasKey("Epoch")
+                        .HasName("pk_restores");
+
+                    b.ToTable("restores", (string)null);
+                });
+
             modelBuilder.Entity("CancelService.Domain.Clients.ClientKey", b =>
                 {
                     b.HasOne("CancelService.Domain.Clients.Client", null)

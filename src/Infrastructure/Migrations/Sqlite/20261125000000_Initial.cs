@@ -50,6 +50,15 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
             );
 
             migrationBuilder.CreateTable(
+                name: "restores",
+                columns: table => new { epoch = table.Column<long>(type: "INTEGER", nullable: false) },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_restores", x => x.epoch);
+                }
+            );
+
+            migrationBuilder.CreateTable(
                 name: "accounts",
                 columns: table => new
                 {
@@ -373,6 +382,8 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
             migrationBuilder.DropTable(name: "payment_history");
 
             migrationBuilder.DropTable(name: "payment_requests");
+
+            migrationBuilder.DropTable(name: "restores");
 
             migrationBuilder.DropTable(name: "transfers");
 

@@ -1,0 +1,18 @@
+using System.Reflection;
+
+namespace CancelService.Api;
+
+/// <summary>What runs: the same in <c>--version</c>, the log, the metrics and the image.</summary>
+public static class BuildInfo
+{
+    private static readonly string[] Parts = (
+        typeof(BuildInfo).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
+        ?? ""
+    ).Split('+', 2);
+
+    /// <summary>The version, as in CHANGELOG.md: <c>1.0.0</c>.</summary>
+    public static string Version => Parts[0];
+
+    /// <summary>The commit it was built of; empty when the build did not know.</summary>
+    public static string Revision => Parts is [_, var revision] ? revision : "";
+}

@@ -1,0 +1,67 @@
+using System.Security.Cryptography;
+using CancelService.Api.Public;
+using CancelService.Application.Pipeline;
+using CancelService.Infrastructure.Signing;
+
+namespace CancelService.Api.Hosting;
+
+/// <summary>
+/// Says once what runs, and how fast this machine's RSA is: each answer takes a signature, and OpenSSL signs 2.6 times slower
+/// where the processor has no AVX-512 IFMA.
+/// </summary>
+internal sealed partial class StartReport(
+    WalletKey key,
+    Readiness readiness,
+    ApiMetrics metrics,
+    Races races,
+    TimeProvider time,
+    ILogger<StartReport> log
+) : IHostedService
+{
+    private const int Rounds = 5;
+
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        readiness.Publish();
+        metrics.Publish();
+        races.Publish();
+        var (text, signing, verifying) = (new byte[32], TimeSpan.MaxValue, TimeSpan.MaxValue);
+        var hash = SHA256.HashData(text);
+        // The best of a few: the first ones also load the library.
+        for (var round = 0; round < Rounds; round++)
+        {
+            var started = TimeProvider.System.GetTimestamp();
+            var signature = key.SignHash(hash);
+            signing = Min(signing, TimeProvider.System.GetElapsedTime(started));
+            started = TimeProvider.System.GetTimestamp();
+            key.PublicKey.Verifies(hash, signature);
+            verifying = Min(verifying, TimeProvider.System.GetElapsedTime(started));
+        }
+        Started(
+            BuildInfo.Version,
+            BuildInfo.Revision,
+            Environment.Version,
+            time.GetUtcNow(),
+            signing.TotalMilliseconds,
+            verifying.TotalMilliseconds
+        );
+        return Task.CompletedTask;
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
+
+    [LoggerMessage(
+        LogLevel.Information,
+        "CancelService {Version} (revision {Revision}, .NET {Runtime}) starts at {Now:O}. An RSA signature takes {SignMs:0.00} ms here, a verification {VerifyMs:0.000} ms"
+    )]
+    private partial void Started(
+        string version,
+        string revision,
+        Version runtime,
+        DateTimeOffset now,
+        double signMs,
+        double verifyMs
+    );
+}

@@ -1,0 +1,67 @@
+using CancelService.Api.Public;
+using CancelService.Api.Public.Cancelling;
+using CancelService.Application.Clients;
+using CancelService.Application.Doctor;
+using CancelService.Domain;
+using CancelService.Infrastructure.Signing;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.Extensions.Options;
+
+namespace CancelService.Api.Internal;
+
+/// <summary>Why a client's request is refused, to the byte.</summary>
+public static class DiagnoseApi
+{
+    /// <summary>Adds the doctor. It knows the wallet's key and the client's own, and no other client's.</summary>
+    public static IServiceCollection AddDoctor(this IServiceCollection services) =>
+        services.AddSingleton(provider =>
+        {
+            var api = provider.GetRequiredService<IOptions<ApiOptions>>().Value;
+            return new RequestDoctor(
+                new Practice(
+                    [.. api.Paths(CancelOperation.Route)],
+                    api.StrippedPrefix,
+                    api.RequestTimeTolerance,
+                    [
+                        new StrangeKey(
+                            "key-wallet",
+                            "the wallet's own key",
+                            provider.GetRequiredService<WalletKey>().PublicKey
+                        ),
+                    ]
+                )
+            );
+        });
+
+    /// <summary>Maps the endpoint under <c>/internal/v1</c>.</summary>
+    public static void MapDiagnose(this RouteGroupBuilder internalApi) =>
+        internalApi
+            .MapPost("/clients/{clientId}/diagnose", Diagnose)
+            .WithTags("Clients")
+            .Accepts<string>("text/plain", "application/octet-stream")
+            .RequireAuthorization(Scopes.ClientsRead);
+
+    /// <summary>
+    /// Examines a request as it was pasted: raw HTTP, a curl command, an entry of an HAR file, or a line of a log.
+    /// <paramref name="at"/> is when it came; without it, its age counts only when nothing else is wrong.
+    /// </summary>
+    public static async Task<Results<Ok<Diagnosis>, ProblemHttpResult>> Diagnose(
+        string clientId,
+        OffsetTime? at,
+        HttpRequest request,
+        IClients clients,
+        RequestDoctor doctor,
+        TimeProvider time,
+        CancellationToken cancellationToken
+    )
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (!ClientId.IsWellFormed(clientId) || await clients.Find(new(clientId), cancellationToken) is not { } client)
+            return Problems.NotFound("client");
+        using var paste = new MemoryStream();
+        await request.Body.CopyToAsync(paste, cancellationToken); // The port bounds every body.
+        return PastedRequest.Read(paste.ToArray(), out var problem) is { } pasted
+            ? TypedResults.Ok(doctor.Examine(pasted, client, at?.Value ?? time.GetUtcNow(), cameNow: at is not null))
+            : Problems.Invalid(problem);
+    }
+}

@@ -1,0 +1,45 @@
+namespace CancelService.Application.Doctor;
+
+/// <summary>What the doctor found.</summary>
+/// <param name="Code">The code that the request gets, as far as it can be told without the payment; SUCCESS stands for that.</param>
+/// <param name="Causes">What is wrong, each with its name; empty when the request is right.</param>
+/// <param name="Steps">What was looked at, in the order in which the service decides.</param>
+/// <param name="Signature">What the signature says; absent when it could not be looked at.</param>
+/// <param name="StringToSign">The string to sign of this request.</param>
+/// <param name="Difference">Where what was signed differs from it; absent when it does not, or when it is not known.</param>
+public sealed record Diagnosis(
+    string Code,
+    IReadOnlyList<Mistake> Causes,
+    IReadOnlyList<DiagnosisStep> Steps,
+    SignatureFinding? Signature,
+    TextFinding? StringToSign,
+    Difference? Difference
+);
+
+/// <summary>A step of the service's decision.</summary>
+/// <param name="Code">The code that it would refuse with.</param>
+/// <param name="Passed">Whether the request passes it.</param>
+/// <param name="Text">What was found, in a sentence.</param>
+public sealed record DiagnosisStep(string Code, bool Passed, string Text);
+
+/// <summary>What a signature says of itself.</summary>
+/// <param name="Key">Whose key has made it; empty when none that is known has.</param>
+/// <param name="Hash">The hash that was signed: <c>SHA256</c>; empty when the key is not known.</param>
+/// <param name="Padding">How it was padded.</param>
+/// <param name="Tried">How many texts were compared with the hash.</param>
+public sealed record SignatureFinding(string Key, string Hash, string Padding, int Tried);
+
+/// <summary>A text, so that every byte can be seen.</summary>
+/// <param name="Visible">With what has no glyph named.</param>
+/// <param name="Hex">The bytes in hexadecimal.</param>
+/// <param name="Length">How many bytes there are.</param>
+/// <param name="Sha256">The hash that is signed, in hexadecimal.</param>
+/// <param name="Command">A shell command that prints the same hash.</param>
+public sealed record TextFinding(string Visible, string Hex, int Length, string Sha256, string Command);
+
+/// <summary>Where two texts part.</summary>
+/// <param name="Offset">The first byte that differs, from 0.</param>
+/// <param name="Ours">The string to sign from there on, made visible, a few bytes.</param>
+/// <param name="Yours">What was signed from there on.</param>
+/// <param name="Text">The whole text that was signed, made visible.</param>
+public sealed record Difference(int Offset, string Ours, string Yours, string Text);

@@ -1,0 +1,368 @@
+using System.Buffers.Text;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+
+namespace CancelService.Application.Doctor;
+
+/// <summary>
+/// A request as somebody pasted it: as raw HTTP, as a curl command, as an entry of an HAR file, or as a line of a log with
+/// escapes. The body is kept byte for byte.
+/// </summary>
+/// <param name="Method">The method; empty when the text did not say.</param>
+/// <param name="Target">The request target, as in the first line; of curl and HAR, the URL.</param>
+/// <param name="Headers">The headers in their order, with their names as they were given.</param>
+/// <param name="Body">The body's bytes.</param>
+/// <param name="Form">What the text was, for a reader: "raw HTTP".</param>
+public sealed record PastedRequest(
+    string Method,
+    string Target,
+    IReadOnlyList<KeyValuePair<string, string>> Headers,
+    byte[] Body,
+    string Form
+)
+{
+    /// <summary>The longest text that is looked at, in bytes.</summary>
+    public const int MaxBytes = 256 * 1024;
+
+    /// <summary>The values of a header, whatever the case of its name.</summary>
+    public IReadOnlyList<string> Header(string name) =>
+        [
+            .. Headers
+                .Where(header => header.Key.Equals(name, StringComparison.OrdinalIgnoreCase))
+                .Select(header => header.Value),
+        ];
+
+    /// <summary>
+    /// Reads a paste. When it is none of the forms, <paramref name="problem"/> says so in a sentence that begins "The text".
+    /// </summary>
+    public static PastedRequest? Read(ReadOnlySpan<byte> paste, out string problem)
+    {
+        problem = "";
+        if (paste.Length > MaxBytes)
+        {
+            problem = $"The text has more than {MaxBytes / 1024} KiB. Paste one request.";
+            return null;
+        }
+        var start = paste.IndexOfAnyExcept("\uFEFF \t\r\n"u8);
+        var text = start < 0 ? [] : paste[start..];
+        var request =
+            text.StartsWith("{"u8) ? FromJson(text)
+            : text.StartsWith("curl"u8) || text.StartsWith("$ curl"u8) ? FromCurl(Encoding.UTF8.GetString(text))
+            : FromHttp(text, "raw HTTP") ?? FromLogLine(Encoding.UTF8.GetString(text));
+        if (request is null)
+            problem =
+                "The text is no request that can be read. Paste the request as it goes over the wire (its first line, "
+                + "the headers, an empty line, the body), a curl command, an entry of an HAR file, or the line of a log that holds it.";
+        return request;
+    }
+
+    private static PastedRequest? FromHttp(ReadOnlySpan<byte> text, string form)
+    {
+        var line = TakeLine(ref text);
+        if (Utf8(line).Split(' ', StringSplitOptions.RemoveEmptyEntries) is not [var method, var target, .. var rest])
+            return null;
+        if (
+            !method.All(char.IsAsciiLetter)
+            || (rest.Length > 0 && !rest[^1].StartsWith("HTTP/", StringComparison.Ordinal))
+        )
+            return null;
+        if (rest.Length == 0 && !target.Contains('/', StringComparison.Ordinal))
+            return null;
+
+        var headers = new List<KeyValuePair<string, string>>();
+        while (!text.IsEmpty)
+        {
+            line = TakeLine(ref text);
+            if (line.IsEmpty)
+                break;
+            var colon = line.IndexOf((byte)':');
+            if (colon <= 0)
+                return null;
+            headers.Add(new(Utf8(line[..colon]), Utf8(line[(colon + 1)..]).Trim(' ', '\t')));
+        }
+        var request = new PastedRequest(method, target, headers, text.ToArray(), form);
+        // Editors end a file with a line feed that nobody sent; the length tells.
+        return
+            request.Header("Content-Length") is [var length]
+            && int.TryParse(length, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes)
+            && bytes < request.Body.Length
+            ? request with
+            {
+                Body = request.Body[..bytes],
+            }
+            : request;
+    }
+
+    // A log writes a request with escapes: in a string of JSON, or bare.
+    private static PastedRequest? FromLogLine(string text)
+    {
+        var start = text.IndexOf("POST ", StringComparison.Ordinal);
+        if (start < 0 || !text.Contains("\\n", StringComparison.Ordinal))
+            return null;
+        var quote = start > 0 && text[start - 1] is '"' or '\'' ? text[start - 1] : '\0';
+        var unescaped = new StringBuilder();
+        for (var i = start; i < text.Length && text[i] != quote && text[i] is not ('\r' or '\n'); i++)
+        {
+            if (text[i] != '\\' || i + 1 == text.Length)
+            {
+                unescaped.Append(text[i]);
+                continue;
+            }
+            i++;
+            var isHex =
+                text[i] == 'u'
+                && i + 4 < text.Length
+                && ushort.TryParse(text.AsSpan(i + 1, 4), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out _);
+            unescaped.Append(
+                isHex
+                    ? (char)ushort.Parse(text.AsSpan(i + 1, 4), NumberStyles.HexNumber, CultureInfo.InvariantCulture)
+                    : text[i] switch
+                    {
+                        'n' => '\n',
+                        'r' => '\r',
+                        't' => '\t',
+                        var c => c,
+                    }
+            );
+            i += isHex ? 4 : 0;
+        }
+        return FromHttp(Encoding.UTF8.GetBytes(unescaped.ToString()), "line of a log");
+    }
+
+    private static PastedRequest? FromJson(ReadOnlySpan<byte> text)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(text.ToArray());
+            var entry = document.RootElement;
+            if (
+                entry.TryGetProperty("log", out var log)
+                && log.TryGetProperty("entries", out var entries)
+                && entries.ValueKind is JsonValueKind.Array
+                && entries.GetArrayLength() > 0
+            )
+                entry = entries[0];
+            if (entry.TryGetProperty("request", out var inner))
+                entry = inner;
+            return entry.ValueKind switch
+            {
+                JsonValueKind.String => FromHttp(Encoding.UTF8.GetBytes(entry.GetString()!), "string of JSON"),
+                JsonValueKind.Object when Text(entry, "url").Length > 0 => FromHar(entry),
+                _ => FromMembers(document.RootElement),
+            };
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
+        {
+            return null;
+        }
+    }
+
+    // A line of a structured log: one of its members holds the request.
+    private static PastedRequest? FromMembers(JsonElement line) =>
+        line.EnumerateObject()
+            .Where(member => member.Value.ValueKind is JsonValueKind.String)
+            .Select(member => FromHttp(Encoding.UTF8.GetBytes(member.Value.GetString()!), "line of a log"))
+            .FirstOrDefault(request => request is not null);
+
+    private static PastedRequest FromHar(JsonElement entry)
+    {
+        var headers = new List<KeyValuePair<string, string>>();
+        if (entry.TryGetProperty("headers", out var given) && given.ValueKind is JsonValueKind.Array)
+            foreach (var header in given.EnumerateArray().Where(header => !Text(header, "name").StartsWith(':')))
+                headers.Add(new(Text(header, "name"), Text(header, "value")));
+        var body = Array.Empty<byte>();
+        if (entry.TryGetProperty("postData", out var data))
+            body =
+                Text(data, "encoding") == "base64" && Base64.IsValid(Text(data, "text"))
+                    ? Convert.FromBase64String(Text(data, "text"))
+                    : Encoding.UTF8.GetBytes(Text(data, "text"));
+        return new(Text(entry, "method"), Text(entry, "url"), headers, body, "entry of an HAR file");
+    }
+
+    private static PastedRequest? FromCurl(string text)
+    {
+        var (method, url, body) = ("", "", (string?)null);
+        var headers = new List<KeyValuePair<string, string>>();
+        var words = ShellWords.Split(text);
+        for (var i = words[0] == "$" ? 2 : 1; i < words.Count; i++)
+        {
+            var (option, value) = Option(words[i]);
+            string Value() => value ?? (i + 1 < words.Count ? words[++i] : "");
+            switch (option)
+            {
+                case "-X" or "--request":
+                    method = Value();
+                    break;
+                case "-H" or "--header":
+                    var header = Value();
+                    var colon = header.IndexOf(':', StringComparison.Ordinal);
+                    if (colon > 0)
+                        headers.Add(new(header[..colon], header[(colon + 1)..].Trim(' ', '\t')));
+                    break;
+                case "-d" or "--data" or "--data-raw" or "--data-binary" or "--data-ascii" or "--json":
+                    var part = Value();
+                    body = body is null ? part : $"{body}{(option == "--json" ? "" : "&")}{part}";
+                    if (option == "--json")
+                        headers.Add(new("Content-Type", "application/json"));
+                    break;
+                case "--url":
+                    url = Value();
+                    break;
+                case "-o"
+                or "-u"
+                or "-b"
+                or "-A"
+                or "-e"
+                or "-m"
+                or "--max-time"
+                or "--connect-timeout"
+                or "--cacert"
+                or "--cert"
+                or "--key":
+                    Value();
+                    break;
+                default:
+                    if (!option.StartsWith('-'))
+                        url = option;
+                    break;
+            }
+        }
+        if (url.Length == 0)
+            return null;
+        // What curl adds to a body by itself.
+        if (body is not null && !headers.Exists(h => h.Key.Equals("Content-Type", StringComparison.OrdinalIgnoreCase)))
+            headers.Add(new("Content-Type", "application/x-www-form-urlencoded"));
+        return new(
+            method.Length > 0 ? method
+                : body is null ? "GET"
+                : "POST",
+            url.Contains("://", StringComparison.Ordinal) ? url : $"http://{url}",
+            headers,
+            Encoding.UTF8.GetBytes(body ?? ""),
+            "curl command"
+        );
+
+        // --name=value, and -Xvalue.
+        static (string Option, string? Value) Option(string word) =>
+            word.StartsWith("--", StringComparison.Ordinal)
+                ? word.Split('=', 2) is [var name, var rest] && name is "--request" or "--header" or "--data"
+                    ? (name, rest)
+                    : (word, null)
+                : word.Length > 2 && word[0] == '-' && word[1] is 'X' or 'H' or 'd'
+                    ? (word[..2], word[2..])
+                    : (word, null);
+    }
+
+    private static ReadOnlySpan<byte> TakeLine(ref ReadOnlySpan<byte> text)
+    {
+        var end = text.IndexOf((byte)'\n');
+        var line = end < 0 ? text : text[..end];
+        text = end < 0 ? [] : text[(end + 1)..];
+        return line.EndsWith("\r"u8) ? line[..^1] : line;
+    }
+
+    private static string Utf8(ReadOnlySpan<byte> bytes) => Encoding.UTF8.GetString(bytes);
+
+    private static string Text(JsonElement json, string member) =>
+        json.ValueKind is JsonValueKind.Object
+        && json.TryGetProperty(member, out var value)
+        && value.ValueKind is JsonValueKind.String
+            ? value.GetString()!
+            : "";
+}
+
+/// <summary>Splits a command line as a POSIX shell does, with the quotes <c>'…'</c>, <c>"…"</c> and <c>$'…'</c>.</summary>
+internal static class ShellWords
+{
+    public static List<string> Split(string text)
+    {
+        var (words, word, inWord) = (new List<string>(), new StringBuilder(), false);
+        for (var i = 0; i < text.Length; i++)
+        {
+            var c = text[i];
+            if (char.IsWhiteSpace(c))
+            {
+                if (inWord)
+                    words.Add(word.ToString());
+                word.Clear();
+                inWord = false;
+                continue;
+            }
+            if (c == '\\' && i + 1 < text.Length)
+            {
+                i++;
+                if (text[i] == '\r' && i + 1 < text.Length && text[i + 1] == '\n')
+                    i++;
+                if (text[i] == '\n')
+                    continue; // The command goes on in the next line.
+                word.Append(text[i]);
+            }
+            else if (c == '\'')
+                i = Until(text, i + 1, '\'', word, escapes: "");
+            else if (c == '"')
+                i = Until(text, i + 1, '"', word, escapes: "\"\\$`\n");
+            else if (c == '$' && i + 1 < text.Length && text[i + 1] == '\'')
+                i = Ansi(text, i + 2, word);
+            else
+                word.Append(c);
+            inWord = true;
+        }
+        if (inWord)
+            words.Add(word.ToString());
+        return words.Count > 0 ? words : [""];
+    }
+
+    private static int Until(string text, int i, char quote, StringBuilder word, string escapes)
+    {
+        for (; i < text.Length && text[i] != quote; i++)
+        {
+            if (text[i] == '\\' && i + 1 < text.Length && escapes.Contains(text[i + 1], StringComparison.Ordinal))
+            {
+                i++;
+                if (text[i] == '\n')
+                    continue;
+            }
+            word.Append(text[i]);
+        }
+        return i;
+    }
+
+    private static int Ansi(string text, int i, StringBuilder word)
+    {
+        for (; i < text.Length && text[i] != '\''; i++)
+        {
+            if (text[i] != '\\' || i + 1 == text.Length)
+            {
+                word.Append(text[i]);
+                continue;
+            }
+            i++;
+            if (
+                text[i] == 'u'
+                && i + 4 < text.Length
+                && ushort.TryParse(
+                    text.AsSpan(i + 1, 4),
+                    NumberStyles.HexNumber,
+                    CultureInfo.InvariantCulture,
+                    out var unit
+                )
+            )
+            {
+                word.Append((char)unit);
+                i += 4;
+                continue;
+            }
+            word.Append(
+                text[i] switch
+                {
+                    'n' => '\n',
+                    'r' => '\r',
+                    't' => '\t',
+                    var c => c,
+                }
+            );
+        }
+        return i;
+    }
+}

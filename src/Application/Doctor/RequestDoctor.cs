@@ -1,0 +1,469 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using CancelService.Application.Cancelling;
+using CancelService.Application.Payments;
+using CancelService.Application.Protocol;
+using CancelService.Domain;
+using CancelService.Domain.Clients;
+
+namespace CancelService.Application.Doctor;
+
+/// <summary>A key that is not the client's own, which the signature may have been made with all the same.</summary>
+/// <param name="Id">The cause when it was: <c>key-wallet</c>.</param>
+/// <param name="Owner">Whose it is, for a reader: "the wallet's own key".</param>
+/// <param name="Key">The key.</param>
+public sealed record StrangeKey(string Id, string Owner, PublicKey Key);
+
+/// <summary>What the doctor knows of the service.</summary>
+/// <param name="Paths">The paths that are served.</param>
+/// <param name="StrippedPrefix">What a proxy strips from them.</param>
+/// <param name="Tolerance">How far Request-Time may be away from the clock.</param>
+/// <param name="StrangeKeys">Other keys than the client's. One client is told of another's in a sandbox alone.</param>
+public sealed record Practice(
+    IReadOnlyList<string> Paths,
+    string StrippedPrefix,
+    TimeSpan Tolerance,
+    IReadOnlyList<StrangeKey> StrangeKeys
+);
+
+/// <summary>
+/// Says why a request is refused, to the byte. It does not guess: a signature of RSA gives back the hash that was signed, under the
+/// key that has signed it, and the hash is compared with those of the texts that merchants sign by mistake.
+/// </summary>
+/// <remarks>It uses public keys alone, looks nothing up, and bounds its work (<see cref="Candidates.MaxTried"/>).</remarks>
+public sealed class RequestDoctor(Practice practice)
+{
+    private const int Window = 24;
+
+    /// <summary>Examines a request.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="client">The client that has sent it; absent when none is known.</param>
+    /// <param name="now">When it came, or is looked at (UTC).</param>
+    /// <param name="cameNow">
+    /// Whether it came at that moment. Otherwise it may be an old one, so that its age is a cause only when there is no other.
+    /// </param>
+    public Diagnosis Examine(PastedRequest request, Client? client, DateTimeOffset now, bool cameNow)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        var chart = new Chart(cameNow);
+        var path = SignatureScheme.PathOf(request.Target);
+        if (path.StartsWith('/'))
+            path = practice.StrippedPrefix + path;
+        Address(chart, request, path);
+        var (clientId, time, header) = Headers(chart, request, now);
+        Client(chart, clientId, client);
+        var key = Key(chart, header, client, now);
+
+        SignatureFinding? signature = null;
+        TextFinding? text = null;
+        Difference? difference = null;
+        if (time is not null)
+        {
+            var host = request.Header("Host") is [var name, ..] ? name : "";
+            var parts = new SignedParts(request.Method, request.Target, host, clientId ?? "", time, request.Body);
+            var candidates = new Candidates(
+                practice.StrippedPrefix.Length > 0 ? parts with { Target = path } : parts,
+                [.. practice.Paths.Select(PrefixOf), practice.StrippedPrefix],
+                practice.Paths[0]
+            );
+            var right = candidates.Right();
+            text = TextOf(right);
+            if (header is not null)
+                (signature, difference) = Signature(chart, header, client, key, candidates, right, now);
+        }
+        Body(chart, request, client);
+        chart.Close();
+        return new(chart.Code, chart.Causes, chart.Steps, signature, text, difference);
+    }
+
+    // Codes 1 to 3.
+    private void Address(Chart chart, PastedRequest request, string path)
+    {
+        var query = path.IndexOf('?', StringComparison.Ordinal);
+        var bare = Uri.UnescapeDataString(query < 0 ? path : path[..query]);
+        if (practice.StrippedPrefix.Length > 0 && bare.StartsWith(practice.StrippedPrefix, StringComparison.Ordinal))
+            bare = bare[practice.StrippedPrefix.Length..];
+        chart.Look(
+            ResultCode.InvalidApi,
+            practice.Paths.Contains(bare, StringComparer.Ordinal) ? "" : "path-unknown",
+            $"The path {bare} is served.",
+            bare.StartsWith("//", StringComparison.Ordinal)
+                ? $"The path begins with two slashes: the base URL ends with one. Served is {practice.Paths[0]}."
+                : $"The path {Short(bare)} is not served. Served is {string.Join(" and ", practice.Paths)}."
+        );
+        chart.Look(
+            ResultCode.MethodNotSupported,
+            request.Method == "POST" ? "" : "method-not-post",
+            "The method is POST.",
+            $"The method is {Short(request.Method)}; it must be POST, in capitals."
+        );
+        chart.Look(
+            ResultCode.MediaTypeNotAcceptable,
+            MediaTypes.AcceptsJson(request.Header("Accept")) ? "" : "accept",
+            "Accept admits JSON.",
+            $"Accept is {Short(string.Join(", ", request.Header("Accept")))}, which admits no JSON. Leave it out, or send application/json."
+        );
+        chart.Look(
+            ResultCode.MediaTypeNotAcceptable,
+            MediaTypes.IsJson(request.Header("Content-Type")) ? "" : "content-type",
+            "Content-Type is JSON, or left out.",
+            $"Content-Type is {Short(string.Join(", ", request.Header("Content-Type")))}. Send application/json."
+        );
+    }
+
+    // Code 4.
+    private (string? ClientId, string? Time, SignatureHeader? Header) Headers(
+        Chart chart,
+        PastedRequest request,
+        DateTimeOffset now
+    )
+    {
+        var clientId = Once(chart, request, "Client-Id");
+        if (clientId is not null)
+            chart.Look(
+                ResultCode.ParamIllegal,
+                ClientId.IsWellFormed(clientId) ? "" : "client-malformed",
+                $"Client-Id is {Visible.Of(Encoding.UTF8.GetBytes(clientId))}.",
+                $"Client-Id is {Short(clientId)}, and {ClientId.Rule}."
+            );
+        var time = Once(chart, request, "Request-Time");
+        if (time is not null)
+        {
+            var illegal = RequestTime.Check(time, now, practice.Tolerance) as RequestTime.Illegal;
+            var (id, why) = illegal is null ? ("", "") : Clock(time, now);
+            var at = RequestTime.Read(time) as RequestTime.At;
+            chart.LookAtTime(
+                id,
+                $"Request-Time is {Short(time)}, {Seconds((at?.Time ?? now) - now)} s from our clock.",
+                $"The header Request-Time {illegal?.Problem}{why}",
+                mayBeOld: at?.Time < now && id is "clock" or "clock-zone"
+            );
+        }
+        var value = Once(chart, request, "Signature");
+        if (value is null)
+            return (clientId, time, null);
+        var isHeader = SignatureHeader.TryParse(value, out var header);
+        chart.Look(
+            ResultCode.ParamIllegal,
+            isHeader ? "" : "signature-header",
+            "The header Signature has its members.",
+            "The header Signature must be algorithm=RSA256, keyVersion=<version>, signature=<text>."
+        );
+        return (clientId, time, header);
+    }
+
+    private static string? Once(Chart chart, PastedRequest request, string name)
+    {
+        var values = request.Header(name);
+        if (values is [var one])
+            return one;
+        chart.Look(
+            ResultCode.ParamIllegal,
+            values.Count == 0 ? "header-missing" : "header-twice",
+            "",
+            values.Count == 0
+                ? $"The header {name} is missing."
+                : $"The header {name} came more than once; give it once."
+        );
+        return values.Count == 0 ? null : values[0];
+    }
+
+    // What a wrong time is: whole hours are a zone, an offset that was left out too.
+    private static (string Id, string Why) Clock(string time, DateTimeOffset now)
+    {
+        if (RequestTime.Read(time) is not RequestTime.At { Time: var at })
+            return (
+                time.Length > 10 && time.Contains('T', StringComparison.Ordinal) ? "time-offset" : "time-malformed",
+                ""
+            );
+        if (time.Length is 9 or 10 && time.All(char.IsAsciiDigit))
+            return ("time-seconds", "");
+        var skew = at - now;
+        var quarters = Math.Round(skew / TimeSpan.FromMinutes(15));
+        var isZone =
+            quarters != 0
+            && Math.Abs(quarters) <= 14 * 4
+            && (skew - (quarters * TimeSpan.FromMinutes(15))).Duration() <= TimeSpan.FromSeconds(60)
+            && quarters % 2 == 0;
+        if (!isZone)
+            return ("clock", $" It differs by {Seconds(skew)} s: set the clock by NTP.");
+        var hours = (quarters / 4).ToString("+0.##;-0.##", CultureInfo.InvariantCulture);
+        return (
+            "clock-zone",
+            $" It differs by {hours} hours: a local time was sent with the offset of another zone"
+                + (Math.Abs(quarters) == 4 ? ", or daylight saving is not heeded." : ".")
+        );
+    }
+
+    // Code 5.
+    private static void Client(Chart chart, string? clientId, Client? client) =>
+        chart.Look(
+            ResultCode.ClientInvalid,
+            client is null || client.Id.Value != clientId ? "client-unknown"
+                : client.Enabled ? ""
+                : "client-disabled",
+            "The client is known.",
+            client is null ? $"There is no client {Short(clientId ?? "")}."
+                : client.Enabled ? $"Client-Id is {Short(clientId ?? "")}; yours is {client.Id}."
+                : "The client is disabled."
+        );
+
+    // Code 6: the key that the service verifies with.
+    private static ClientKey? Key(Chart chart, SignatureHeader? header, Client? client, DateTimeOffset now)
+    {
+        if (header is null || client is null)
+            return null;
+        var key = client.FindKey(header.KeyVersionNumber, now);
+        var named = client.Keys.FirstOrDefault(k => k.Version == header.KeyVersionNumber);
+        chart.Look(
+            ResultCode.KeyNotFound,
+            key is not null ? ""
+                : named is null ? "key-version-unknown"
+                : "key-not-active",
+            $"The key of version {key?.Version} is active.",
+            named is null
+                ? $"There is no key of version {Short(header.KeyVersion ?? "(none given)")}. There are: {string.Join(", ", client.Keys.Select(k => k.Version))}."
+                : $"The key of version {named.Version} is {State(named, now)}."
+        );
+        return key;
+    }
+
+    // Code 7.
+    private (SignatureFinding, Difference?) Signature(
+        Chart chart,
+        SignatureHeader header,
+        Client? client,
+        ClientKey? expected,
+        Candidates candidates,
+        byte[] right,
+        DateTimeOffset now
+    )
+    {
+        if (!header.IsRsa256)
+            chart.Look(
+                ResultCode.InvalidSignature,
+                "algorithm",
+                "",
+                $"The header Signature says algorithm={Short(header.Algorithm!)}; it must be RSA256, or left out."
+            );
+        var own = (client?.Keys ?? []).OrderByDescending(key => key == expected).ToList();
+        List<ExamKey> keys =
+        [
+            .. own.Select(key => new ExamKey(
+                $"your key of version {key.Version} ({State(key, now)})",
+                Parameters(key.PublicKey)
+            )),
+            .. practice.StrangeKeys.Select(key => new ExamKey(key.Owner, Parameters(key.Key))),
+        ];
+        (IReadOnlyList<Mistake> Mistakes, byte[] Text)? signed = null;
+        Opened? opened = null;
+        foreach (var one in SignatureExam.Open(header.Signature, keys).Take(8))
+        {
+            signed = candidates.Find(one.Hash);
+            if (signed is null && !one.Hash.IsCertain)
+                continue;
+            opened = one;
+            break;
+        }
+        if (opened is null)
+        {
+            var why = SignatureExam.WhyNone(header.Signature, keys);
+            chart.Look(ResultCode.InvalidSignature, why.Id, "", $"{why.Text} {Fingerprints(own)}");
+            return (new("", "", "", candidates.Tried), null);
+        }
+
+        var index = keys.IndexOf(opened.Key);
+        if (index >= own.Count)
+            chart.Look(
+                ResultCode.InvalidSignature,
+                practice.StrangeKeys[index - own.Count].Id,
+                "",
+                $"The signature was made with {opened.Key.Owner}. Sign with the private key of yours. {Fingerprints(own)}"
+            );
+        else if (own[index] != expected && expected is not null)
+            chart.Look(
+                ResultCode.InvalidSignature,
+                "key-version",
+                "",
+                $"The signature was made with {opened.Key.Owner}, and is verified with version {expected.Version}. Send keyVersion={own[index].Version}."
+            );
+        foreach (var mistake in opened.Encoding)
+            chart.Look(ResultCode.InvalidSignature, mistake.Id, "", mistake.Text);
+        var hash = opened.Hash;
+        if (hash.Padding is SignaturePadding.Pss)
+            chart.Look(
+                ResultCode.InvalidSignature,
+                "padding",
+                "",
+                "The signature is padded by PSS; the scheme wants PKCS#1 v1.5."
+            );
+        else if (hash.Padding is SignaturePadding.Pkcs1WithoutHashName)
+            chart.Look(
+                ResultCode.InvalidSignature,
+                "padding",
+                "",
+                "The signature does not name its hash (\"NONEwithRSA\", or encryption with the private key). Use the function for SHA256withRSA."
+            );
+        if (hash.Algorithm != HashAlgorithmName.SHA256)
+            chart.Look(
+                ResultCode.InvalidSignature,
+                "hash",
+                "",
+                $"The signature is over {hash.Algorithm.Name}; the scheme wants SHA-256."
+            );
+        foreach (var mistake in signed?.Mistakes ?? [])
+            chart.Look(ResultCode.InvalidSignature, mistake.Id, "", mistake.Text);
+        if (signed is null)
+            chart.Look(
+                ResultCode.InvalidSignature,
+                "text-unknown",
+                "",
+                $"Another text was signed than the string to sign, and it is none of the {candidates.Tried} that were tried. Compare what you sign with the string to sign below, byte by byte."
+            );
+        if (!chart.Has(ResultCode.InvalidSignature))
+            chart.Look(
+                ResultCode.InvalidSignature,
+                "",
+                $"The signature was made with {opened.Key.Owner}, over this string.",
+                ""
+            );
+        return (
+            new(opened.Key.Owner, hash.Algorithm.Name!, hash.Padding.ToString(), candidates.Tried),
+            signed is { Mistakes.Count: > 0, Text: var yours } ? DifferenceOf(right, yours) : null
+        );
+    }
+
+    // Code 9.
+    private static void Body(Chart chart, PastedRequest request, Client? client)
+    {
+        if (request.Body.Length > RequestBody.MaxBytes)
+        {
+            chart.Look(ResultCode.ParamIllegal, "body", "", $"The body must be at most {RequestBody.MaxBytes} bytes.");
+            return;
+        }
+        var body = new RequestBody.Whole(request.Body, string.Join(", ", request.Header("Content-Encoding")));
+        var members = StringMembers.Read(body, ["paymentId", "paymentRequestId", "extendInfo"]);
+        var problem = members switch
+        {
+            StringMembers.Illegal illegal => illegal.Problem,
+            StringMembers.Given { Values: [var id, var requestId, var extendInfo] } => new CancelPaymentValidator()
+                .Validate(new CancelPaymentCommand(client!, id, requestId, extendInfo, new Canceller(1, "")))
+                .Errors.FirstOrDefault()
+                ?.ErrorMessage,
+            _ => null,
+        };
+        chart.Look(
+            ResultCode.ParamIllegal,
+            problem is null ? "" : "body",
+            "The body is what a cancel needs.",
+            problem ?? ""
+        );
+    }
+
+    private static Difference DifferenceOf(byte[] ours, byte[] yours)
+    {
+        var offset = ours.AsSpan().CommonPrefixLength(yours);
+        return new(
+            offset,
+            Visible.Of(ours.AsSpan(offset, Math.Min(Window, ours.Length - offset))),
+            Visible.Of(yours.AsSpan(offset, Math.Min(Window, yours.Length - offset))),
+            Visible.Of(yours)
+        );
+    }
+
+    private static TextFinding TextOf(byte[] text) =>
+        new(
+            Visible.Of(text),
+            Convert.ToHexStringLower(text),
+            text.Length,
+            Convert.ToHexStringLower(SHA256.HashData(text)),
+            Visible.Printf(text) + " | openssl dgst -sha256"
+        );
+
+    private static RSAParameters Parameters(PublicKey key)
+    {
+        using var rsa = RSA.Create();
+        rsa.ImportFromPem(key.Pem);
+        return rsa.ExportParameters(includePrivateParameters: false);
+    }
+
+    private static string Fingerprints(List<ClientKey> keys) =>
+        keys.Count == 0
+            ? ""
+            : "Compare openssl pkey -in private.pem -pubout -outform DER | openssl dgst -sha256 with "
+                + string.Join(", ", keys.Select(key => $"version {key.Version}: {Fingerprint(key.PublicKey)}"))
+                + ".";
+
+    private static string Fingerprint(PublicKey key)
+    {
+        using var rsa = RSA.Create();
+        rsa.ImportFromPem(key.Pem);
+        return Convert.ToHexStringLower(SHA256.HashData(rsa.ExportSubjectPublicKeyInfo()));
+    }
+
+    private static string State(ClientKey key, DateTimeOffset now) =>
+        key switch
+        {
+            { RevokedAt: not null } => "revoked",
+            { NotBefore: { } from } when now < from => "not valid yet",
+            { NotAfter: { } end } when now >= end => "expired",
+            _ => "active",
+        };
+
+    private static string PrefixOf(string path) =>
+        path.IndexOf("/v2/", StringComparison.Ordinal) is > 0 and var end ? path[..end] : "";
+
+    private static string Seconds(TimeSpan time) =>
+        time.TotalSeconds.ToString("+0.#;-0.#;0", CultureInfo.InvariantCulture);
+
+    private static string Short(string text) =>
+        Visible.Of(Encoding.UTF8.GetBytes(text.Length > 80 ? text[..80] + "..." : text));
+
+    // What was looked at so far. The first step that is not passed gives the code; all of them are causes.
+    private sealed class Chart(bool cameNow)
+    {
+        private (int Step, Mistake Mistake)? _age;
+
+        public List<DiagnosisStep> Steps { get; } = [];
+
+        public List<Mistake> Causes { get; } = [];
+
+        public string Code => Steps.Find(step => !step.Passed)?.Code ?? ResultCode.Success.Code;
+
+        public bool Has(ResultCode code) => Steps.Exists(step => step.Code == code.Code);
+
+        public void Look(ResultCode code, string mistake, string good, string bad)
+        {
+            var passed = mistake.Length == 0;
+            Steps.Add(new(code.Code, passed, passed ? good : bad));
+            if (!passed)
+                Causes.Add(new(mistake, bad));
+        }
+
+        public void LookAtTime(string mistake, string good, string bad, bool mayBeOld)
+        {
+            if (!mayBeOld || cameNow)
+            {
+                Look(ResultCode.ParamIllegal, mistake, good, bad);
+                return;
+            }
+            _age = (Steps.Count, new(mistake, bad));
+            Look(
+                ResultCode.ParamIllegal,
+                "",
+                $"{good} That is right if it was sent then, and too old if it is sent now.",
+                ""
+            );
+        }
+
+        /// <summary>When nothing else is wrong, it is the age.</summary>
+        public void Close()
+        {
+            if (_age is not { } age || Causes.Count > 0)
+                return;
+            Steps[age.Step] = new(ResultCode.ParamIllegal.Code, false, age.Mistake.Text);
+            Causes.Add(age.Mistake);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+using System.Diagnostics;
+
+namespace CancelService.Application.Pipeline;
+
+/// <summary>What the service tells of itself. Spans cost nothing while nobody collects them.</summary>
+public static class Telemetry
+{
+    /// <summary>The name of the service's meters and of its source of spans.</summary>
+    public const string Name = "CancelService";
+
+    /// <summary>The service's spans: verify, decide, commit, group, barrier, notify.</summary>
+    public static ActivitySource Spans { get; } = new(Name);
+}

@@ -1,0 +1,66 @@
+using System.Diagnostics.Metrics;
+using CancelService.Application.Pipeline;
+using CancelService.Domain.Clients;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Hosting;
+
+namespace CancelService.Infrastructure.Clients;
+
+/// <summary>Counts, every ten minutes, the clients who are about to be without a valid key.</summary>
+internal sealed class KeyMetrics : BackgroundService
+{
+    private static readonly TimeSpan FirstAfter = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan AskEvery = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan Soon = TimeSpan.FromDays(14);
+
+    private readonly Database _database;
+    private readonly TimeProvider _time;
+    private long? _ending;
+
+    public KeyMetrics(Database database, IMeterFactory meters, TimeProvider time)
+    {
+        (_database, _time) = (database, time);
+        meters
+            .Create(Telemetry.Name)
+            .CreateObservableGauge(
+                "cancelservice.client.keys_ending",
+                () => _ending is { } ending ? [new Measurement<long>(ending)] : Array.Empty<Measurement<long>>(),
+                unit: "{client}",
+                description: "Enabled clients whose last valid key ends within 14 days"
+            );
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        DatabaseMetrics.BarrierFailures.Add(0); // Known at 0, so that the first one is a rise.
+        await Task.Delay(FirstAfter, _time, stoppingToken);
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                _ending = await Ending(stoppingToken);
+            }
+            catch (Exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                _ending = null; // Nothing is better than a number of before.
+            }
+            await Task.Delay(AskEvery, _time, stoppingToken);
+        }
+    }
+
+    private async Task<long> Ending(CancellationToken cancellationToken)
+    {
+        var now = _time.GetUtcNow();
+        var soon = now + Soon;
+        await using var db = _database.CreateContext();
+        return await db.Set<Client>()
+            .LongCountAsync(
+                client =>
+                    client.Enabled
+                    && client.Keys.Any(key => key.RevokedAt == null && key.NotAfter > now)
+                    && !client.Keys.Any(key => key.RevokedAt == null && (key.NotAfter == null || key.NotAfter > soon)),
+                cancellationToken
+            );
+    }
+}

@@ -1,0 +1,86 @@
+using System.Diagnostics.Metrics;
+using CancelService.Application.Pipeline;
+using Microsoft.Extensions.Hosting;
+using Polly.CircuitBreaker;
+
+namespace CancelService.Infrastructure.Notifications;
+
+/// <summary>
+/// Measures the outbox. Its depth is the database's, so every instance reports the same, asked every 15 seconds; attempts and
+/// circuit are the instance's own.
+/// </summary>
+public sealed class OutboxMetrics : BackgroundService
+{
+    private static readonly TimeSpan AskEvery = TimeSpan.FromSeconds(15);
+
+    private readonly Outbox _outbox;
+    private readonly TimeProvider _time;
+    private readonly Counter<long> _attempts;
+    private OutboxDepth? _depth;
+
+    /// <summary>Creates the instruments.</summary>
+    public OutboxMetrics(Outbox outbox, CircuitBreakerStateProvider circuit, IMeterFactory meters, TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(circuit);
+        ArgumentNullException.ThrowIfNull(meters);
+        (_outbox, _time) = (outbox, time);
+        var meter = meters.Create(Telemetry.Name);
+        _attempts = meter.CreateCounter<long>(
+            "cancelservice.notification.attempts",
+            unit: "{attempt}",
+            description: "Attempts to tell the core of a cancellation, by outcome: delivered, failed, parked, probe"
+        );
+        meter.CreateObservableGauge(
+            "cancelservice.notification.circuit_open",
+            () => circuit.CircuitState is CircuitState.Closed ? 0 : 1,
+            description: "1 while the instance takes the receiver to be away, and only tries now and then"
+        );
+        meter.CreateObservableGauge(
+            "cancelservice.outbox.due",
+            () => Measured(depth => depth.Due),
+            unit: "{event}",
+            description: "Events that are still to be delivered"
+        );
+        meter.CreateObservableGauge(
+            "cancelservice.outbox.parked",
+            () => Measured(depth => depth.Parked),
+            unit: "{event}",
+            description: "Events whose attempts are used up; they wait for an operator"
+        );
+        meter.CreateObservableGauge(
+            "cancelservice.outbox.oldest.age",
+            () => Measured(depth => depth.OldestDue is { } at ? Math.Max(0, (_time.GetUtcNow() - at).TotalSeconds) : 0),
+            unit: "s",
+            description: "The age of the oldest event that is still to be delivered"
+        );
+    }
+
+    /// <summary>Counts an attempt.</summary>
+    internal void Attempted(string outcome) => _attempts.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        foreach (var outcome in (string[])["delivered", "failed", "parked", "probe"])
+            _attempts.Add(0, new KeyValuePair<string, object?>("outcome", outcome)); // So that the first one is a rise.
+        using var timer = new PeriodicTimer(AskEvery, _time);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+            try
+            {
+                _depth = await _outbox.Depth(stoppingToken);
+            }
+            catch (Exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                _depth = null; // Nothing is better than a number of before.
+            }
+    }
+
+    private IEnumerable<Measurement<double>> Measured(Func<OutboxDepth, double> value) =>
+        _depth is { } depth ? [new(value(depth))] : [];
+}
+
+/// <summary>What is in the outbox.</summary>
+/// <param name="Due">Events that are still to be delivered.</param>
+/// <param name="Parked">Events that wait for an operator.</param>
+/// <param name="OldestDue">When the oldest of those that are due was written (UTC); null when none is due.</param>
+internal sealed record OutboxDepth(long Due, long Parked, DateTimeOffset? OldestDue);

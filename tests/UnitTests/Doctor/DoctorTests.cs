@@ -1,0 +1,289 @@
+using System.Security.Cryptography;
+using System.Text;
+using CancelService.Application.Doctor;
+using CancelService.Application.Protocol;
+using CancelService.Domain;
+using CancelService.Domain.Clients;
+using CsCheck;
+
+namespace CancelService.UnitTests.Doctor;
+
+/// <summary>
+/// The doctor names the mistake. The corpus of mistakes was made by other languages' code: <c>make-mistakes.py</c>.
+/// </summary>
+public sealed class DoctorTests
+{
+    private static readonly DateTimeOffset Now = new(2026, 11, 25, 3, 0, 5, TimeSpan.Zero);
+    private static readonly string Directory = Path.Combine(AppContext.BaseDirectory, "Doctor", "Mistakes");
+
+    private static readonly RSA Signer = RSA.Create(2048);
+
+    private static readonly Client Merchant = new()
+    {
+        Id = new ClientId("M-1"),
+        Name = "A merchant",
+        Enabled = true,
+        Contract = new Contract(),
+        Keys =
+        [
+            Key(1, "one"),
+            Key(2, "two"),
+            Key(3, "revoked", revokedAt: Now.AddDays(-1)),
+            Key(4, "expired", notAfter: Now.AddDays(-1)),
+            Key(5, "future", notBefore: Now.AddDays(1)),
+        ],
+    };
+
+    private static readonly RequestDoctor Doctor = new(
+        new Practice(
+            ["/v2/payments/cancel"],
+            "",
+            TimeSpan.FromMinutes(5),
+            [new StrangeKey("key-wallet", "the wallet's own key", Pem("wallet"))]
+        )
+    );
+
+    public static TheoryData<string> Mistakes() =>
+        [
+            .. System
+                .IO.Directory.GetFiles(Directory, "*.http")
+                .Select(path => Path.GetFileNameWithoutExtension(path)!)
+                .Order(StringComparer.Ordinal),
+        ];
+
+    [Theory]
+    [MemberData(nameof(Mistakes))]
+    public void The_doctor_names_what_is_wrong(string mistake)
+    {
+        var file = File.ReadAllBytes(Path.Combine(Directory, mistake + ".http"));
+        var end = file.AsSpan().IndexOf((byte)'\n');
+        var causes = Encoding.UTF8.GetString(file.AsSpan(0, end))["causes:".Length..];
+
+        var diagnosis = Examine(file[(end + 1)..]);
+
+        Sorted(diagnosis.Causes.Select(cause => cause.Id))
+            .ShouldBe(Sorted(causes.Split(' ', StringSplitOptions.RemoveEmptyEntries)), DiagnosisText.Of(diagnosis));
+        diagnosis.Code.ShouldBe(
+            diagnosis.Causes.Count == 0 ? "SUCCESS" : diagnosis.Steps.First(step => !step.Passed).Code
+        );
+        (diagnosis.Signature?.Tried ?? 0).ShouldBeLessThanOrEqualTo(45_000);
+    }
+
+    [Fact]
+    public void There_are_at_least_150_mistakes() => Mistakes().Count.ShouldBeGreaterThan(150);
+
+    // Whatever byte of the request is changed after it was signed, or of the text before: the doctor says that it is right only when
+    // the service would verify it, and names the key only when that key has signed.
+    [Fact]
+    public void The_verdict_is_true_whatever_single_byte_is_changed() =>
+        Gen.Select(Gen.Int[0, 100_000], Gen.Byte, Gen.Bool)
+            .Sample(
+                (position, value, afterwards) =>
+                {
+                    var client = new Client
+                    {
+                        Id = Merchant.Id,
+                        Name = "",
+                        Enabled = true,
+                        Contract = new Contract(),
+                        Keys =
+                        [
+                            new ClientKey
+                            {
+                                Version = 1,
+                                PublicKey = PublicKey.Parse(Signer.ExportSubjectPublicKeyInfoPem()),
+                            },
+                        ],
+                    };
+                    const string time = "2026-11-25T03:00:00.123Z";
+                    var body = """{"paymentId":"p-17","extendInfo":"Grüße"}"""u8.ToArray();
+                    byte[] text = [.. Encoding.UTF8.GetBytes($"POST /v2/payments/cancel\nM-1.{time}."), .. body];
+                    if (!afterwards)
+                        text[position % text.Length] = value;
+                    var signature = Uri.EscapeDataString(
+                        Convert.ToBase64String(
+                            Signer.SignData(text, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
+                        )
+                    );
+                    byte[] request =
+                    [
+                        .. Encoding.UTF8.GetBytes(
+                            $"POST /v2/payments/cancel HTTP/1.1\r\nClient-Id: M-1\r\nRequest-Time: {time}\r\nSignature: algorithm=RSA256, keyVersion=1, signature={signature}\r\n\r\n"
+                        ),
+                        .. body,
+                    ];
+                    if (afterwards)
+                        request[position % request.Length] = value;
+                    if (PastedRequest.Read(request, out var problem) is not { } pasted)
+                    {
+                        problem.ShouldStartWith("The text ");
+                        return;
+                    }
+
+                    var diagnosis = Doctor.Examine(pasted, client, Now, cameNow: true);
+
+                    (diagnosis.Causes.Count == 0).ShouldBe(IsServed(pasted, client), DiagnosisText.Of(diagnosis));
+                    if (diagnosis.Signature is { Key: not "" } && !afterwards)
+                        diagnosis.Signature.Key.ShouldBe("your key of version 1 (active)");
+                },
+                iter: 40,
+                threads: 1
+            );
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("hello")]
+    [InlineData("{}")]
+    [InlineData("[1,2]")]
+    [InlineData("curl")]
+    [InlineData("curl -H")]
+    [InlineData("\0\u0001\u0002")]
+    [InlineData("{\"log\":{\"entries\":[]}}")]
+    [InlineData("{\"request\":{}}")]
+    [InlineData("POST")]
+    public void What_is_no_request_is_said_to_be_none(string paste)
+    {
+        PastedRequest.Read(Encoding.UTF8.GetBytes(paste), out var problem).ShouldBeNull();
+        problem.ShouldStartWith("The text is no request that can be read.");
+    }
+
+    [Fact]
+    public void A_paste_that_is_too_long_is_not_looked_at()
+    {
+        PastedRequest.Read(new byte[1024 * 1024], out var problem).ShouldBeNull();
+        problem.ShouldBe("The text has more than 256 KiB. Paste one request.");
+    }
+
+    [Fact]
+    public void Whatever_is_pasted_is_examined_or_refused() =>
+        Gen.Select(Gen.Int[0, 400], Gen.Int[0, 3000], Gen.Byte.Array[0, 40])
+            .Sample(
+                (which, at, junk) =>
+                {
+                    var files = System.IO.Directory.GetFiles(Directory, "*.http");
+                    var file = File.ReadAllBytes(files[which % files.Length]);
+                    at %= file.Length;
+                    byte[] paste = [.. file[..at], .. junk, .. file[at..]];
+                    if (PastedRequest.Read(paste.AsSpan(paste.AsSpan().IndexOf((byte)'\n') + 1), out _) is { } pasted)
+                        DiagnosisText.Of(Doctor.Examine(pasted, Merchant, Now, cameNow: false)).ShouldNotBeEmpty();
+                },
+                iter: 60,
+                threads: 1
+            );
+
+    [Fact]
+    public void The_same_request_is_read_from_every_form()
+    {
+        const string header = "algorithm=RSA256, keyVersion=1, signature=abc";
+        const string body = """{"paymentId":"it's","extendInfo":"a \"b\" \\ é"}""";
+        const string json = """{\"paymentId\":\"it's\",\"extendInfo\":\"a \\\"b\\\" \\\\ é\"}""";
+        string[] forms =
+        [
+            $"POST https://w.example/v2/payments/cancel HTTP/1.1\nClient-Id: M-1\nSignature: {header}\nContent-Type: application/json\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\n\n{body}\n",
+            $"POST https://w.example/v2/payments/cancel HTTP/1.1\r\nClient-Id: M-1\r\nSignature: {header}\r\nContent-Type: application/json\r\n\r\n{body}",
+            $"""
+                curl -sS -X POST 'https://w.example/v2/payments/cancel' \
+                  -H 'Client-Id: M-1' -H "Signature: {header}" --header 'Content-Type: application/json' \
+                  --data-raw '{body.Replace("'", "'\\''", StringComparison.Ordinal)}'
+                """,
+            $$$$"""{"request":{"method":"POST","url":"https://w.example/v2/payments/cancel","headers":[{"name":"client-id","value":"M-1"},{"name":"signature","value":"{{{{header}}}}"},{"name":"content-type","value":"application/json"}],"postData":{"text":"{{{{json}}}}"}}}""",
+            $$"""{"@t":"2026-11-25T03:00:00Z","wire":"POST https://w.example/v2/payments/cancel HTTP/1.1\r\nClient-Id: M-1\r\nSignature: {{header}}\r\nContent-Type: application/json\r\n\r\n{{json}}"}""",
+            $"2026-11-25 DEBUG >> \"POST https://w.example/v2/payments/cancel HTTP/1.1\\r\\nClient-Id: M-1\\r\\nSignature: {header}\\r\\nContent-Type: application/json\\r\\n\\r\\n{json}\"",
+        ];
+        foreach (var form in forms)
+        {
+            var read = PastedRequest.Read(Encoding.UTF8.GetBytes(form), out var problem).ShouldNotBeNull(problem);
+            read.Method.ShouldBe("POST", form);
+            read.Target.ShouldBe("https://w.example/v2/payments/cancel", form);
+            read.Header("Client-Id").ShouldBe(["M-1"], form);
+            read.Header("Signature").ShouldBe([header], form);
+            read.Header("Content-Type").ShouldBe(["application/json"], form);
+            Encoding.UTF8.GetString(read.Body).ShouldBe(body, form);
+        }
+    }
+
+    [Fact]
+    public void What_has_no_glyph_is_named_and_the_command_writes_the_same_bytes()
+    {
+        byte[] bytes = [.. "a\r\n\t\0'%\\\u00A0\uFEFF\u200Bé"u8, 0xFF];
+        Visible.Of(bytes).ShouldBe("a␍␊␉␀'%\\[NBSP][BOM][U+200B]é[0xFF]");
+        Visible.Printf("a\r\n'%\\é"u8).ShouldBe("printf 'a\\015\\n\\047%%\\\\\\303\\251'");
+    }
+
+    [Fact]
+    public void An_old_request_is_examined_as_of_then_and_its_age_counts_when_nothing_else_is_wrong()
+    {
+        var right = Request("right");
+        Doctor
+            .Examine(right, Merchant, Now.AddDays(1), cameNow: false)
+            .Causes.ShouldHaveSingleItem()
+            .Id.ShouldBe("clock");
+        var wrong = Request("line-break-crlf");
+        Doctor
+            .Examine(wrong, Merchant, Now.AddDays(1), cameNow: false)
+            .Causes.ShouldHaveSingleItem()
+            .Id.ShouldBe("line-break");
+        Doctor
+            .Examine(wrong, Merchant, Now.AddDays(1), cameNow: true)
+            .Causes.Select(cause => cause.Id)
+            .ShouldBe(["clock", "line-break"]);
+    }
+
+    private static string Sorted(IEnumerable<string> causes) => string.Join(' ', causes.Order(StringComparer.Ordinal));
+
+    private static Diagnosis Examine(byte[] request) =>
+        Doctor.Examine(
+            PastedRequest.Read(request, out var problem).ShouldNotBeNull(problem),
+            Merchant,
+            Now,
+            cameNow: true
+        );
+
+    private static PastedRequest Request(string mistake)
+    {
+        var file = File.ReadAllBytes(Path.Combine(Directory, mistake + ".http"));
+        return PastedRequest.Read(file.AsSpan(file.AsSpan().IndexOf((byte)'\n') + 1), out _).ShouldNotBeNull();
+    }
+
+    // What the service would do, by the protocol's own functions.
+    private static bool IsServed(PastedRequest request, Client client)
+    {
+        if (
+            request is not { Method: "POST", Target: "/v2/payments/cancel" }
+            || request.Header("Client-Id") is not [var id]
+            || id != client.Id.Value
+            || request.Header("Request-Time") is not [var time]
+            || RequestTime.Check(time, Now, TimeSpan.FromMinutes(5)) is not RequestTime.At
+            || request.Header("Signature") is not [var header]
+            || !SignatureHeader.TryParse(header, out var signature)
+            || !signature.IsRsa256
+            || client.FindKey(signature.KeyVersionNumber, Now) is not { } key
+            || !signature.TryDecode(out var bytes)
+        )
+            return false;
+        var hash = SignatureScheme.Hash(request.Method, request.Target, id, time, request.Body);
+        return key.PublicKey.Verifies(hash, bytes)
+            && StringMembers.Read(new RequestBody.Whole(request.Body, ""), ["paymentId"])
+                is StringMembers.Given { Values: [{ } paymentId] }
+            && Identifier.IsWellFormed(paymentId);
+    }
+
+    private static ClientKey Key(
+        int version,
+        string name,
+        DateTimeOffset? revokedAt = null,
+        DateTimeOffset? notBefore = null,
+        DateTimeOffset? notAfter = null
+    ) =>
+        new()
+        {
+            Version = version,
+            PublicKey = Pem(name),
+            RevokedAt = revokedAt,
+            NotBefore = notBefore,
+            NotAfter = notAfter,
+        };
+
+    private static PublicKey Pem(string name) =>
+        PublicKey.Parse(File.ReadAllText(Path.Combine(Directory, name + ".pem")));
+}
