@@ -31,7 +31,10 @@ public sealed partial class MetricsTests(PostgresServer postgres)
             {
                 host.Clock.Advance(TimeSpan.FromSeconds(16)); // What is asked of the database comes now and then.
                 var metrics = await Metrics(host);
-                return string.Join(' ', names.Distinct(StringComparer.Ordinal).Where(name => name != withStandby && !Has(metrics, name)));
+                return string.Join(
+                    ' ',
+                    names.Distinct(StringComparer.Ordinal).Where(name => name != withStandby && !Has(metrics, name))
+                );
             })
             .Becomes("");
     }
