@@ -177,7 +177,7 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
             .Becomes(true);
         await transaction.CommitAsync(Token);
 
-        (await reading).Next.ShouldBe("7");
+        (await reading).Next.ShouldBe("0-7");
     }
 
     [Fact]

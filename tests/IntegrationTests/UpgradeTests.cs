@@ -83,7 +83,11 @@ public sealed class UpgradeTests(PostgresServer postgres)
 
         await using (var db = host.Db())
         {
-            var tables = db.Model.GetEntityTypes().Select(e => e.GetTableName()!).Distinct(StringComparer.Ordinal);
+            var tables = db
+                .Model.GetEntityTypes()
+                .Where(e => e.FindProperty("ClientId") is not null)
+                .Select(e => e.GetTableName()!)
+                .Distinct(StringComparer.Ordinal);
             foreach (var table in tables)
             {
                 foreach (var expansion in Expansions)

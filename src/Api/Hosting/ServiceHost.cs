@@ -4,6 +4,7 @@ using CancelService.Api.Demo;
 using CancelService.Api.Internal;
 using CancelService.Api.Public;
 using CancelService.Api.Public.Cancelling;
+using CancelService.Api.Sandbox;
 using CancelService.Application;
 using CancelService.Application.Cancelling;
 using CancelService.Application.Pipeline;
@@ -52,7 +53,10 @@ public static class ServiceHost
         app.Use((http, next) => http.Features.Get<InternalPort>() is null ? exchange().Respond(http) : next(http));
         app.MapInternalApi();
         if (app.Environment.IsDevelopment())
+        {
             app.MapOpenApiDocuments();
+            app.MapSandbox();
+        }
         app.MapPrometheusScrapingEndpoint();
         app.MapHealthChecks("/healthz/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapHealthChecks("/healthz/ready");
@@ -63,6 +67,7 @@ public static class ServiceHost
         services
             .AddSingleton<DemoKeys>()
             .AddSingleton<DemoWallet>()
+            .AddSingleton<DemoMerchant>()
             .AddOptions<NotificationsOptions>()
             .PostConfigure<DemoKeys>(
                 (notifications, keys) =>

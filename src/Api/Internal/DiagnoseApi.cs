@@ -38,7 +38,7 @@ public static class DiagnoseApi
         internalApi
             .MapPost("/clients/{clientId}/diagnose", Diagnose)
             .WithTags("Clients")
-            .Accepts<string>("text/plain", "application/octet-stream")
+            .Accepts<string>("*/*") // Any: who has no token is told so first, and not that its type is wrong.
             .RequireAuthorization(Scopes.ClientsRead);
 
     /// <summary>

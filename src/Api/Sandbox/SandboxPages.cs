@@ -1,0 +1,267 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using CancelService.Application.Clients;
+using CancelService.Application.Doctor;
+using CancelService.Domain;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace CancelService.Api.Sandbox;
+
+/// <summary>
+/// The page for a merchant's developer, on the internal port and in Development alone: cancel a payment of the demo wallet, make a
+/// mistake on purpose, or paste a request, and be told what is wrong to the byte. It needs no script.
+/// </summary>
+internal static class SandboxPages
+{
+    private const string Css = """
+        :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+        body { max-width: 60rem; margin: 0 auto; padding: 1rem; }
+        label { display: block; margin-top: .75rem; font-weight: 600; }
+        input, select, textarea { width: 100%; box-sizing: border-box; font: inherit; padding: .4rem; }
+        textarea, pre, code { font-family: ui-monospace, monospace; font-size: .875rem; }
+        button { margin-top: 1rem; padding: .5rem 1.25rem; font: inherit; }
+        pre { overflow-x: auto; padding: .75rem; border: 1px solid; border-radius: .25rem; white-space: pre-wrap; word-break: break-all; }
+        table { border-collapse: collapse; width: 100%; } td, th { text-align: left; vertical-align: top; padding: .25rem .5rem; border-bottom: 1px solid; }
+        .wrong { font-weight: 700; }
+        """;
+
+    private static readonly string Policy =
+        $"default-src 'none'; style-src 'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(Css)))}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+    private static readonly string[] Payments =
+    [
+        "demo-success",
+        "demo-processing",
+        "demo-authorized",
+        "demo-failed",
+        "demo-captured",
+        "demo-refunded",
+        "demo-late",
+        "demo-poor",
+        "no-such-payment",
+    ];
+
+    /// <summary>Maps the pages, and says in the log where they are.</summary>
+    public static void MapSandbox(this WebApplication app)
+    {
+        var pages = app.MapGroup("/sandbox").ExcludeFromDescription().AddEndpointFilter(FromHere);
+        pages.MapGet("/", () => Page("Sandbox", Html.Of($"{CancelForm("demo-success", "", "")}{PasteForm("")}")));
+        pages.MapPost("/cancel", Cancel).DisableAntiforgery();
+        pages.MapPost("/diagnose", Diagnose).DisableAntiforgery();
+        app.Lifetime.ApplicationStarted.Register(() =>
+            app.Logger.SandboxIsAt(new Uri(Address(app.Services, 0), "/sandbox"))
+        );
+    }
+
+    private static async Task<IResult> Cancel(
+        HttpContext http,
+        DemoMerchant merchant,
+        IClients clients,
+        RequestDoctor doctor,
+        TimeProvider time
+    )
+    {
+        var form = await Form(http);
+        var (id, extendInfo, mistake) = (Field(form, "id"), Field(form, "extendInfo"), Field(form, "mistake"));
+        var member = id.StartsWith("req-", StringComparison.Ordinal) ? "paymentRequestId" : "paymentId";
+        var json = JsonSerializer.Serialize(
+            extendInfo.Length == 0
+                ? new Dictionary<string, string>(StringComparer.Ordinal) { [member] = id }
+                : new Dictionary<string, string>(StringComparer.Ordinal) { [member] = id, ["extendInfo"] = extendInfo }
+        );
+        var address = Address(http.RequestServices, 1);
+        var request = merchant.Request(json, address.Authority, mistake);
+        var answer = await DemoMerchant.Send(request, address, http.RequestAborted);
+        var client = await clients.Find(new ClientId(DemoMerchant.ClientId), http.RequestAborted);
+        var diagnosis = doctor.Examine(PastedRequest.Read(request, out _)!, client, time.GetUtcNow(), cameNow: true);
+        return Page(
+            "A cancel",
+            Html.Of(
+                $"""
+                <h2>The answer</h2><pre>{answer}</pre><p>{merchant.Verify(answer)}</p>
+                {Report(diagnosis)}
+                <h2>The request, as it went over the wire</h2><pre>{Encoding.UTF8.GetString(request)}</pre>
+                {CancelForm(id, extendInfo, mistake)}
+                """
+            )
+        );
+    }
+
+    private static async Task<IResult> Diagnose(
+        HttpContext http,
+        IClients clients,
+        RequestDoctor doctor,
+        TimeProvider time
+    )
+    {
+        var form = await Form(http);
+        var paste = Field(form, "request");
+        if (Read(paste, out var problem) is not { } request)
+            return Page("Diagnosis", Html.Of($"<p>{problem}</p>{PasteForm(paste)}"));
+        var client =
+            request.Header("Client-Id") is [var id, ..] && ClientId.IsWellFormed(id)
+                ? await clients.Find(new ClientId(id), http.RequestAborted)
+                : null;
+        var diagnosis = doctor.Examine(request, client, time.GetUtcNow(), cameNow: false);
+        return Page(
+            "Diagnosis",
+            Html.Of($"<p>It was read as {request.Form}.</p>{Report(diagnosis)}{PasteForm(paste)}")
+        );
+    }
+
+    // A browser sends every line of a form with CR LF. The length of the body tells whether that is how it was.
+    private static PastedRequest? Read(string paste, out string problem)
+    {
+        var request = PastedRequest.Read(Encoding.UTF8.GetBytes(paste.ReplaceLineEndings("\n")), out problem);
+        var asSent = PastedRequest.Read(Encoding.UTF8.GetBytes(paste), out _);
+        return
+            request?.Header("Content-Length") is [var length]
+            && int.TryParse(length, CultureInfo.InvariantCulture, out var bytes)
+            && request.Body.Length < bytes
+            ? asSent
+            : request;
+    }
+
+    private static Html Report(Diagnosis diagnosis)
+    {
+        var causes =
+            diagnosis.Causes.Count == 0
+                ? Html.Of($"<p>Nothing is wrong with the request. What is left depends on the payment.</p>")
+                : Html.Of(
+                    $"<ul>{Html.Join(diagnosis.Causes.Select(cause => Html.Of($"<li><strong>{cause.Id}</strong>: {cause.Text}</li>")))}</ul>"
+                );
+        var steps = Html.Join(
+            diagnosis.Steps.Select(step =>
+                Html.Of(
+                    $"<tr><td>{(step.Passed ? Html.Of($"ok") : Html.Of($"<span class=\"wrong\">wrong</span>"))}</td><td>{step.Code}</td><td>{step.Text}</td></tr>"
+                )
+            )
+        );
+        var text = diagnosis.StringToSign is { } ours
+            ? Html.Of(
+                $"<h3>The string to sign: {ours.Length} bytes, SHA-256 {ours.Sha256}</h3><pre>{ours.Visible}</pre><pre>{ours.Command}</pre>"
+            )
+            : default;
+        var difference = diagnosis.Difference is { } parts
+            ? Html.Of(
+                $"<h3>What was signed</h3><pre>{parts.Text}</pre><p>They part at byte {parts.Offset}: to sign is <code>{parts.Ours}</code>, signed was <code>{parts.Yours}</code>.</p>"
+            )
+            : default;
+        return Html.Of(
+            $"""
+            <h2>Diagnosis: {diagnosis.Code}</h2>{causes}
+            <table><thead><tr><th scope="col">Step</th><th scope="col">Code</th><th scope="col">Found</th></tr></thead><tbody>{steps}</tbody></table>
+            {text}{difference}
+            """
+        );
+    }
+
+    private static Html CancelForm(string id, string extendInfo, string mistake) =>
+        Html.Of(
+            $"""
+            <h2>Cancel a payment</h2>
+            <form method="post" action="/sandbox/cancel">
+            <label for="id">paymentId, or a paymentRequestId that begins with req-</label>
+            <input id="id" name="id" value="{id}" list="payments" required maxlength="200">
+            <datalist id="payments">{Html.Join(
+                Payments.Select(payment => Html.Of($"<option value=\"{payment}\">"))
+            )}</datalist>
+            <label for="extendInfo">extendInfo</label><input id="extendInfo" name="extendInfo" value="{extendInfo}" maxlength="5000">
+            <label for="mistake">Mistake to make</label>
+            <select id="mistake" name="mistake">{Html.Join(
+                DemoMerchant.Mistakes.Select(m =>
+                    Html.Of(
+                        $"<option value=\"{m.Name}\"{(m.Name == mistake ? Html.Of($" selected") : default)}>{m.Text}</option>"
+                    )
+                )
+            )}</select>
+            <button>Sign and send</button>
+            </form>
+            """
+        );
+
+    private static Html PasteForm(string paste) =>
+        Html.Of(
+            $"""
+            <h2>Ask the doctor</h2>
+            <form method="post" action="/sandbox/diagnose">
+            <label for="request">A request: raw HTTP, a curl command, an HAR entry, or the line of a log</label>
+            <textarea id="request" name="request" rows="10" required>{paste}</textarea>
+            <button>Diagnose</button>
+            </form>
+            """
+        );
+
+    private static IResult Page(string title, Html content) =>
+        Results.Content(
+            Html.Of(
+                $"""
+                <!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+                <title>{title} - CancelService</title><style>{new Html(Css)}</style></head><body>
+                <header><h1>CancelService sandbox</h1><nav><a href="/sandbox">Start</a> · <a href="/scalar">API reference</a></nav></header>
+                <main>{content}</main></body></html>
+                """
+            ).Text,
+            "text/html; charset=utf-8"
+        );
+
+    // Another site's page can't send these forms in a developer's browser, and no page may frame or extend this one.
+    private static async ValueTask<object?> FromHere(
+        EndpointFilterInvocationContext context,
+        EndpointFilterDelegate next
+    )
+    {
+        var http = context.HttpContext;
+        if (http.Request.Headers["Sec-Fetch-Site"] is [{ } site] && site is not ("same-origin" or "none"))
+            return Results.StatusCode(StatusCodes.Status403Forbidden);
+        http.Response.Headers.ContentSecurityPolicy = Policy;
+        http.Response.Headers.XContentTypeOptions = "nosniff";
+        http.Response.Headers["Referrer-Policy"] = "no-referrer";
+        http.Response.Headers.CacheControl = "no-store";
+        return await next(context);
+    }
+
+    // Kestrel binds its endpoints in the order of their names: Internal, Public.
+    private static Uri Address(IServiceProvider services, int endpoint)
+    {
+        var addresses = services
+            .GetRequiredService<IServer>()
+            .Features.GetRequiredFeature<IServerAddressesFeature>()
+            .Addresses;
+        return new Uri(
+            addresses
+                .ElementAt(endpoint)
+                .Replace("[::]", "localhost", StringComparison.Ordinal)
+                .Replace("*", "localhost", StringComparison.Ordinal)
+        );
+    }
+
+    // A form that can't be read (a NUL, too long a field) is an empty one.
+    private static async Task<IFormCollection> Form(HttpContext http)
+    {
+        try
+        {
+            return await http.Request.ReadFormAsync(http.RequestAborted);
+        }
+        catch (Exception e) when (e is InvalidDataException or InvalidOperationException)
+        {
+            return FormCollection.Empty;
+        }
+    }
+
+    private static string Field(IFormCollection form, string name) => form[name].ToString();
+}
+
+/// <summary>The log's lines of the sandbox.</summary>
+internal static partial class SandboxLog
+{
+    [LoggerMessage(
+        LogLevel.Information,
+        "Open {Address} in a browser: the sandbox cancels demo payments, and names the mistake in a request"
+    )]
+    public static partial void SandboxIsAt(this ILogger log, Uri address);
+}

@@ -1,0 +1,91 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using CancelService.Infrastructure.Persistence;
+
+namespace CancelService.IntegrationTests.Internal;
+
+/// <summary>The doctor's door for operators: a request that was pasted is examined with what is known of its client.</summary>
+public sealed class DiagnoseTests(SharedHosts hosts) : IClassFixture<SharedHosts>
+{
+    [Fact]
+    public async Task A_right_request_has_no_cause_and_a_wrong_one_its_own()
+    {
+        var host = await hosts.On(DatabaseProvider.Sqlite);
+        var client = await host.AddClient();
+        var call = new CancelCall
+        {
+            Client = client,
+            At = host.Now,
+            Json = """{"paymentId":"p1"}""",
+        };
+        var right = call.ToBytes();
+
+        var diagnosis = await Diagnose(host, client.Id.Value, right);
+        diagnosis.GetProperty("code").GetString().ShouldBe("SUCCESS");
+        diagnosis.GetProperty("causes").GetArrayLength().ShouldBe(0);
+        diagnosis.GetProperty("signature").GetProperty("key").GetString().ShouldBe("your key of version 1 (active)");
+
+        var text = Encoding.UTF8.GetString(right).Replace("\"p1\"", "\"p2\"", StringComparison.Ordinal);
+        diagnosis = await Diagnose(host, client.Id.Value, Encoding.UTF8.GetBytes(text));
+        diagnosis.GetProperty("code").GetString().ShouldBe("INVALID_SIGNATURE");
+        diagnosis.GetProperty("causes")[0].GetProperty("id").GetString().ShouldBe("text-unknown");
+    }
+
+    [Fact]
+    public async Task One_client_is_told_nothing_of_anothers_keys()
+    {
+        var host = await hosts.On(DatabaseProvider.Sqlite);
+        var (one, other) = (await host.AddClient(), await host.AddClient());
+        var call = new CancelCall
+        {
+            Client = one with { Key = KeyPair.Other },
+            At = host.Now,
+            Json = """{"paymentId":"p1"}""",
+        };
+
+        var diagnosis = await Diagnose(host, one.Id.Value, call.ToBytes());
+
+        diagnosis.GetProperty("causes")[0].GetProperty("id").GetString().ShouldBe("key-unknown");
+        diagnosis.ToString().ShouldNotContain(other.Id.Value);
+    }
+
+    [Fact]
+    public async Task What_is_no_request_is_400_and_an_unknown_client_404()
+    {
+        var host = await hosts.On(DatabaseProvider.Sqlite);
+        var client = await host.AddClient();
+        (await Status(host, client.Id.Value, "hello")).ShouldBe(HttpStatusCode.BadRequest);
+        (await Status(host, client.Id.Value, new string('a', 300 * 1024))).ShouldBe(HttpStatusCode.BadRequest);
+        (await Status(host, "nobody", "hello")).ShouldBe(HttpStatusCode.NotFound);
+    }
+
+    private static async Task<HttpStatusCode> Status(TestHost host, string clientId, string paste)
+    {
+        using var answer = await Send(host, clientId, Encoding.UTF8.GetBytes(paste));
+        return answer.StatusCode;
+    }
+
+    private static async Task<JsonElement> Diagnose(TestHost host, string clientId, byte[] paste)
+    {
+        using var answer = await Send(host, clientId, paste);
+        answer.StatusCode.ShouldBe(HttpStatusCode.OK);
+        var json = await answer.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken);
+        using var document = JsonDocument.Parse(json);
+        return document.RootElement.Clone();
+    }
+
+    private static async Task<HttpResponseMessage> Send(TestHost host, string clientId, byte[] paste)
+    {
+        var at = Uri.EscapeDataString(host.Now.ToString("O"));
+        using var request = new HttpRequestMessage(
+            HttpMethod.Post,
+            $"/internal/v1/clients/{clientId}/diagnose?at={at}"
+        );
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Bearer.All);
+        request.Content = new ByteArrayContent(paste);
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue("text/plain");
+        return await host.Internal.SendAsync(request, TestContext.Current.CancellationToken);
+    }
+}
