@@ -207,7 +207,8 @@ internal static partial class FuzzOracle
         var end = text.IndexOf("\n\n", StringComparison.Ordinal);
         var lines = text[..Math.Max(0, end)].Split('\n');
         // Of a target in absolute form only the path is signed, so its scheme and host may be bent.
-        if (end < 0 || lines[0].Split(' ') is not [var method, var target, _])
+        // And the parts of the first line may stand further apart.
+        if (end < 0 || lines[0].Split(' ', StringSplitOptions.RemoveEmptyEntries) is not [var method, var target, _])
             return false;
         if (method != draft.Method || PathOf(target) != draft.Path)
             return false;

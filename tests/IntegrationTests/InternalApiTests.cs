@@ -38,6 +38,7 @@ public sealed class InternalAccessTests(SharedHosts hosts) : IClassFixture<Share
         ["PUT /clients/{clientId}/keys/{version:int}"] = Scopes.ClientsWrite,
         ["DELETE /clients/{clientId}/keys/{version:int}"] = Scopes.ClientsWrite,
         ["POST /clients/{clientId}/diagnose"] = Scopes.ClientsRead,
+        ["GET /changes"] = Scopes.ClientsRead,
         ["GET /clients/{clientId}/accounts/{currency}"] = Scopes.ClientsRead,
         ["POST /clients/{clientId}/accounts/{currency}/deposits"] = Scopes.AccountsWrite,
         ["POST /clients/{clientId}/accounts/{currency}/payouts"] = Scopes.AccountsWrite,

@@ -420,17 +420,19 @@ public sealed class IntakeTests
         (await Send(Deposit)).Outcome.ShouldBe(outcome);
     }
 
+    private static readonly ChangeAuthor Author = new("operator", "a test", Given.Noon);
+
     [Fact]
     public async Task A_client_gets_the_usual_contract_unless_told_otherwise()
     {
-        (await Send(new PutClientCommand("NEW", "A shop", true, null, null, null, null, null))).Outcome.ShouldBe(
-            ClientOutcome.Done
-        );
+        (
+            await Send(new PutClientCommand("NEW", "A shop", true, null, null, null, null, null, Author))
+        ).Outcome.ShouldBe(ClientOutcome.Done);
         var client = _clients.Put.ShouldNotBeNull();
         (client.Id, client.Name, client.Enabled).ShouldBe((new ClientId("NEW"), "A shop", true));
         client.Contract.ShouldBe(new Contract());
 
-        await Send(new PutClientCommand("NEW", "A shop", false, false, "PT1H", 1, 2, false));
+        await Send(new PutClientCommand("NEW", "A shop", false, false, "PT1H", 1, 2, false, Author));
         _clients.Put.Enabled.ShouldBeFalse();
         _clients.Put.Contract.ShouldBe(
             new Contract
@@ -448,7 +450,7 @@ public sealed class IntakeTests
     public async Task A_key_is_registered_with_its_validity_in_UTC_or_refused_with_the_reason()
     {
         var noon = new DateTimeOffset(2026, 3, 10, 20, 0, 0, TimeSpan.FromHours(8));
-        var command = new PutClientKeyCommand(ClientName, 2, Given.PublicKey.Pem, noon, noon.AddDays(1));
+        var command = new PutClientKeyCommand(ClientName, 2, Given.PublicKey.Pem, noon, noon.AddDays(1), Author);
         (await Send(command)).Outcome.ShouldBe(ClientOutcome.Done);
         var key = _clients.Key.ShouldNotBeNull();
         (key.Version, key.PublicKey.Pem).ShouldBe((2, Given.PublicKey.Pem));
@@ -467,17 +469,17 @@ public sealed class IntakeTests
     [Fact]
     public async Task A_key_is_revoked_now()
     {
-        (await Send(new RevokeClientKeyCommand(ClientName, 3))).Outcome.ShouldBe(ClientOutcome.Done);
+        (await Send(new RevokeClientKeyCommand(ClientName, 3, Author))).Outcome.ShouldBe(ClientOutcome.Done);
         _clients.Revoked.ShouldBe((new ClientId(ClientName), 3, Given.Noon));
         _clients.Outcome = ClientOutcome.NotFound;
-        (await Send(new RevokeClientKeyCommand(ClientName, 3))).Outcome.ShouldBe(ClientOutcome.NotFound);
+        (await Send(new RevokeClientKeyCommand(ClientName, 3, Author))).Outcome.ShouldBe(ClientOutcome.NotFound);
     }
 
     [Fact]
     public async Task A_malformed_command_is_refused_with_the_field()
     {
-        var put = new PutClientCommand("NEW", "A shop", true, null, null, null, null, null);
-        var key = new PutClientKeyCommand(ClientName, 1, "pem", null, null);
+        var put = new PutClientCommand("NEW", "A shop", true, null, null, null, null, null, Author);
+        var key = new PutClientKeyCommand(ClientName, 1, "pem", null, null, Author);
         await Refused("clientId", Registration with { ClientId = "" });
         await Refused("paymentId", Registration with { PaymentId = "a b" });
         await Refused("paymentRequestId", Registration with { PaymentRequestId = null });
@@ -514,7 +516,7 @@ public sealed class IntakeTests
         await Refused("version", key with { Version = 0 });
         await Refused("publicKey", key with { PublicKey = "" });
         await Refused("notAfter", key with { NotBefore = Given.Noon, NotAfter = Given.Noon });
-        await Refused("clientId", new RevokeClientKeyCommand("", 1));
+        await Refused("clientId", new RevokeClientKeyCommand("", 1, Author));
         _payments.Writes.ShouldBeEmpty();
         _accounts.Balances.ShouldBeEmpty();
         _clients.Put.ShouldBeNull();
@@ -532,7 +534,7 @@ public sealed class IntakeTests
         );
         (await Send(Deposit with { MinorUnits = Money.MaxMinorUnits })).Outcome.ShouldBe(TransferOutcome.Posted);
         (
-            await Send(new PutClientCommand("NEW", new string('x', 256), true, null, null, 100_000, 1, null))
+            await Send(new PutClientCommand("NEW", new string('x', 256), true, null, null, 100_000, 1, null, Author))
         ).Outcome.ShouldBe(ClientOutcome.Done);
     }
 
@@ -600,13 +602,18 @@ public sealed class IntakeTests
         public ValueTask<Client?> Find(ClientId id, CancellationToken cancellationToken) =>
             ValueTask.FromResult(id == Client.Id ? Client : null);
 
-        Task IClientRegistry.Put(Client client, CancellationToken cancellationToken)
+        Task IClientRegistry.Put(Client client, ChangeAuthor author, CancellationToken cancellationToken)
         {
             Put = client;
             return Task.CompletedTask;
         }
 
-        public Task<ClientOutcome> PutKey(ClientId clientId, ClientKey key, CancellationToken cancellationToken)
+        public Task<ClientOutcome> PutKey(
+            ClientId clientId,
+            ClientKey key,
+            ChangeAuthor author,
+            CancellationToken cancellationToken
+        )
         {
             Key = key;
             return Task.FromResult(Outcome);
@@ -615,11 +622,11 @@ public sealed class IntakeTests
         public Task<ClientOutcome> RevokeKey(
             ClientId clientId,
             int version,
-            DateTimeOffset now,
+            ChangeAuthor author,
             CancellationToken cancellationToken
         )
         {
-            Revoked = (clientId, version, now);
+            Revoked = (clientId, version, author.At);
             return Task.FromResult(Outcome);
         }
     }

@@ -44,8 +44,11 @@ public sealed partial class DemoWallet(
 
     private async Task FillEmpty(CancellationToken cancellationToken)
     {
-        await Send(new PutClientCommand(Client, "The demo wallet's merchant", true, null, null, null, null, null));
-        await Send(new PutClientKeyCommand(Client, 1, keys.MerchantPublicKeyPem, null, null));
+        var author = new ChangeAuthor(Actor, "the demo wallet is filled", time.GetUtcNow());
+        await Send(
+            new PutClientCommand(Client, "The demo wallet's merchant", true, null, null, null, null, null, author)
+        );
+        await Send(new PutClientKeyCommand(Client, 1, keys.MerchantPublicKeyPem, null, null, author));
 
         await Add("demo-processing", PaymentKind.Payment);
         await Add("demo-authorized", PaymentKind.Authorization);

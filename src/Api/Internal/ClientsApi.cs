@@ -6,6 +6,7 @@ using CancelService.Domain;
 using CancelService.Domain.Ledger;
 using MediatR;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
 
 namespace CancelService.Api.Internal;
 
@@ -32,6 +33,13 @@ public sealed record TransferBody(string? Id, long? MinorUnits);
 /// <summary>The operators' side: clients with their contracts, keys and accounts.</summary>
 public static class ClientsApi
 {
+    /// <summary>Why a client or a key is changed; on record with the change.</summary>
+    public const string ReasonHeader = "X-Reason";
+
+    private const int MaxReason = 512;
+
+    private static readonly DateTimeOffset Forever = new(9999, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
     /// <summary>Maps the endpoints under <c>/internal/v1</c>.</summary>
     public static void MapClients(this RouteGroupBuilder internalApi)
     {
@@ -43,6 +51,8 @@ public static class ClientsApi
         clients.MapGet("/{clientId}/keys/{version:int}", GetKey).RequireAuthorization(Scopes.ClientsRead);
         clients.MapPut("/{clientId}/keys/{version:int}", PutKey).RequireAuthorization(Scopes.ClientsWrite);
         clients.MapDelete("/{clientId}/keys/{version:int}", RevokeKey).RequireAuthorization(Scopes.ClientsWrite);
+
+        internalApi.MapGet("/changes", Changes).WithTags("Clients").RequireAuthorization(Scopes.ClientsRead);
 
         var account = internalApi.MapGroup("/clients/{clientId}/accounts/{currency}").WithTags("Accounts");
         account.MapGet("/", GetAccount).RequireAuthorization(Scopes.ClientsRead);
@@ -79,11 +89,16 @@ public static class ClientsApi
     public static async Task<Results<Ok<ClientView>, ProblemHttpResult>> Put(
         string clientId,
         ClientBody body,
+        [FromHeader(Name = ReasonHeader)] string? reason,
+        ClaimsPrincipal caller,
+        TimeProvider time,
         IMediator mediator,
         IClientQueries queries,
         CancellationToken cancellationToken
     )
     {
+        if (Author(caller, reason, time) is not { } author)
+            return BadReason();
         var contract = body.Contract;
         var result = await mediator.Send(
             new PutClientCommand(
@@ -94,7 +109,8 @@ public static class ClientsApi
                 contract?.Window,
                 contract?.RequestsPerSecond,
                 contract?.Burst,
-                contract?.RememberUnknown
+                contract?.RememberUnknown,
+                author
             ),
             cancellationToken
         );
@@ -140,13 +156,18 @@ public static class ClientsApi
         string clientId,
         int version,
         KeyBody body,
+        [FromHeader(Name = ReasonHeader)] string? reason,
+        ClaimsPrincipal caller,
+        TimeProvider time,
         IMediator mediator,
         IClientQueries queries,
         CancellationToken cancellationToken
     )
     {
+        if (Author(caller, reason, time) is not { } author)
+            return BadReason();
         var result = await mediator.Send(
-            new PutClientKeyCommand(clientId, version, body.PublicKey, body.NotBefore, body.NotAfter),
+            new PutClientKeyCommand(clientId, version, body.PublicKey, body.NotBefore, body.NotAfter, author),
             cancellationToken
         );
         return Refusal(result) is { } refusal ? refusal : await GetKey(clientId, version, queries, cancellationToken);
@@ -156,13 +177,62 @@ public static class ClientsApi
     public static async Task<Results<NoContent, ProblemHttpResult>> RevokeKey(
         string clientId,
         int version,
+        [FromHeader(Name = ReasonHeader)] string? reason,
+        ClaimsPrincipal caller,
+        TimeProvider time,
         IMediator mediator,
         CancellationToken cancellationToken
     )
     {
-        var result = await mediator.Send(new RevokeClientKeyCommand(clientId, version), cancellationToken);
+        if (Author(caller, reason, time) is not { } author)
+            return BadReason();
+        var result = await mediator.Send(new RevokeClientKeyCommand(clientId, version, author), cancellationToken);
         return Refusal(result) is { } refusal ? refusal : TypedResults.NoContent();
     }
+
+    /// <summary>Who changed which client or key, when and why, by time: all that fit what is given.</summary>
+    public static async Task<Results<Ok<Page<ClientChange>>, ProblemHttpResult>> Changes(
+        string? clientId,
+        string? actor,
+        string? kind,
+        OffsetTime? from,
+        OffsetTime? to,
+        string? after,
+        int? limit,
+        IClientQueries queries,
+        CancellationToken cancellationToken
+    )
+    {
+        if (Paging.Size(limit) is not { } size)
+            return Paging.BadLimit();
+        if (clientId is not null && !ClientId.IsWellFormed(clientId))
+            return Problems.Invalid($"clientId {ClientId.Rule}.");
+        ChangeKind? wanted = null;
+        if (kind is not null)
+        {
+            if (!Enum.TryParse<ChangeKind>(kind, ignoreCase: true, out var parsed) || !Enum.IsDefined(parsed))
+                return Problems.Invalid("kind must be CLIENT or KEY.");
+            wanted = parsed;
+        }
+        var filter = new ChangeFilter(
+            clientId is null ? null : new ClientId(clientId),
+            actor,
+            wanted,
+            (from?.Value ?? DateTimeOffset.UnixEpoch).ToUniversalTime(),
+            (to?.Value ?? Forever).ToUniversalTime()
+        );
+        return await queries.Changes(filter, after, size, cancellationToken) is { } page
+            ? TypedResults.Ok(page)
+            : Paging.BadCursor();
+    }
+
+    private static ChangeAuthor? Author(ClaimsPrincipal caller, string? reason, TimeProvider time) =>
+        reason is { Length: > MaxReason } || reason?.Any(char.IsControl) is true
+            ? null
+            : new ChangeAuthor(caller.Actor(), reason ?? "", time.GetUtcNow());
+
+    private static ProblemHttpResult BadReason() =>
+        Problems.Invalid($"The header {ReasonHeader} must be at most {MaxReason} characters of text.");
 
     /// <summary>The merchant's balance in a currency, and its transfers, oldest first, paged by cursor.</summary>
     public static async Task<Results<Ok<AccountView>, ProblemHttpResult>> GetAccount(

@@ -11,19 +11,30 @@ namespace CancelService.Application.Clients;
 public interface IClientRegistry
 {
     /// <summary>Creates the client, or replaces its name, state and contract; its keys stay.</summary>
-    Task Put(Client client, CancellationToken cancellationToken);
+    Task Put(Client client, ChangeAuthor author, CancellationToken cancellationToken);
 
     /// <summary>Adds a key, or changes the validity of the same key; what that led to.</summary>
-    Task<ClientOutcome> PutKey(ClientId clientId, ClientKey key, CancellationToken cancellationToken);
+    Task<ClientOutcome> PutKey(
+        ClientId clientId,
+        ClientKey key,
+        ChangeAuthor author,
+        CancellationToken cancellationToken
+    );
 
     /// <summary>Revokes a key for good; what that led to. A second time changes nothing.</summary>
     Task<ClientOutcome> RevokeKey(
         ClientId clientId,
         int version,
-        DateTimeOffset now,
+        ChangeAuthor author,
         CancellationToken cancellationToken
     );
 }
+
+/// <summary>Who changes a client or a key, and why; on record in the transaction that changes it.</summary>
+/// <param name="Actor">The token's subject, at most 256 characters.</param>
+/// <param name="Reason">What the caller gave as the reason, at most 512 characters; empty when nothing.</param>
+/// <param name="At">When (UTC).</param>
+public sealed record ChangeAuthor(string Actor, string Reason, DateTimeOffset At);
 
 /// <summary>How a change of a client or a key ended.</summary>
 public enum ClientOutcome
@@ -62,6 +73,7 @@ public sealed record ClientResult(ClientOutcome Outcome, string? Message = null)
 /// <param name="RequestsPerSecond">1 to 100,000, on each instance.</param>
 /// <param name="Burst">1 to 100,000, on each instance.</param>
 /// <param name="RememberUnknown">Whether cancels that come before their payment are remembered.</param>
+/// <param name="Author">Who asks, for the record.</param>
 public sealed record PutClientCommand(
     string ClientId,
     string? Name,
@@ -70,7 +82,8 @@ public sealed record PutClientCommand(
     string? Window,
     int? RequestsPerSecond,
     int? Burst,
-    bool? RememberUnknown
+    bool? RememberUnknown,
+    ChangeAuthor Author
 ) : IRequest<ClientResult>;
 
 /// <summary>Registers a key under a version, or changes the validity of the same key.</summary>
@@ -79,16 +92,18 @@ public sealed record PutClientCommand(
 /// <param name="PublicKey">SubjectPublicKeyInfo in PEM.</param>
 /// <param name="NotBefore">The first instant at which the key is valid; null: always.</param>
 /// <param name="NotAfter">The first instant at which the key is no longer valid; null: never.</param>
+/// <param name="Author">Who asks, for the record.</param>
 public sealed record PutClientKeyCommand(
     string ClientId,
     int Version,
     string? PublicKey,
     DateTimeOffset? NotBefore,
-    DateTimeOffset? NotAfter
+    DateTimeOffset? NotAfter,
+    ChangeAuthor Author
 ) : IRequest<ClientResult>;
 
 /// <summary>Revokes a key for good.</summary>
-public sealed record RevokeClientKeyCommand(string ClientId, int Version) : IRequest<ClientResult>;
+public sealed record RevokeClientKeyCommand(string ClientId, int Version, ChangeAuthor Author) : IRequest<ClientResult>;
 
 /// <summary>The shape of a <see cref="PutClientCommand"/>.</summary>
 public sealed class PutClientValidator : AbstractValidator<PutClientCommand>
@@ -160,7 +175,7 @@ public sealed class PutClientHandler(IClientRegistry registry) : IRequestHandler
                 RememberUnknown = request.RememberUnknown ?? Default.RememberUnknown,
             },
         };
-        await registry.Put(client, cancellationToken);
+        await registry.Put(client, request.Author, cancellationToken);
         return new(ClientOutcome.Done);
     }
 }
@@ -180,22 +195,17 @@ public sealed class PutClientKeyHandler(IClientRegistry registry) : IRequestHand
             NotBefore = request.NotBefore?.ToUniversalTime(),
             NotAfter = request.NotAfter?.ToUniversalTime(),
         };
-        return new(await registry.PutKey(new ClientId(request.ClientId), key, cancellationToken));
+        return new(await registry.PutKey(new ClientId(request.ClientId), key, request.Author, cancellationToken));
     }
 }
 
 /// <summary>Revokes a key.</summary>
-public sealed class RevokeClientKeyHandler(IClientRegistry registry, TimeProvider time)
+public sealed class RevokeClientKeyHandler(IClientRegistry registry)
     : IRequestHandler<RevokeClientKeyCommand, ClientResult>
 {
     /// <inheritdoc/>
     public async Task<ClientResult> Handle(RevokeClientKeyCommand request, CancellationToken cancellationToken) =>
         new(
-            await registry.RevokeKey(
-                new ClientId(request.ClientId),
-                request.Version,
-                time.GetUtcNow(),
-                cancellationToken
-            )
+            await registry.RevokeKey(new ClientId(request.ClientId), request.Version, request.Author, cancellationToken)
         );
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
@@ -54,17 +55,85 @@ internal sealed class ClientQueries(Database database) : IClientQueries
             .Take(limit + 1)
             .ToListAsync(cancellationToken);
         await database.Settled(cancellationToken);
-        var views = keys.ConvertAll(k => new ClientKeyView(
-            k.Version,
-            k.PublicKey.Pem,
-            k.NotBefore,
-            k.NotAfter,
-            k.RevokedAt
-        ));
-        return Page.Of(views, limit, key => key.Version.ToString(CultureInfo.InvariantCulture));
+        return Page.Of(keys.ConvertAll(View), limit, key => key.Version.ToString(CultureInfo.InvariantCulture));
     }
 
-    private static ClientView View(Client client) =>
+    public async Task<Page<ClientChange>?> Changes(
+        ChangeFilter filter,
+        string? after,
+        int limit,
+        CancellationToken cancellationToken
+    )
+    {
+        var skip = 0;
+        var from = filter.From;
+        if (after is not null)
+        {
+            // The cursor: the time of the last row, and how many rows of that very time have been read. Rows are never changed.
+            if (
+                after.Split('-') is not [var microseconds, var read]
+                || !long.TryParse(microseconds, NumberStyles.None, CultureInfo.InvariantCulture, out var time)
+                || time < SqliteDbContext.Microseconds(filter.From)
+                || time > SqliteDbContext.Microseconds(filter.To)
+                || !int.TryParse(read, NumberStyles.None, CultureInfo.InvariantCulture, out skip)
+            )
+                return null;
+            from = SqliteDbContext.Time(time);
+        }
+
+        await using var db = database.CreateContext();
+        var wanted = db.Set<ClientChangeRow>().AsNoTracking().Where(c => c.At >= from && c.At < filter.To);
+        if (filter.ClientId is { } clientId)
+            wanted = wanted.Where(c => c.ClientId == clientId);
+        if (filter.Actor is { } actor)
+            wanted = wanted.Where(c => c.Actor == actor);
+        wanted = filter.Kind switch
+        {
+            ChangeKind.Client => wanted.Where(c => c.KeyVersion == 0),
+            ChangeKind.Key => wanted.Where(c => c.KeyVersion != 0),
+            null => wanted,
+        };
+        var rows = await wanted
+            .OrderBy(c => c.At)
+            .ThenBy(c => c.ClientId)
+            .ThenBy(c => c.Number)
+            .Skip(skip)
+            .Take(limit + 1)
+            .Select(c => new
+            {
+                Row = c,
+                Before = db.Set<ClientChangeRow>()
+                    .Where(b => b.ClientId == c.ClientId && b.KeyVersion == c.KeyVersion && b.Number < c.Number)
+                    .OrderByDescending(b => b.Number)
+                    .Select(b => b.State)
+                    .FirstOrDefault(),
+            })
+            .ToListAsync(cancellationToken);
+        await database.Settled(cancellationToken);
+
+        var items = rows.Take(limit)
+            .Select(c => new ClientChange(
+                c.Row.ClientId.Value,
+                c.Row.KeyVersion == 0 ? ChangeKind.Client : ChangeKind.Key,
+                c.Row.KeyVersion == 0 ? null : c.Row.KeyVersion,
+                c.Row.At,
+                c.Row.Actor,
+                c.Row.Reason,
+                c.Before is null ? null : JsonElement.Parse(c.Before),
+                JsonElement.Parse(c.Row.State)
+            ))
+            .ToList();
+        if (rows.Count <= limit)
+            return new(items, null);
+        var last = items[^1].At;
+        var same = items.Count(item => item.At == last) + (last == from ? skip : 0);
+        return new(items, $"{SqliteDbContext.Microseconds(last)}-{same}");
+    }
+
+    internal static ClientKeyView View(ClientKey key) =>
+        new(key.Version, key.PublicKey.Pem, key.NotBefore, key.NotAfter, key.RevokedAt);
+
+    internal static ClientView View(Client client) =>
         new(
             client.Id.Value,
             client.Name,

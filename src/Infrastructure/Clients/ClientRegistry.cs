@@ -1,3 +1,5 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using CancelService.Application.Clients;
 using CancelService.Application.Pipeline;
 using CancelService.Domain;
@@ -7,12 +9,21 @@ using CancelService.Infrastructure.Persistence;
 namespace CancelService.Infrastructure.Clients;
 
 /// <summary>The clients in the database. This instance sees a change at once, the others within the cache time.</summary>
+/// <remarks>
+/// Each change is on record in its own transaction, behind the lock on the client's row, so that the record is in the order of
+/// the changes. The record holds the state after a change; the state before is that of the record before.
+/// </remarks>
 internal sealed class ClientRegistry(Database database, ClientCache cache) : IClientRegistry
 {
-    public async Task Put(Client client, CancellationToken cancellationToken)
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {
-        await database.Write(
-            new AtomicBatch().Add(
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    public async Task Put(Client client, ChangeAuthor author, CancellationToken cancellationToken)
+    {
+        var batch = new AtomicBatch()
+            .Add(
                 """
                 INSERT INTO clients (client_id, name, enabled, contract_may_cancel, contract_window,
                     contract_requests_per_second, contract_burst, contract_remember_unknown)
@@ -31,16 +42,22 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
                 client.Contract.RequestsPerSecond,
                 client.Contract.Burst,
                 client.Contract.RememberUnknown
-            ),
-            cancellationToken
-        );
+            )
+            .Add(Records("clients", "client_id = $1"), Change(client.Id, author, 0, ClientQueries.View(client)));
+        await database.Write(batch, cancellationToken);
         cache.Forget(client.Id);
     }
 
-    public async Task<ClientOutcome> PutKey(ClientId clientId, ClientKey key, CancellationToken cancellationToken)
+    public async Task<ClientOutcome> PutKey(
+        ClientId clientId,
+        ClientKey key,
+        ChangeAuthor author,
+        CancellationToken cancellationToken
+    )
     {
-        var written = await database.Write(
-            new AtomicBatch().Add(
+        // What is recorded is written: the key's row is locked by then, and has this key only if it was not refused.
+        var batch = Locking(clientId)
+            .Add(
                 """
                 INSERT INTO client_keys (client_id, version, public_key, not_before, not_after)
                 VALUES ($1, $2, $3, $4, $5)
@@ -53,9 +70,12 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
                 key.PublicKey.Pem,
                 key.NotBefore,
                 key.NotAfter
-            ),
-            cancellationToken
-        );
+            )
+            .Add(
+                Records("client_keys", "client_id = $1 AND version = $5 AND public_key = $7 AND revoked_at IS NULL"),
+                [.. Change(clientId, author, key.Version, ClientQueries.View(key)), key.PublicKey.Pem]
+            );
+        var written = await database.Write(batch, cancellationToken);
         cache.Forget(clientId);
         return written switch
         {
@@ -68,22 +88,45 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
     public async Task<ClientOutcome> RevokeKey(
         ClientId clientId,
         int version,
-        DateTimeOffset now,
+        ChangeAuthor author,
         CancellationToken cancellationToken
     )
     {
-        var written = await database.Write(
-            new AtomicBatch().Add(
+        // Before the key is changed, so that a second revocation is none, and not on record.
+        var batch = Locking(clientId)
+            .Add(
+                Records("client_keys", "client_id = $1 AND version = $5 AND revoked_at IS NULL"),
+                Change(clientId, author, version, new { version, revokedAt = author.At })
+            )
+            .Add(
                 """
                 UPDATE client_keys SET revoked_at = coalesce(revoked_at, $1) WHERE client_id = $2 AND version = $3
                 """,
-                now,
+                author.At,
                 clientId.Value,
                 version
-            ),
-            cancellationToken
-        );
+            );
+        var written = await database.Write(batch, cancellationToken);
         cache.Forget(clientId);
         return written is WriteResult.Written ? ClientOutcome.Done : ClientOutcome.NotFound;
     }
+
+    // Changes of one client come one after the other. SQLite has one writer, and no such lock.
+    private AtomicBatch Locking(ClientId clientId)
+    {
+        using var db = database.CreateContext();
+        return db is PostgresDbContext
+            ? new AtomicBatch().Add("SELECT FROM clients WHERE client_id = $1 FOR UPDATE", clientId.Value)
+            : new AtomicBatch();
+    }
+
+    private static string Records(string table, string where) =>
+        $"""
+            INSERT INTO client_changes (client_id, number, at, actor, reason, key_version, state)
+            SELECT $1, (SELECT coalesce(max(number), 0) + 1 FROM client_changes WHERE client_id = $1), $2, $3, $4, $5, $6
+            FROM {table} WHERE {where}
+            """;
+
+    private static object?[] Change<T>(ClientId clientId, ChangeAuthor author, int keyVersion, T state) =>
+        [clientId.Value, author.At, author.Actor, author.Reason, keyVersion, JsonSerializer.Serialize(state, Json)];
 }

@@ -86,6 +86,31 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             );
 
             migrationBuilder.CreateTable(
+                name: "client_changes",
+                columns: table => new
+                {
+                    client_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
+                    number = table.Column<int>(type: "integer", nullable: false),
+                    at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
+                    actor = table.Column<string>(type: "character varying(256)", maxLength: 256, nullable: false),
+                    reason = table.Column<string>(type: "character varying(512)", maxLength: 512, nullable: false),
+                    key_version = table.Column<int>(type: "integer", nullable: false),
+                    state = table.Column<string>(type: "text", nullable: false),
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_client_changes", x => new { x.client_id, x.number });
+                    table.ForeignKey(
+                        name: "fk_client_changes_clients_client_id",
+                        column: x => x.client_id,
+                        principalTable: "clients",
+                        principalColumn: "client_id",
+                        onDelete: ReferentialAction.Restrict
+                    );
+                }
+            );
+
+            migrationBuilder.CreateTable(
                 name: "client_keys",
                 columns: table => new
                 {
@@ -268,6 +293,8 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                 }
             );
 
+            migrationBuilder.CreateIndex(name: "ix_client_changes_at", table: "client_changes", column: "at");
+
             migrationBuilder.CreateIndex(
                 name: "ix_outbox_client_id_delivered_at",
                 table: "outbox",
@@ -383,6 +410,8 @@ namespace CancelService.Infrastructure.Migrations.Postgres
         /// <inheritdoc />
         protected override void Down(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.DropTable(name: "client_changes");
+
             migrationBuilder.DropTable(name: "client_keys");
 
             migrationBuilder.DropTable(name: "outbox");

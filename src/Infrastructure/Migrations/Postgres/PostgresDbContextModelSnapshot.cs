@@ -107,6 +107,51 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     b.ToTable("client_keys", (string)null);
                 });
 
+            modelBuilder.Entity("CancelService.Infrastructure.Clients.ClientChangeRow", b =>
+                {
+                    b.Property<string>("ClientId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("client_id");
+
+                    b.Property<int>("Number")
+                        .HasColumnType("integer")
+                        .HasColumnName("number");
+
+                    b.Property<string>("Actor")
+                        .IsRequired()
+                        .HasMaxLength(256)
+                        .HasColumnType("character varying(256)")
+                        .HasColumnName("actor");
+
+                    b.Property<DateTimeOffset>("At")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("at");
+
+                    b.Property<int>("KeyVersion")
+                        .HasColumnType("integer")
+                        .HasColumnName("key_version");
+
+                    b.Property<string>("Reason")
+                        .IsRequired()
+                        .HasMaxLength(512)
+                        .HasColumnType("character varying(512)")
+                        .HasColumnName("reason");
+
+                    b.Property<string>("State")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("state");
+
+                    b.HasKey("ClientId", "Number")
+                        .HasName("pk_client_changes");
+
+                    b.HasIndex("At")
+                        .HasDatabaseName("ix_client_changes_at");
+
+                    b.ToTable("client_changes", (string)null);
+                });
+
             modelBuilder.Entity("CancelService.Infrastructure.Ledger.AccountRow", b =>
                 {
                     b.Property<string>("ClientId")
@@ -516,7 +561,7 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         });
                 });
 
-            modelBuilder.Entity("CancelService.Infrastructure.Restoring.RestoreRow", b =>
+            modelBuilder.Entity("CancelService.Infrastructure.Payments.RestoreRow", b =>
                 {
                     b.Property<long>("Epoch")
                         .HasColumnType("bigint")
@@ -536,6 +581,16 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         .OnDelete(DeleteBehavior.Cascade)
                         .IsRequired()
                         .HasConstraintName("fk_client_keys_clients_client_id");
+                });
+
+            modelBuilder.Entity("CancelService.Infrastructure.Clients.ClientChangeRow", b =>
+                {
+                    b.HasOne("CancelService.Domain.Clients.Client", null)
+                        .WithMany()
+                        .HasForeignKey("ClientId")
+                        .OnDelete(DeleteBehavior.Restrict)
+                        .IsRequired()
+                        .HasConstraintName("fk_client_changes_clients_client_id");
                 });
 
             modelBuilder.Entity("CancelService.Infrastructure.Ledger.AccountRow", b =>

@@ -105,6 +105,51 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                     b.ToTable("client_keys", (string)null);
                 });
 
+            modelBuilder.Entity("CancelService.Infrastructure.Clients.ClientChangeRow", b =>
+                {
+                    b.Property<string>("ClientId")
+                        .HasMaxLength(64)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("client_id");
+
+                    b.Property<int>("Number")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("number");
+
+                    b.Property<string>("Actor")
+                        .IsRequired()
+                        .HasMaxLength(256)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("actor");
+
+                    b.Property<long>("At")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("at");
+
+                    b.Property<int>("KeyVersion")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("key_version");
+
+                    b.Property<string>("Reason")
+                        .IsRequired()
+                        .HasMaxLength(512)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("reason");
+
+                    b.Property<string>("State")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("state");
+
+                    b.HasKey("ClientId", "Number")
+                        .HasName("pk_client_changes");
+
+                    b.HasIndex("At")
+                        .HasDatabaseName("ix_client_changes_at");
+
+                    b.ToTable("client_changes", (string)null);
+                });
+
             modelBuilder.Entity("CancelService.Infrastructure.Ledger.AccountRow", b =>
                 {
                     b.Property<string>("ClientId")
@@ -514,7 +559,7 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                         });
                 });
 
-            modelBuilder.Entity("CancelService.Infrastructure.Restoring.RestoreRow", b =>
+            modelBuilder.Entity("CancelService.Infrastructure.Payments.RestoreRow", b =>
                 {
                     b.Property<long>("Epoch")
                         .HasColumnType("INTEGER")
@@ -534,6 +579,16 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                         .OnDelete(DeleteBehavior.Cascade)
                         .IsRequired()
                         .HasConstraintName("fk_client_keys_clients_client_id");
+                });
+
+            modelBuilder.Entity("CancelService.Infrastructure.Clients.ClientChangeRow", b =>
+                {
+                    b.HasOne("CancelService.Domain.Clients.Client", null)
+                        .WithMany()
+                        .HasForeignKey("ClientId")
+                        .OnDelete(DeleteBehavior.Restrict)
+                        .IsRequired()
+                        .HasConstraintName("fk_client_changes_clients_client_id");
                 });
 
             modelBuilder.Entity("CancelService.Infrastructure.Ledger.AccountRow", b =>

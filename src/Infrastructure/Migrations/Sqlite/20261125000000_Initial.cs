@@ -82,6 +82,31 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
             );
 
             migrationBuilder.CreateTable(
+                name: "client_changes",
+                columns: table => new
+                {
+                    client_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
+                    number = table.Column<int>(type: "INTEGER", nullable: false),
+                    at = table.Column<long>(type: "INTEGER", nullable: false),
+                    actor = table.Column<string>(type: "TEXT", maxLength: 256, nullable: false),
+                    reason = table.Column<string>(type: "TEXT", maxLength: 512, nullable: false),
+                    key_version = table.Column<int>(type: "INTEGER", nullable: false),
+                    state = table.Column<string>(type: "TEXT", nullable: false),
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_client_changes", x => new { x.client_id, x.number });
+                    table.ForeignKey(
+                        name: "fk_client_changes_clients_client_id",
+                        column: x => x.client_id,
+                        principalTable: "clients",
+                        principalColumn: "client_id",
+                        onDelete: ReferentialAction.Restrict
+                    );
+                }
+            );
+
+            migrationBuilder.CreateTable(
                 name: "client_keys",
                 columns: table => new
                 {
@@ -260,6 +285,8 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                 }
             );
 
+            migrationBuilder.CreateIndex(name: "ix_client_changes_at", table: "client_changes", column: "at");
+
             migrationBuilder.CreateIndex(
                 name: "ix_outbox_client_id_delivered_at",
                 table: "outbox",
@@ -375,6 +402,8 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
         /// <inheritdoc />
         protected override void Down(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.DropTable(name: "client_changes");
+
             migrationBuilder.DropTable(name: "client_keys");
 
             migrationBuilder.DropTable(name: "outbox");
