@@ -102,6 +102,51 @@ Task("Publish")
     .IsDependentOn("Build")
     .Does(() => Run($"publish src/Api --configuration {configuration} --runtime linux-x64 --self-contained false --output {artifacts}/service"));
 
+// Licences that ask for no more than their text. Two packages give an address instead of a licence's name: MediatR 5 is Apache-2.0
+// (docs/decisions/0004-mediatr-version.md), and AutoMapper is the exception (docs/decisions/0005-automapper-licence.md).
+var allowedLicences = new HashSet<string> { "MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "PostgreSQL", "MS-PL" };
+var exceptedPackages = new HashSet<string> { "AutoMapper", "MediatR" };
+
+Task("Sbom")
+    .Description("Writes what the service is made of to artifacts/release/sbom.json (CycloneDX); fails on a licence that is not allowed")
+    .IsDependentOn("Restore")
+    .Does(() =>
+    {
+        var release = MakeAbsolute(artifacts + Directory("release")).FullPath;
+        EnsureDirectoryExists(release);
+        Run($"CycloneDX src/Api/Api.csproj --output \"{release}\" --filename sbom.json --output-format Json --exclude-dev "
+            + "--disable-package-restore --no-serial-number");
+        using var sbom = System.Text.Json.JsonDocument.Parse(System.IO.File.ReadAllText($"{release}/sbom.json"));
+        var licences = new List<string>();
+        var refused = new List<string>();
+        foreach (var component in sbom.RootElement.GetProperty("components").EnumerateArray())
+        {
+            var (name, version) = (component.GetProperty("name").GetString(), component.GetProperty("version").GetString());
+            var licence = component.TryGetProperty("licenses", out var given) ? LicenceOf(given) : "none given";
+            licences.Add($"{name} {version}: {licence}");
+            if (!allowedLicences.Contains(licence) && !exceptedPackages.Contains(name) && !name.StartsWith("CancelService."))
+                refused.Add(licences[^1]);
+        }
+        licences.Sort(StringComparer.Ordinal);
+        System.IO.File.WriteAllLines($"{release}/LICENCES.txt", licences);
+        if (refused.Count > 0)
+            throw new CakeException("Licences that are not on the list of build.cake:\n" + string.Join("\n", refused));
+        Information($"{licences.Count} packages, with licences on the list.");
+    });
+
+Task("Release")
+    .Description("Makes what is shipped, in artifacts/release: the service as an archive, SBOM, licences, checksums")
+    .IsDependentOn("Publish")
+    .IsDependentOn("Sbom")
+    .Does(() =>
+    {
+        var release = MakeAbsolute(artifacts + Directory("release")).FullPath;
+        // Names in their order, no owner and the commit's time: two builds of one commit are equal byte for byte.
+        Shell($"tar --sort=name --mtime=@$(git log -1 --format=%ct) --owner=0 --group=0 --numeric-owner -C {artifacts} -cf - service "
+            + $"| gzip -n > '{release}/cancelservice.tar.gz'");
+        Shell($"cd '{release}' && sha256sum cancelservice.tar.gz sbom.json LICENCES.txt > SHA256SUMS && cat SHA256SUMS");
+    });
+
 Task("Default")
     .Description("Checks the format, builds, and runs every test")
     .IsDependentOn("Format")
@@ -109,6 +154,24 @@ Task("Default")
     .IsDependentOn("Test");
 
 RunTarget(target);
+
+// By its identifier, or by the address that older packages give instead.
+string LicenceOf(System.Text.Json.JsonElement given)
+{
+    var licence = given[0].TryGetProperty("license", out var inner) ? inner : given[0];
+    return licence.TryGetProperty("id", out var id) ? id.GetString()
+        : licence.TryGetProperty("expression", out var expression) ? expression.GetString()
+        : licence.TryGetProperty("url", out var url) ? url.GetString()
+        : licence.TryGetProperty("name", out var name) ? name.GetString()
+        : "none given";
+}
+
+void Shell(string command)
+{
+    var exitCode = StartProcess("bash", new ProcessSettings { Arguments = new ProcessArgumentBuilder().Append("-c").AppendQuoted(command) });
+    if (exitCode != 0)
+        throw new CakeException($"{command} ended with {exitCode}.");
+}
 
 void Run(string arguments, string directory = ".")
 {

@@ -119,7 +119,7 @@ public sealed class UpgradeTests(PostgresServer postgres)
             database,
             waitForReady: false,
             // A migration waits for locks, and not for the time in which merchants are answered.
-            settings: ["--Database:MigrateAtStart=false", "--Database:Timeout=00:00:00.1"]
+            settings: ["--Database:MigrateAtStart=false", "--Database:Timeout=00:00:01.9"]
         );
         await using (var db = host.Db()) // Only the list of the migrations, without any.
             await db.GetService<IMigrator>().MigrateAsync("0", TestContext.Current.CancellationToken);

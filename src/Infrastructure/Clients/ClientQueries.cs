@@ -65,24 +65,11 @@ internal sealed class ClientQueries(Database database) : IClientQueries
         CancellationToken cancellationToken
     )
     {
-        var skip = 0;
-        var from = filter.From;
-        if (after is not null)
-        {
-            // The cursor: the time of the last row, and how many rows of that very time have been read. Rows are never changed.
-            if (
-                after.Split('-') is not [var microseconds, var read]
-                || !long.TryParse(microseconds, NumberStyles.None, CultureInfo.InvariantCulture, out var time)
-                || time < SqliteDbContext.Microseconds(filter.From)
-                || time > SqliteDbContext.Microseconds(filter.To)
-                || !int.TryParse(read, NumberStyles.None, CultureInfo.InvariantCulture, out skip)
-            )
-                return null;
-            from = SqliteDbContext.Time(time);
-        }
+        if (TimeCursor.Parse(after, filter.From, filter.To) is not { } cursor)
+            return null;
 
         await using var db = database.CreateContext();
-        var wanted = db.Set<ClientChangeRow>().AsNoTracking().Where(c => c.At >= from && c.At < filter.To);
+        var wanted = db.Set<ClientChangeRow>().AsNoTracking().Where(c => c.At >= cursor.From && c.At < filter.To);
         if (filter.ClientId is { } clientId)
             wanted = wanted.Where(c => c.ClientId == clientId);
         if (filter.Actor is { } actor)
@@ -97,7 +84,7 @@ internal sealed class ClientQueries(Database database) : IClientQueries
             .OrderBy(c => c.At)
             .ThenBy(c => c.ClientId)
             .ThenBy(c => c.Number)
-            .Skip(skip)
+            .Skip(cursor.Read)
             .Take(limit + 1)
             .Select(c => new
             {
@@ -123,11 +110,7 @@ internal sealed class ClientQueries(Database database) : IClientQueries
                 JsonElement.Parse(c.Row.State)
             ))
             .ToList();
-        if (rows.Count <= limit)
-            return new(items, null);
-        var last = items[^1].At;
-        var same = items.Count(item => item.At == last) + (last == from ? skip : 0);
-        return new(items, $"{SqliteDbContext.Microseconds(last)}-{same}");
+        return new(items, rows.Count <= limit ? null : cursor.Behind(items.ConvertAll(item => item.At)));
     }
 
     internal static ClientKeyView View(ClientKey key) =>

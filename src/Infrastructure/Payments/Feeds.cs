@@ -1,4 +1,3 @@
-using System.Globalization;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
@@ -95,28 +94,16 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
     )
     {
         var (fromUtc, toUtc) = (from.ToUniversalTime(), to.ToUniversalTime());
-        var skip = 0;
-        if (after is not null)
-        {
-            // The cursor: the time of the last row, and how many rows of that very time have been read.
-            if (
-                after.Split('-') is not [var microseconds, var read]
-                || !long.TryParse(microseconds, NumberStyles.None, CultureInfo.InvariantCulture, out var time)
-                || time < SqliteDbContext.Microseconds(fromUtc)
-                || time > SqliteDbContext.Microseconds(toUtc)
-                || !int.TryParse(read, NumberStyles.None, CultureInfo.InvariantCulture, out skip)
-            )
-                return null;
-            fromUtc = SqliteDbContext.Time(time);
-        }
+        if (TimeCursor.Parse(after, fromUtc, toUtc) is not { } cursor)
+            return null;
 
         await using var db = database.CreateContext();
         var lines = db.Set<HistoryRow>()
-            .Where(h => h.Answer != null && h.At >= fromUtc && h.At < toUtc)
+            .Where(h => h.Answer != null && h.At >= cursor.From && h.At < toUtc)
             .OrderBy(h => h.At)
             .ThenBy(h => h.ClientId)
             .ThenBy(h => h.PaymentId)
-            .Skip(skip)
+            .Skip(cursor.Read)
             .Take(limit + 1);
         var rows = await Items(db, lines)
             .OrderBy(row => row.Line.At)
@@ -126,11 +113,7 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
         await database.Settled(cancellationToken);
 
         var items = rows.Take(limit).Select(row => row.Item()).ToList();
-        if (rows.Count <= limit)
-            return new(items, null);
-        var last = items[^1].CancelTime;
-        var same = items.Count(item => item.CancelTime == last) + (last == fromUtc ? skip : 0);
-        return new(items, $"{SqliteDbContext.Microseconds(last)}-{same}");
+        return new(items, rows.Count <= limit ? null : cursor.Behind(items.ConvertAll(item => item.CancelTime)));
     }
 
     // The first statement changes nothing: it locks the client's row, so that places are given by one reader at a time.

@@ -4,7 +4,11 @@ using CancelService.Infrastructure.Persistence;
 
 namespace CancelService.IntegrationTests.Operations;
 
-/// <summary>What an operator reads from /metrics, and that alerts and documents name nothing else.</summary>
+/// <summary>
+/// What an operator reads from /metrics, and that alerts and documents name nothing else. They run alone, because the hosts of a
+/// process share its meters.
+/// </summary>
+[Collection(nameof(Alone))]
 public sealed partial class MetricsTests(PostgresServer postgres)
 {
     [Theory]
@@ -124,7 +128,6 @@ public sealed partial class MetricsTests(PostgresServer postgres)
         || metrics.Contains($"\n{name}{{", StringComparison.Ordinal)
         || metrics.Contains($"\n{name} ", StringComparison.Ordinal);
 
-    // What every host of this process reports, added up: other tests may run beside this one.
     private static double Value(string metrics, string name, string label = "") =>
         metrics
             .Split('\n')
