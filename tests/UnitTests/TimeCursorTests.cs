@@ -1,0 +1,46 @@
+using CancelService.Infrastructure.Persistence;
+
+namespace CancelService.UnitTests;
+
+/// <summary>How far a list by time was read, as its cursor says it.</summary>
+public sealed class TimeCursorTests
+{
+    private static readonly DateTimeOffset From = DateTimeOffset.UnixEpoch.AddMicroseconds(100);
+    private static readonly DateTimeOffset To = DateTimeOffset.UnixEpoch.AddMicroseconds(200);
+
+    [Theory]
+    [InlineData("100-0", 100, 0)]
+    [InlineData("150-7", 150, 7)]
+    [InlineData("200-1", 200, 1)]
+    public void A_cursor_says_where_to_go_on(string text, int microseconds, int read) =>
+        TimeCursor
+            .Parse(text, From, To)
+            .ShouldBe(new TimeCursor(DateTimeOffset.UnixEpoch.AddMicroseconds(microseconds), read));
+
+    [Fact]
+    public void Without_a_cursor_the_list_is_read_from_its_beginning() =>
+        TimeCursor.Parse(null, From, To).ShouldBe(new TimeCursor(From, 0));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("150")]
+    [InlineData("99-0")]
+    [InlineData("201-0")]
+    [InlineData("150-x")]
+    [InlineData("150--1")]
+    [InlineData("x-1")]
+    [InlineData("150-1-1")]
+    [InlineData("150-2147483648")]
+    [InlineData("9223372036854775808-1")]
+    public void What_no_page_of_the_list_gave_is_no_cursor(string text) =>
+        TimeCursor.Parse(text, From, To).ShouldBeNull();
+
+    [Theory]
+    [InlineData(new[] { 110, 120 }, "120-1")] // One row of the last time.
+    [InlineData(new[] { 120, 130, 130 }, "130-2")] // Two of them.
+    [InlineData(new[] { 150, 150 }, "150-5")] // And those of the same time that were read before.
+    public void The_next_cursor_counts_the_rows_of_the_last_time(int[] times, string next) =>
+        new TimeCursor(DateTimeOffset.UnixEpoch.AddMicroseconds(150), 3)
+            .Behind([.. times.Select(time => DateTimeOffset.UnixEpoch.AddMicroseconds(time))])
+            .ShouldBe(next);
+}
