@@ -129,9 +129,10 @@ public static class Program
             async () =>
             {
                 await using var input = file.Length > 0 ? File.OpenRead(file) : Console.OpenStandardInput();
-                using var paste = new MemoryStream();
-                await input.CopyToAsync(paste);
-                var pasted = PastedRequest.Read(paste.ToArray(), out var problem) ?? throw new FormatException(problem);
+                var paste = new byte[PastedRequest.MaxBytes + 1]; // No more of it is looked at.
+                var length = await input.ReadAtLeastAsync(paste, paste.Length, throwOnEndOfStream: false);
+                var pasted =
+                    PastedRequest.Read(paste.AsSpan(0, length), out var problem) ?? throw new FormatException(problem);
                 var client =
                     pasted.Header("Client-Id") is [var id, ..] && ClientId.IsWellFormed(id)
                         ? await services.GetRequiredService<IClients>().Find(new ClientId(id), CancellationToken.None)

@@ -1,9 +1,7 @@
 using System.Security.Claims;
-using CancelService.Application.Accounts;
 using CancelService.Application.Clients;
 using CancelService.Application.Reading;
 using CancelService.Domain;
-using CancelService.Domain.Ledger;
 using MediatR;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
@@ -27,10 +25,7 @@ public sealed record ContractBody(
 /// <summary>A public key in PEM, and when it is valid.</summary>
 public sealed record KeyBody(string? PublicKey, DateTimeOffset? NotBefore = null, DateTimeOffset? NotAfter = null);
 
-/// <summary>A deposit or a payout; the id makes it idempotent.</summary>
-public sealed record TransferBody(string? Id, long? MinorUnits);
-
-/// <summary>The operators' side: clients with their contracts, keys and accounts.</summary>
+/// <summary>The operators' side: clients with their contracts and keys, and who changed them.</summary>
 public static class ClientsApi
 {
     /// <summary>Why a client or a key is changed; on record with the change.</summary>
@@ -53,11 +48,6 @@ public static class ClientsApi
         clients.MapDelete("/{clientId}/keys/{version:int}", RevokeKey).RequireAuthorization(Scopes.ClientsWrite);
 
         internalApi.MapGet("/changes", Changes).WithTags("Clients").RequireAuthorization(Scopes.ClientsRead);
-
-        var account = internalApi.MapGroup("/clients/{clientId}/accounts/{currency}").WithTags("Accounts");
-        account.MapGet("/", GetAccount).RequireAuthorization(Scopes.ClientsRead);
-        account.MapPost("/deposits", Deposit).RequireAuthorization(Scopes.AccountsWrite);
-        account.MapPost("/payouts", PayOut).RequireAuthorization(Scopes.AccountsWrite);
     }
 
     /// <summary>The clients, in the order of their ids, paged by cursor.</summary>
@@ -190,7 +180,10 @@ public static class ClientsApi
         return Refusal(result) is { } refusal ? refusal : TypedResults.NoContent();
     }
 
-    /// <summary>Who changed which client or key, when and why, by time: all that fit what is given.</summary>
+    /// <summary>
+    /// Lists the changes of clients and keys in the order of their times: who made each, when, and why. Each parameter that is
+    /// given narrows the list down.
+    /// </summary>
     public static async Task<Results<Ok<Page<ClientChange>>, ProblemHttpResult>> Changes(
         string? clientId,
         string? actor,
@@ -207,6 +200,8 @@ public static class ClientsApi
             return Paging.BadLimit();
         if (clientId is not null && !ClientId.IsWellFormed(clientId))
             return Problems.Invalid($"clientId {ClientId.Rule}.");
+        if (actor?.Any(char.IsControl) is true)
+            return Problems.Invalid("actor must be the subject of a token.");
         ChangeKind? wanted = null;
         if (kind is not null)
         {
@@ -233,86 +228,6 @@ public static class ClientsApi
 
     private static ProblemHttpResult BadReason() =>
         Problems.Invalid($"The header {ReasonHeader} must be at most {MaxReason} characters of text.");
-
-    /// <summary>The merchant's balance in a currency, and its transfers, oldest first, paged by cursor.</summary>
-    public static async Task<Results<Ok<AccountView>, ProblemHttpResult>> GetAccount(
-        string clientId,
-        string currency,
-        Guid? after,
-        int? limit,
-        IAccountQueries queries,
-        CancellationToken cancellationToken
-    )
-    {
-        if (Paging.Size(limit) is not { } size)
-            return Paging.BadLimit();
-        return
-            ClientId.IsWellFormed(clientId)
-            && Currency.IsWellFormed(currency)
-            && await queries.Account(new ClientId(clientId), new Currency(currency), after, size, cancellationToken)
-                is { } account
-            ? TypedResults.Ok(account)
-            : Problems.NotFound("account");
-    }
-
-    /// <summary>Credits the merchant's account. Idempotent: 201 the first time, 200 afterwards.</summary>
-    public static Task<Results<Created<TransferView>, Ok<TransferView>, ProblemHttpResult>> Deposit(
-        string clientId,
-        string currency,
-        TransferBody body,
-        ClaimsPrincipal caller,
-        IMediator mediator,
-        CancellationToken cancellationToken
-    ) => Post(clientId, currency, TransferKind.Deposit, body, caller, mediator, cancellationToken);
-
-    /// <summary>Debits the merchant's account, as far as its balance goes. Idempotent: 201 the first time, 200 afterwards.</summary>
-    public static Task<Results<Created<TransferView>, Ok<TransferView>, ProblemHttpResult>> PayOut(
-        string clientId,
-        string currency,
-        TransferBody body,
-        ClaimsPrincipal caller,
-        IMediator mediator,
-        CancellationToken cancellationToken
-    ) => Post(clientId, currency, TransferKind.Payout, body, caller, mediator, cancellationToken);
-
-    private static async Task<Results<Created<TransferView>, Ok<TransferView>, ProblemHttpResult>> Post(
-        string clientId,
-        string currency,
-        TransferKind kind,
-        TransferBody body,
-        ClaimsPrincipal caller,
-        IMediator mediator,
-        CancellationToken cancellationToken
-    )
-    {
-        var result = await mediator.Send(
-            new PostTransferCommand(clientId, currency, kind, body.Id, body.MinorUnits, caller.Actor()),
-            cancellationToken
-        );
-        return result.Outcome switch
-        {
-            TransferOutcome.Invalid => Problems.Invalid(result.Message),
-            TransferOutcome.ClientNotFound => Problems.NotFound("client"),
-            TransferOutcome.TransferDiffers => Problems.TransferDiffers(),
-            TransferOutcome.BalanceNotEnough => Problems.BalanceNotEnough(),
-            TransferOutcome.BalanceLimit => Problems.BalanceLimit(),
-            TransferOutcome.Posted => TypedResults.Created((string?)null, View(result.Transfer!)),
-            TransferOutcome.Known => TypedResults.Ok(View(result.Transfer!)),
-            TransferOutcome.Unknown => Problems.OutcomeUnknown(),
-        };
-    }
-
-    private static TransferView View(PostedTransfer posted) =>
-        new(
-            posted.Id,
-            posted.Transfer.Debit,
-            posted.Transfer.Credit,
-            MoneyView.Of(posted.Transfer.Amount),
-            posted.At,
-            PaymentId: null,
-            PaymentVersion: null,
-            posted.Reference
-        );
 
     private static ProblemHttpResult? Refusal(ClientResult result) =>
         result.Outcome switch

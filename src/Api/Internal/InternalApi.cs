@@ -82,6 +82,7 @@ public static class InternalApi
         internalApi.MapPayments();
         internalApi.MapCancellations();
         internalApi.MapClients();
+        internalApi.MapAccounts();
         internalApi.MapNotifications();
         internalApi.MapDiagnose();
     }

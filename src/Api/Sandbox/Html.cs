@@ -4,7 +4,7 @@ using System.Text;
 
 namespace CancelService.Api.Sandbox;
 
-/// <summary>A piece of HTML. What is put into its text is encoded, except for other pieces.</summary>
+/// <summary>A piece of HTML. Values that are put into it are encoded, unless they are HTML themselves.</summary>
 internal readonly record struct Html(string Text)
 {
     /// <summary>HTML with values in it: <c>Html.Of($"&lt;p&gt;{name}&lt;/p&gt;")</c>.</summary>

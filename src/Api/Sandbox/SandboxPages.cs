@@ -12,8 +12,8 @@ using Microsoft.AspNetCore.Http.Features;
 namespace CancelService.Api.Sandbox;
 
 /// <summary>
-/// The page for a merchant's developer, on the internal port and in Development alone: cancel a payment of the demo wallet, make a
-/// mistake on purpose, or paste a request, and be told what is wrong to the byte. It needs no script.
+/// The page for a merchant's developer, in Development and on the internal port alone. It cancels a payment of the demo wallet,
+/// makes a mistake on purpose where that is asked for, and says what is wrong with a pasted request. It needs no script.
 /// </summary>
 internal static class SandboxPages
 {
@@ -216,7 +216,8 @@ internal static class SandboxPages
     )
     {
         var http = context.HttpContext;
-        if (http.Request.Headers["Sec-Fetch-Site"] is [{ } site] && site is not ("same-origin" or "none"))
+        var isForm = HttpMethods.IsPost(http.Request.Method); // A link from elsewhere is welcome.
+        if (isForm && http.Request.Headers["Sec-Fetch-Site"] is [{ } site] && site is not ("same-origin" or "none"))
             return Results.StatusCode(StatusCodes.Status403Forbidden);
         http.Response.Headers.ContentSecurityPolicy = Policy;
         http.Response.Headers.XContentTypeOptions = "nosniff";

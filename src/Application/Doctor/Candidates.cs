@@ -44,7 +44,7 @@ internal sealed class Candidates
     /// <summary>The text as the scheme has it.</summary>
     public byte[] Right() => Compose(new int[8]).ToArray();
 
-    /// <summary>The likeliest text that was signed, with what is wrong about it; null when it is none of ours.</summary>
+    /// <summary>Finds the text that was signed, with the mistakes that explain it; null when it is none that was tried.</summary>
     public (IReadOnlyList<Mistake> Mistakes, byte[] Text)? Find(SignedHash signed)
     {
         int[] ways =

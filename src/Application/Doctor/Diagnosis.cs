@@ -2,10 +2,10 @@ namespace CancelService.Application.Doctor;
 
 /// <summary>What the doctor found.</summary>
 /// <param name="Code">The code that the request gets, as far as it can be told without the payment; SUCCESS stands for that.</param>
-/// <param name="Causes">What is wrong, each with its name; empty when the request is right.</param>
+/// <param name="Causes">The mistakes that were found; empty when the request is right.</param>
 /// <param name="Steps">What was looked at, in the order in which the service decides.</param>
 /// <param name="Signature">What the signature says; absent when it could not be looked at.</param>
-/// <param name="StringToSign">The string to sign of this request.</param>
+/// <param name="StringToSign">The string to sign of this request; absent when it has no time, or too long a body.</param>
 /// <param name="Difference">Where what was signed differs from it; absent when it does not, or when it is not known.</param>
 public sealed record Diagnosis(
     string Code,

@@ -34,8 +34,6 @@ public sealed record Practice(
 /// <remarks>It uses public keys alone, looks nothing up, and bounds its work (<see cref="Candidates.MaxTried"/>).</remarks>
 public sealed class RequestDoctor(Practice practice)
 {
-    private const int Window = 24;
-
     /// <summary>Examines a request.</summary>
     /// <param name="request">The request.</param>
     /// <param name="client">The client that has sent it; absent when none is known.</param>
@@ -58,7 +56,8 @@ public sealed class RequestDoctor(Practice practice)
         SignatureFinding? signature = null;
         TextFinding? text = null;
         Difference? difference = null;
-        if (time is not null)
+        // A body that is too long is refused without being verified.
+        if (time is not null && request.Body.Length <= RequestBody.MaxBytes)
         {
             var host = request.Header("Host") is [var name, ..] ? name : "";
             var parts = new SignedParts(request.Method, request.Target, host, clientId ?? "", time, request.Body);
@@ -70,7 +69,13 @@ public sealed class RequestDoctor(Practice practice)
             var right = candidates.Right();
             text = TextOf(right);
             if (header is not null)
-                (signature, difference) = Signature(chart, header, client, key, candidates, right, now);
+                (signature, difference) = new SignatureStep(practice, chart, now).Look(
+                    header,
+                    client,
+                    key,
+                    candidates,
+                    right
+                );
         }
         Body(chart, request, client);
         chart.Close();
@@ -81,34 +86,37 @@ public sealed class RequestDoctor(Practice practice)
     private void Address(Chart chart, PastedRequest request, string path)
     {
         var query = path.IndexOf('?', StringComparison.Ordinal);
-        var bare = Uri.UnescapeDataString(query < 0 ? path : path[..query]);
+        // As the server does it: an escaped slash separates nothing, and stays escaped.
+        var bare = Uri.UnescapeDataString(
+            (query < 0 ? path : path[..query]).Replace("%2F", "%252F", StringComparison.OrdinalIgnoreCase)
+        );
         if (practice.StrippedPrefix.Length > 0 && bare.StartsWith(practice.StrippedPrefix, StringComparison.Ordinal))
             bare = bare[practice.StrippedPrefix.Length..];
         chart.Look(
             ResultCode.InvalidApi,
             practice.Paths.Contains(bare, StringComparer.Ordinal) ? "" : "path-unknown",
-            $"The path {bare} is served.",
+            $"The path {Visible.Beginning(bare)} is served.",
             bare.StartsWith("//", StringComparison.Ordinal)
                 ? $"The path begins with two slashes: the base URL ends with one. Served is {practice.Paths[0]}."
-                : $"The path {Short(bare)} is not served. Served is {string.Join(" and ", practice.Paths)}."
+                : $"The path {Visible.Beginning(bare)} is not served. Served is {string.Join(" and ", practice.Paths)}."
         );
         chart.Look(
             ResultCode.MethodNotSupported,
             request.Method == "POST" ? "" : "method-not-post",
             "The method is POST.",
-            $"The method is {Short(request.Method)}; it must be POST, in capitals."
+            $"The method is {Visible.Beginning(request.Method)}; it must be POST, in capitals."
         );
         chart.Look(
             ResultCode.MediaTypeNotAcceptable,
             MediaTypes.AcceptsJson(request.Header("Accept")) ? "" : "accept",
             "Accept admits JSON.",
-            $"Accept is {Short(string.Join(", ", request.Header("Accept")))}, which admits no JSON. Leave it out, or send application/json."
+            $"Accept is {Visible.Beginning(string.Join(", ", request.Header("Accept")))}, which admits no JSON. Leave it out, or send application/json."
         );
         chart.Look(
             ResultCode.MediaTypeNotAcceptable,
             MediaTypes.IsJson(request.Header("Content-Type")) ? "" : "content-type",
             "Content-Type is JSON, or left out.",
-            $"Content-Type is {Short(string.Join(", ", request.Header("Content-Type")))}. Send application/json."
+            $"Content-Type is {Visible.Beginning(string.Join(", ", request.Header("Content-Type")))}. Send application/json."
         );
     }
 
@@ -125,7 +133,7 @@ public sealed class RequestDoctor(Practice practice)
                 ResultCode.ParamIllegal,
                 ClientId.IsWellFormed(clientId) ? "" : "client-malformed",
                 $"Client-Id is {Visible.Of(Encoding.UTF8.GetBytes(clientId))}.",
-                $"Client-Id is {Short(clientId)}, and {ClientId.Rule}."
+                $"Client-Id is {Visible.Beginning(clientId)}, and {ClientId.Rule}."
             );
         var time = Once(chart, request, "Request-Time");
         if (time is not null)
@@ -135,7 +143,7 @@ public sealed class RequestDoctor(Practice practice)
             var at = RequestTime.Read(time) as RequestTime.At;
             chart.LookAtTime(
                 id,
-                $"Request-Time is {Short(time)}, {Seconds((at?.Time ?? now) - now)} s from our clock.",
+                $"Request-Time is {Visible.Beginning(time)}, {Seconds((at?.Time ?? now) - now)} s from our clock.",
                 $"The header Request-Time {illegal?.Problem}{why}",
                 mayBeOld: at?.Time < now && id is "clock" or "clock-zone"
             );
@@ -204,8 +212,8 @@ public sealed class RequestDoctor(Practice practice)
                 : client.Enabled ? ""
                 : "client-disabled",
             "The client is known.",
-            client is null ? $"There is no client {Short(clientId ?? "")}."
-                : client.Enabled ? $"Client-Id is {Short(clientId ?? "")}; yours is {client.Id}."
+            client is null ? $"There is no client {Visible.Beginning(clientId ?? "")}."
+                : client.Enabled ? $"Client-Id is {Visible.Beginning(clientId ?? "")}; yours is {client.Id}."
                 : "The client is disabled."
         );
 
@@ -223,115 +231,10 @@ public sealed class RequestDoctor(Practice practice)
                 : "key-not-active",
             $"The key of version {key?.Version} is active.",
             named is null
-                ? $"There is no key of version {Short(header.KeyVersion ?? "(none given)")}. There are: {string.Join(", ", client.Keys.Select(k => k.Version))}."
-                : $"The key of version {named.Version} is {State(named, now)}."
+                ? $"There is no key of version {Visible.Beginning(header.KeyVersion ?? "(none given)")}. There are: {string.Join(", ", client.Keys.Select(k => k.Version))}."
+                : $"The key of version {named.Version} is {SignatureStep.State(named, now)}."
         );
         return key;
-    }
-
-    // Code 7.
-    private (SignatureFinding, Difference?) Signature(
-        Chart chart,
-        SignatureHeader header,
-        Client? client,
-        ClientKey? expected,
-        Candidates candidates,
-        byte[] right,
-        DateTimeOffset now
-    )
-    {
-        if (!header.IsRsa256)
-            chart.Look(
-                ResultCode.InvalidSignature,
-                "algorithm",
-                "",
-                $"The header Signature says algorithm={Short(header.Algorithm!)}; it must be RSA256, or left out."
-            );
-        var own = (client?.Keys ?? []).OrderByDescending(key => key == expected).ToList();
-        List<ExamKey> keys =
-        [
-            .. own.Select(key => new ExamKey(
-                $"your key of version {key.Version} ({State(key, now)})",
-                Parameters(key.PublicKey)
-            )),
-            .. practice.StrangeKeys.Select(key => new ExamKey(key.Owner, Parameters(key.Key))),
-        ];
-        (IReadOnlyList<Mistake> Mistakes, byte[] Text)? signed = null;
-        Opened? opened = null;
-        foreach (var one in SignatureExam.Open(header.Signature, keys).Take(8))
-        {
-            signed = candidates.Find(one.Hash);
-            if (signed is null && !one.Hash.IsCertain)
-                continue;
-            opened = one;
-            break;
-        }
-        if (opened is null)
-        {
-            var why = SignatureExam.WhyNone(header.Signature, keys);
-            chart.Look(ResultCode.InvalidSignature, why.Id, "", $"{why.Text} {Fingerprints(own)}");
-            return (new("", "", "", candidates.Tried), null);
-        }
-
-        var index = keys.IndexOf(opened.Key);
-        if (index >= own.Count)
-            chart.Look(
-                ResultCode.InvalidSignature,
-                practice.StrangeKeys[index - own.Count].Id,
-                "",
-                $"The signature was made with {opened.Key.Owner}. Sign with the private key of yours. {Fingerprints(own)}"
-            );
-        else if (own[index] != expected && expected is not null)
-            chart.Look(
-                ResultCode.InvalidSignature,
-                "key-version",
-                "",
-                $"The signature was made with {opened.Key.Owner}, and is verified with version {expected.Version}. Send keyVersion={own[index].Version}."
-            );
-        foreach (var mistake in opened.Encoding)
-            chart.Look(ResultCode.InvalidSignature, mistake.Id, "", mistake.Text);
-        var hash = opened.Hash;
-        if (hash.Padding is SignaturePadding.Pss)
-            chart.Look(
-                ResultCode.InvalidSignature,
-                "padding",
-                "",
-                "The signature is padded by PSS; the scheme wants PKCS#1 v1.5."
-            );
-        else if (hash.Padding is SignaturePadding.Pkcs1WithoutHashName)
-            chart.Look(
-                ResultCode.InvalidSignature,
-                "padding",
-                "",
-                "The signature does not name its hash (\"NONEwithRSA\", or encryption with the private key). Use the function for SHA256withRSA."
-            );
-        if (hash.Algorithm != HashAlgorithmName.SHA256)
-            chart.Look(
-                ResultCode.InvalidSignature,
-                "hash",
-                "",
-                $"The signature is over {hash.Algorithm.Name}; the scheme wants SHA-256."
-            );
-        foreach (var mistake in signed?.Mistakes ?? [])
-            chart.Look(ResultCode.InvalidSignature, mistake.Id, "", mistake.Text);
-        if (signed is null)
-            chart.Look(
-                ResultCode.InvalidSignature,
-                "text-unknown",
-                "",
-                $"Another text was signed than the string to sign, and it is none of the {candidates.Tried} that were tried. Compare what you sign with the string to sign below, byte by byte."
-            );
-        if (!chart.Has(ResultCode.InvalidSignature))
-            chart.Look(
-                ResultCode.InvalidSignature,
-                "",
-                $"The signature was made with {opened.Key.Owner}, over this string.",
-                ""
-            );
-        return (
-            new(opened.Key.Owner, hash.Algorithm.Name!, hash.Padding.ToString(), candidates.Tried),
-            signed is { Mistakes.Count: > 0, Text: var yours } ? DifferenceOf(right, yours) : null
-        );
     }
 
     // Code 9.
@@ -361,17 +264,6 @@ public sealed class RequestDoctor(Practice practice)
         );
     }
 
-    private static Difference DifferenceOf(byte[] ours, byte[] yours)
-    {
-        var offset = ours.AsSpan().CommonPrefixLength(yours);
-        return new(
-            offset,
-            Visible.Of(ours.AsSpan(offset, Math.Min(Window, ours.Length - offset))),
-            Visible.Of(yours.AsSpan(offset, Math.Min(Window, yours.Length - offset))),
-            Visible.Of(yours)
-        );
-    }
-
     private static TextFinding TextOf(byte[] text) =>
         new(
             Visible.Of(text),
@@ -381,89 +273,9 @@ public sealed class RequestDoctor(Practice practice)
             Visible.Printf(text) + " | openssl dgst -sha256"
         );
 
-    private static RSAParameters Parameters(PublicKey key)
-    {
-        using var rsa = RSA.Create();
-        rsa.ImportFromPem(key.Pem);
-        return rsa.ExportParameters(includePrivateParameters: false);
-    }
-
-    private static string Fingerprints(List<ClientKey> keys) =>
-        keys.Count == 0
-            ? ""
-            : "Compare openssl pkey -in private.pem -pubout -outform DER | openssl dgst -sha256 with "
-                + string.Join(", ", keys.Select(key => $"version {key.Version}: {Fingerprint(key.PublicKey)}"))
-                + ".";
-
-    private static string Fingerprint(PublicKey key)
-    {
-        using var rsa = RSA.Create();
-        rsa.ImportFromPem(key.Pem);
-        return Convert.ToHexStringLower(SHA256.HashData(rsa.ExportSubjectPublicKeyInfo()));
-    }
-
-    private static string State(ClientKey key, DateTimeOffset now) =>
-        key switch
-        {
-            { RevokedAt: not null } => "revoked",
-            { NotBefore: { } from } when now < from => "not valid yet",
-            { NotAfter: { } end } when now >= end => "expired",
-            _ => "active",
-        };
-
     private static string PrefixOf(string path) =>
         path.IndexOf("/v2/", StringComparison.Ordinal) is > 0 and var end ? path[..end] : "";
 
     private static string Seconds(TimeSpan time) =>
         time.TotalSeconds.ToString("+0.#;-0.#;0", CultureInfo.InvariantCulture);
-
-    private static string Short(string text) =>
-        Visible.Of(Encoding.UTF8.GetBytes(text.Length > 80 ? text[..80] + "..." : text));
-
-    // What was looked at so far. The first step that is not passed gives the code; all of them are causes.
-    private sealed class Chart(bool cameNow)
-    {
-        private (int Step, Mistake Mistake)? _age;
-
-        public List<DiagnosisStep> Steps { get; } = [];
-
-        public List<Mistake> Causes { get; } = [];
-
-        public string Code => Steps.Find(step => !step.Passed)?.Code ?? ResultCode.Success.Code;
-
-        public bool Has(ResultCode code) => Steps.Exists(step => step.Code == code.Code);
-
-        public void Look(ResultCode code, string mistake, string good, string bad)
-        {
-            var passed = mistake.Length == 0;
-            Steps.Add(new(code.Code, passed, passed ? good : bad));
-            if (!passed)
-                Causes.Add(new(mistake, bad));
-        }
-
-        public void LookAtTime(string mistake, string good, string bad, bool mayBeOld)
-        {
-            if (!mayBeOld || cameNow)
-            {
-                Look(ResultCode.ParamIllegal, mistake, good, bad);
-                return;
-            }
-            _age = (Steps.Count, new(mistake, bad));
-            Look(
-                ResultCode.ParamIllegal,
-                "",
-                $"{good} That is right if it was sent then, and too old if it is sent now.",
-                ""
-            );
-        }
-
-        /// <summary>When nothing else is wrong, it is the age.</summary>
-        public void Close()
-        {
-            if (_age is not { } age || Causes.Count > 0)
-                return;
-            Steps[age.Step] = new(ResultCode.ParamIllegal.Code, false, age.Mistake.Text);
-            Causes.Add(age.Mistake);
-        }
-    }
 }

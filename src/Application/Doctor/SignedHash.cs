@@ -65,9 +65,6 @@ internal sealed class SignedHash
     /// </summary>
     public bool IsCertain { get; }
 
-    /// <summary>Whether it is what the scheme asks for.</summary>
-    public bool IsOfTheScheme => Padding is SignaturePadding.Pkcs1 && Algorithm == HashAlgorithmName.SHA256;
-
     /// <summary>Opens a signature with a key; null when the key has not made it.</summary>
     public static SignedHash? Open(ReadOnlySpan<byte> signature, RSAParameters key)
     {

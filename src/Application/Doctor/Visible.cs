@@ -21,6 +21,13 @@ public static class Visible
         return text.ToString();
     }
 
+    /// <summary>The beginning of a text, at most 80 characters of it.</summary>
+    public static string Beginning(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return Of(Encoding.UTF8.GetBytes(text.Length > 80 ? text[..80] + "..." : text));
+    }
+
     /// <summary>The shell command that writes these bytes: <c>printf</c> with escapes.</summary>
     public static string Printf(ReadOnlySpan<byte> bytes)
     {

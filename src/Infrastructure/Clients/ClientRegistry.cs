@@ -112,13 +112,10 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
     }
 
     // Changes of one client come one after the other. SQLite has one writer, and no such lock.
-    private AtomicBatch Locking(ClientId clientId)
-    {
-        using var db = database.CreateContext();
-        return db is PostgresDbContext
+    private AtomicBatch Locking(ClientId clientId) =>
+        database.IsPostgres
             ? new AtomicBatch().Add("SELECT FROM clients WHERE client_id = $1 FOR UPDATE", clientId.Value)
             : new AtomicBatch();
-    }
 
     private static string Records(string table, string where) =>
         $"""

@@ -59,6 +59,9 @@ public sealed class Database : IAsyncDisposable
         }
     }
 
+    /// <summary>Whether it is PostgreSQL; otherwise it is SQLite, which has one writer at a time.</summary>
+    internal bool IsPostgres => _postgres is not null;
+
     /// <summary>
     /// Whether PostgreSQL confirms commits before they are durable, by its setting synchronous_commit, when it was last asked for
     /// <see cref="Obstacles"/>: a crash of the server may lose a cancellation that was answered S.

@@ -115,7 +115,8 @@ public sealed class LostAnswers(Database database)
                 ? new(new(client), null, new PaymentRequestId(request))
                 : null;
         }
-        catch (JsonException)
+        // InvalidOperationException: a string that is no text, such as half of a surrogate pair.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return null;
         }

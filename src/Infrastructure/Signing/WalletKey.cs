@@ -21,7 +21,7 @@ public sealed class WalletKey
     /// <summary>The public key, which receivers verify answers with.</summary>
     public PublicKey PublicKey { get; }
 
-    /// <summary>Reads an RSA private key of 2048 bits or more from a PEM file.</summary>
+    /// <summary>Reads an RSA private key of 2048 to 8192 bits from a PEM file.</summary>
     /// <exception cref="CryptographicException">The file is missing, unreadable, or holds no such key; the message says which.</exception>
     public static WalletKey Load(string path, int version)
     {
@@ -29,13 +29,11 @@ public sealed class WalletKey
         try
         {
             rsa.ImportFromPem(File.ReadAllText(path));
-            return rsa.KeySize >= PublicKey.MinBits
-                ? new WalletKey(
-                    version,
-                    rsa.ExportParameters(includePrivateParameters: true),
-                    PublicKey.Parse(rsa.ExportSubjectPublicKeyInfoPem())
-                )
-                : throw new CryptographicException($"the key has {rsa.KeySize} bits, not {PublicKey.MinBits} or more");
+            return PublicKey.TryParse(rsa.ExportSubjectPublicKeyInfoPem(), out var publicKey, out _)
+                ? new WalletKey(version, rsa.ExportParameters(includePrivateParameters: true), publicKey)
+                : throw new CryptographicException(
+                    $"the key has {rsa.KeySize} bits, not {PublicKey.MinBits} to {PublicKey.MaxBits}"
+                );
         }
         catch (ArgumentException e)
         {

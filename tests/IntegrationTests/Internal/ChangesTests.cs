@@ -86,6 +86,7 @@ public sealed class ChangesTests(SharedHosts hosts) : IClassFixture<SharedHosts>
     [InlineData("?after=zzz")]
     [InlineData("?after=-1-0")]
     [InlineData("?after=%00")]
+    [InlineData("?actor=%00")]
     [InlineData("?clientId=a.b")]
     [InlineData("?kind=PAY")]
     [InlineData("?from=2026-11-25")]

@@ -149,7 +149,7 @@ public sealed class RestoreTests(PostgresServer postgres)
         var byEvents = await Find(backup, events);
         byEvents.ShouldContain("payment undone");
         byEvents.ShouldEndWith("2 answers and events compared, 1 lost\n");
-        (await Find(database, $"{log}\n{events}\nno JSON\n[1]\n{{}}")).ShouldBe(
+        (await Find(database, $"{log}\n{events}\nno JSON\n[1]\n{{}}\n{{\"type\":\"\\ud800\"}}")).ShouldBe(
             "8 answers and events compared, 0 lost\n"
         );
         var restored = await Command("after-restore", backup);

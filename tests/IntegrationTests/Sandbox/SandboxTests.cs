@@ -93,6 +93,11 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         policy.ShouldContain("form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
         policy.ShouldNotContain("script");
 
+        using var link = new HttpRequestMessage(HttpMethod.Get, "/sandbox");
+        link.Headers.Add("Sec-Fetch-Site", "cross-site");
+        using var followed = await sandbox.Host.Internal.SendAsync(link, TestContext.Current.CancellationToken);
+        followed.StatusCode.ShouldBe(HttpStatusCode.OK);
+
         using var elsewhere = new HttpRequestMessage(HttpMethod.Post, "/sandbox/cancel");
         elsewhere.Headers.Add("Sec-Fetch-Site", "cross-site");
         elsewhere.Content = new FormUrlEncodedContent([new("id", "demo-success")]);

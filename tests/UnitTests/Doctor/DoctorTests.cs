@@ -202,6 +202,38 @@ public sealed class DoctorTests
         }
     }
 
+    [Theory]
+    [InlineData("0001-01-01T00:00:00Z")]
+    [InlineData("9999-12-31T23:59:59.9999999Z")]
+    [InlineData("0")]
+    [InlineData("99999999999999")]
+    public void A_time_at_the_end_of_the_calendar_is_examined_like_any_other(string time)
+    {
+        var request = Request("line-break-crlf");
+        var headers = request.Headers.Select(header =>
+            header.Key == "Request-Time" ? KeyValuePair.Create(header.Key, time) : header
+        );
+        var diagnosis = Doctor.Examine(request with { Headers = [.. headers] }, Merchant, Now, cameNow: true);
+        diagnosis.Code.ShouldBe("PARAM_ILLEGAL");
+        diagnosis.Causes.ShouldContain(cause => cause.Id == "text-unknown");
+    }
+
+    [Fact]
+    public void An_escaped_slash_is_another_path()
+    {
+        var request = Request("right") with { Target = "/v2%2Fpayments/cancel" };
+        Doctor.Examine(request, Merchant, Now, cameNow: true).Code.ShouldBe("INVALID_API");
+    }
+
+    [Fact]
+    public void A_body_that_is_too_long_is_not_verified()
+    {
+        var request = Request("right") with { Body = new byte[RequestBody.MaxBytes + 1] };
+        var diagnosis = Doctor.Examine(request, Merchant, Now, cameNow: true);
+        diagnosis.Signature.ShouldBeNull();
+        diagnosis.Causes.ShouldHaveSingleItem().Id.ShouldBe("body");
+    }
+
     [Fact]
     public void What_has_no_glyph_is_named_and_the_command_writes_the_same_bytes()
     {

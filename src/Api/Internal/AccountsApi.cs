@@ -1,0 +1,105 @@
+using System.Security.Claims;
+using CancelService.Application.Accounts;
+using CancelService.Application.Reading;
+using CancelService.Domain;
+using CancelService.Domain.Ledger;
+using MediatR;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace CancelService.Api.Internal;
+
+/// <summary>A deposit or a payout; the id makes it idempotent.</summary>
+public sealed record TransferBody(string? Id, long? MinorUnits);
+
+/// <summary>The operators' side: the merchants' accounts.</summary>
+public static class AccountsApi
+{
+    /// <summary>Maps the endpoints under <c>/internal/v1</c>.</summary>
+    public static void MapAccounts(this RouteGroupBuilder internalApi)
+    {
+        var account = internalApi.MapGroup("/clients/{clientId}/accounts/{currency}").WithTags("Accounts");
+        account.MapGet("/", GetAccount).RequireAuthorization(Scopes.ClientsRead);
+        account.MapPost("/deposits", Deposit).RequireAuthorization(Scopes.AccountsWrite);
+        account.MapPost("/payouts", PayOut).RequireAuthorization(Scopes.AccountsWrite);
+    }
+
+    /// <summary>The merchant's balance in a currency, and its transfers, oldest first, paged by cursor.</summary>
+    public static async Task<Results<Ok<AccountView>, ProblemHttpResult>> GetAccount(
+        string clientId,
+        string currency,
+        Guid? after,
+        int? limit,
+        IAccountQueries queries,
+        CancellationToken cancellationToken
+    )
+    {
+        if (Paging.Size(limit) is not { } size)
+            return Paging.BadLimit();
+        return
+            ClientId.IsWellFormed(clientId)
+            && Currency.IsWellFormed(currency)
+            && await queries.Account(new ClientId(clientId), new Currency(currency), after, size, cancellationToken)
+                is { } account
+            ? TypedResults.Ok(account)
+            : Problems.NotFound("account");
+    }
+
+    /// <summary>Credits the merchant's account. Idempotent: 201 the first time, 200 afterwards.</summary>
+    public static Task<Results<Created<TransferView>, Ok<TransferView>, ProblemHttpResult>> Deposit(
+        string clientId,
+        string currency,
+        TransferBody body,
+        ClaimsPrincipal caller,
+        IMediator mediator,
+        CancellationToken cancellationToken
+    ) => Post(clientId, currency, TransferKind.Deposit, body, caller, mediator, cancellationToken);
+
+    /// <summary>Debits the merchant's account, as far as its balance goes. Idempotent: 201 the first time, 200 afterwards.</summary>
+    public static Task<Results<Created<TransferView>, Ok<TransferView>, ProblemHttpResult>> PayOut(
+        string clientId,
+        string currency,
+        TransferBody body,
+        ClaimsPrincipal caller,
+        IMediator mediator,
+        CancellationToken cancellationToken
+    ) => Post(clientId, currency, TransferKind.Payout, body, caller, mediator, cancellationToken);
+
+    private static async Task<Results<Created<TransferView>, Ok<TransferView>, ProblemHttpResult>> Post(
+        string clientId,
+        string currency,
+        TransferKind kind,
+        TransferBody body,
+        ClaimsPrincipal caller,
+        IMediator mediator,
+        CancellationToken cancellationToken
+    )
+    {
+        var result = await mediator.Send(
+            new PostTransferCommand(clientId, currency, kind, body.Id, body.MinorUnits, caller.Actor()),
+            cancellationToken
+        );
+        return result.Outcome switch
+        {
+            TransferOutcome.Invalid => Problems.Invalid(result.Message),
+            TransferOutcome.ClientNotFound => Problems.NotFound("client"),
+            TransferOutcome.TransferDiffers => Problems.TransferDiffers(),
+            TransferOutcome.BalanceNotEnough => Problems.BalanceNotEnough(),
+            TransferOutcome.BalanceLimit => Problems.BalanceLimit(),
+            TransferOutcome.Posted => TypedResults.Created((string?)null, View(result.Transfer!)),
+            TransferOutcome.Known => TypedResults.Ok(View(result.Transfer!)),
+            TransferOutcome.Unknown => Problems.OutcomeUnknown(),
+        };
+    }
+
+    private static TransferView View(PostedTransfer posted) =>
+        new(
+            posted.Id,
+            posted.Transfer.Debit,
+            posted.Transfer.Credit,
+            MoneyView.Of(posted.Transfer.Amount),
+            posted.At,
+            PaymentId: null,
+            PaymentVersion: null,
+            posted.Reference
+        );
+}

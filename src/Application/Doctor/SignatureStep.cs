@@ -1,0 +1,157 @@
+using System.Security.Cryptography;
+using CancelService.Application.Protocol;
+using CancelService.Domain.Clients;
+
+namespace CancelService.Application.Doctor;
+
+/// <summary>The doctor's look at code 7: what the signature says of itself.</summary>
+internal sealed class SignatureStep(Practice practice, Chart chart, DateTimeOffset now)
+{
+    // How many bytes are shown of where two texts part.
+    private const int Window = 24;
+
+    /// <summary>Which key has signed, what, and how it differs from the right text.</summary>
+    public (SignatureFinding Finding, Difference? Difference) Look(
+        SignatureHeader header,
+        Client? client,
+        ClientKey? expected,
+        Candidates candidates,
+        byte[] right
+    )
+    {
+        if (!header.IsRsa256)
+            chart.Look(
+                ResultCode.InvalidSignature,
+                "algorithm",
+                "",
+                $"The header Signature says algorithm={Visible.Beginning(header.Algorithm!)}; it must be RSA256, or left out."
+            );
+        var own = (client?.Keys ?? []).OrderByDescending(key => key == expected).ToList();
+        List<ExamKey> keys =
+        [
+            .. own.Select(key => new ExamKey(
+                $"your key of version {key.Version} ({State(key, now)})",
+                Parameters(key.PublicKey)
+            )),
+            .. practice.StrangeKeys.Select(key => new ExamKey(key.Owner, Parameters(key.Key))),
+        ];
+        (IReadOnlyList<Mistake> Mistakes, byte[] Text)? signed = null;
+        Opened? opened = null;
+        foreach (var one in SignatureExam.Open(header.Signature, keys).Take(8))
+        {
+            signed = candidates.Find(one.Hash);
+            if (signed is null && !one.Hash.IsCertain)
+                continue;
+            opened = one;
+            break;
+        }
+        if (opened is null)
+        {
+            var why = SignatureExam.WhyNone(header.Signature, keys);
+            chart.Look(ResultCode.InvalidSignature, why.Id, "", $"{why.Text} {Fingerprints(own)}");
+            return (new("", "", "", candidates.Tried), null);
+        }
+
+        var index = keys.IndexOf(opened.Key);
+        if (index >= own.Count)
+            chart.Look(
+                ResultCode.InvalidSignature,
+                practice.StrangeKeys[index - own.Count].Id,
+                "",
+                $"The signature was made with {opened.Key.Owner}. Sign with the private key of yours. {Fingerprints(own)}"
+            );
+        else if (own[index] != expected && expected is not null)
+            chart.Look(
+                ResultCode.InvalidSignature,
+                "key-version",
+                "",
+                $"The signature was made with {opened.Key.Owner}, and is verified with version {expected.Version}. Send keyVersion={own[index].Version}."
+            );
+        foreach (var mistake in opened.Encoding)
+            chart.Look(ResultCode.InvalidSignature, mistake.Id, "", mistake.Text);
+        var hash = opened.Hash;
+        if (hash.Padding is SignaturePadding.Pss)
+            chart.Look(
+                ResultCode.InvalidSignature,
+                "padding",
+                "",
+                "The signature is padded by PSS; the scheme wants PKCS#1 v1.5."
+            );
+        else if (hash.Padding is SignaturePadding.Pkcs1WithoutHashName)
+            chart.Look(
+                ResultCode.InvalidSignature,
+                "padding",
+                "",
+                "The signature does not name its hash (\"NONEwithRSA\", or encryption with the private key). Use the function for SHA256withRSA."
+            );
+        if (hash.Algorithm != HashAlgorithmName.SHA256)
+            chart.Look(
+                ResultCode.InvalidSignature,
+                "hash",
+                "",
+                $"The signature is over {hash.Algorithm.Name}; the scheme wants SHA-256."
+            );
+        foreach (var mistake in signed?.Mistakes ?? [])
+            chart.Look(ResultCode.InvalidSignature, mistake.Id, "", mistake.Text);
+        if (signed is null)
+            chart.Look(
+                ResultCode.InvalidSignature,
+                "text-unknown",
+                "",
+                $"Another text was signed than the string to sign, and it is none of the {candidates.Tried} that were tried. Compare what you sign with the string to sign below, byte by byte."
+            );
+        if (!chart.Has(ResultCode.InvalidSignature))
+            chart.Look(
+                ResultCode.InvalidSignature,
+                "",
+                $"The signature was made with {opened.Key.Owner}, over this string.",
+                ""
+            );
+        return (
+            new(opened.Key.Owner, hash.Algorithm.Name!, hash.Padding.ToString(), candidates.Tried),
+            signed is { Mistakes.Count: > 0, Text: var yours } ? DifferenceOf(right, yours) : null
+        );
+    }
+
+    private static Difference DifferenceOf(byte[] ours, byte[] yours)
+    {
+        var offset = ours.AsSpan().CommonPrefixLength(yours);
+        return new(
+            offset,
+            Visible.Of(ours.AsSpan(offset, Math.Min(Window, ours.Length - offset))),
+            Visible.Of(yours.AsSpan(offset, Math.Min(Window, yours.Length - offset))),
+            Visible.Of(yours)
+        );
+    }
+
+    private static RSAParameters Parameters(PublicKey key)
+    {
+        using var rsa = RSA.Create();
+        rsa.ImportFromPem(key.Pem);
+        return rsa.ExportParameters(includePrivateParameters: false);
+    }
+
+    private static string Fingerprints(List<ClientKey> keys) =>
+        keys.Count == 0
+            ? ""
+            : "Compare openssl pkey -in private.pem -pubout -outform DER | openssl dgst -sha256 with "
+                + string.Join(", ", keys.Select(key => $"version {key.Version}: {Fingerprint(key.PublicKey)}"))
+                + ".";
+
+    private static string Fingerprint(PublicKey key)
+    {
+        using var rsa = RSA.Create();
+        rsa.ImportFromPem(key.Pem);
+        return Convert.ToHexStringLower(SHA256.HashData(rsa.ExportSubjectPublicKeyInfo()));
+    }
+
+    /// <summary>Whether a key is valid, in a word.</summary>
+    public static string State(ClientKey key, DateTimeOffset now) =>
+        key switch
+        {
+            { RevokedAt: not null } => "revoked",
+            { NotBefore: { } from } when now < from => "not valid yet",
+            { NotAfter: { } end } when now >= end => "expired",
+            _ => "active",
+        };
+}
