@@ -320,7 +320,7 @@ public sealed class RelayTests(PostgresServer postgres)
             .Value!.DueAt.ShouldBeNull();
         (await Requeue(host, two.Id.Value, id)).ShouldBeOfType<ProblemHttpResult>().StatusCode.ShouldBe(404);
         (await Requeue(host, "no/id", id)).ShouldBeOfType<ProblemHttpResult>().StatusCode.ShouldBe(404);
-        var outbox = host.Services.GetRequiredService<Outbox>();
+        var outbox = host.Services.GetRequiredService<INotifications>();
         foreach (var (state, limit) in ((string?, int?)[])[("lost", null), (null, 0), (null, 501)])
         {
             var result = await NotificationsApi.List(state, null, limit, outbox, CancellationToken.None);
@@ -675,14 +675,14 @@ public sealed class RelayTests(PostgresServer postgres)
         int? limit = null
     )
     {
-        var outbox = host.Services.GetRequiredService<Outbox>();
+        var outbox = host.Services.GetRequiredService<INotifications>();
         var result = await NotificationsApi.List(state, after, limit, outbox, CancellationToken.None);
         return result.Result.ShouldBeOfType<Ok<Page<NotificationView>>>().Value.ShouldNotBeNull();
     }
 
     private static async Task<IResult> Requeue(TestHost host, string clientId, string paymentId)
     {
-        var outbox = host.Services.GetRequiredService<Outbox>();
+        var outbox = host.Services.GetRequiredService<INotifications>();
         return (await NotificationsApi.Requeue(clientId, paymentId, outbox, host.Time, CancellationToken.None)).Result;
     }
 }

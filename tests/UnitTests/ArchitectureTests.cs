@@ -116,6 +116,36 @@ public sealed class ArchitectureTests
         typeof(Payment).GetConstructors().ShouldBeEmpty();
     }
 
+    [Fact]
+    public void Files_have_less_than_300_lines_and_methods_at_most_70()
+    {
+        var source = Path.Combine(DocumentationTests.Root(), "src");
+        var files = Directory
+            .EnumerateFiles(source, "*.cs", SearchOption.AllDirectories)
+            .Where(file => !Generated.Any(part => file.Contains(part, StringComparison.Ordinal)))
+            .ToDictionary(file => Path.GetRelativePath(source, file), File.ReadAllLines, StringComparer.Ordinal);
+
+        files.Count.ShouldBeGreaterThan(100);
+        files.Where(file => file.Value.Length >= 300).Select(file => file.Key).ShouldBeEmpty();
+        files.SelectMany(file => LongMethods(file.Key, file.Value, longest: 70)).ShouldBeEmpty();
+        files.SelectMany(file => LongMethods(file.Key, file.Value, longest: 40)).ShouldNotBeEmpty();
+    }
+
+    private static readonly string[] Generated = ["/Migrations/", "/obj/", "/bin/"];
+
+    // The formatter puts the braces of a method's body alone on a line, four spaces in.
+    private static IEnumerable<string> LongMethods(string file, string[] lines, int longest)
+    {
+        var start = 0;
+        for (var i = 0; i < lines.Length; i++)
+        {
+            if (lines[i] == "    {")
+                start = i;
+            if (lines[i] == "    }" && i - start - 1 > longest)
+                yield return $"{file}, line {start}";
+        }
+    }
+
     private static IEnumerable<string> References(Assembly assembly) =>
         assembly.GetReferencedAssemblies().Select(name => name.Name!);
 

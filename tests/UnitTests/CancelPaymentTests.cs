@@ -357,7 +357,7 @@ public sealed class CancelPaymentTests
     public void The_mappings_are_complete() => Mapping("+08:00").AssertConfigurationIsValid();
 
     private const string Result =
-        """{"result":{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"Success"},"paymentId":"p","paymentRequestId":"r","cancelTime":""";
+        """{"result":{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"Success"},"paymentId":"p","paymentRequestId":"req-p","cancelTime":""";
 
     [Theory]
     [InlineData("+08:00", "2021-06-08T04:12:12Z", null, "\"2021-06-08T12:12:12+08:00\"}")]
@@ -379,9 +379,7 @@ public sealed class CancelPaymentTests
     {
         var format = new ReceiptFormat(Mapping(zone).CreateMapper());
 
-        var bytes = format.Write(
-            new CancellationReceipt(new PaymentId("p"), new PaymentRequestId("r"), Given.Time(time), extendInfo)
-        );
+        var bytes = format.Write(CancelledAt(Given.Time(time)), extendInfo);
 
         Encoding.UTF8.GetString(bytes).ShouldBe(Result + rest);
     }
@@ -392,9 +390,7 @@ public sealed class CancelPaymentTests
         var format = new ReceiptFormat(Mapping("+08:00").CreateMapper());
         var extendInfo = string.Concat(Enumerable.Range(0, 0x3000).Select(i => (char)i)) + "😀";
 
-        var bytes = format.Write(
-            new CancellationReceipt(new PaymentId("p"), new PaymentRequestId("r"), Given.Noon, extendInfo)
-        );
+        var bytes = format.Write(CancelledAt(Given.Noon), extendInfo);
 
         using var json = JsonDocument.Parse(bytes);
         json.RootElement.GetProperty("extendInfo").GetString().ShouldBe(extendInfo);
@@ -427,6 +423,13 @@ public sealed class CancelPaymentTests
             .AddSingleton<TimeProvider>(_time)
             .BuildServiceProvider();
 
+    private static Payment CancelledAt(DateTimeOffset time)
+    {
+        var payment = Given.Registered(PaymentKind.Payment, "p", time);
+        payment.Cancel(Given.OneDay, 0, time).ShouldBeOfType<CancelDecision.Cancelled>();
+        return payment;
+    }
+
     private static MapperConfiguration Mapping(string zone) =>
         new(mapper => mapper.AddProfile(new WireProfile(TimeZones.Find(zone)!)), NullLoggerFactory.Instance);
 
@@ -437,9 +440,9 @@ public sealed class CancelPaymentTests
 
     private sealed class PlainReceipts : IReceiptFormat
     {
-        public byte[] Write(CancellationReceipt receipt) =>
+        public byte[] Write(Payment cancelled, string? extendInfo) =>
             Encoding.UTF8.GetBytes(
-                $"{receipt.PaymentId} {receipt.PaymentRequestId} {receipt.CancelTime:o} {receipt.ExtendInfo}"
+                $"{cancelled.Id} {cancelled.RequestId} {cancelled.Cancellation!.CancelledAt:o} {extendInfo}"
             );
     }
 }

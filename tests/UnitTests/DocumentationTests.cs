@@ -71,7 +71,7 @@ public sealed partial class DocumentationTests
 
     private static string Text(string document) => File.ReadAllText(Path.Combine(Root(), document));
 
-    private static string Root()
+    internal static string Root()
     {
         var root = new DirectoryInfo(AppContext.BaseDirectory);
         while (!File.Exists(Path.Combine(root.FullName, "CancelService.sln")))

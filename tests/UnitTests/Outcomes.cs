@@ -1,10 +1,16 @@
 using CancelService.Application.Cancelling;
+using CancelService.Application.Intake;
 
 namespace CancelService.UnitTests;
 
 internal static class Outcomes
 {
-    /// <summary>The name of a cancel's result, or of the reason why it was refused, as tables of tests spell it.</summary>
-    public static string Outcome(this CancelPaymentResult result) =>
-        result is CancelPaymentResult.Refused refused ? refused.Reason.GetType().Name : result.GetType().Name;
+    /// <summary>The name of a use case's result, or of the reason why it was refused, as tables of tests spell it.</summary>
+    public static string Outcome(this object result) =>
+        result switch
+        {
+            CancelPaymentResult.Refused refused => refused.Reason.GetType().Name,
+            ReportPaymentResult.Refused refused => $"{refused.Reason}",
+            _ => result.GetType().Name,
+        };
 }

@@ -78,16 +78,16 @@ public static class AccountsApi
             new PostTransferCommand(clientId, currency, kind, body.Id, body.MinorUnits, caller.Actor()),
             cancellationToken
         );
-        return result.Outcome switch
+        return result switch
         {
-            TransferOutcome.Invalid => Problems.Invalid(result.Message),
-            TransferOutcome.ClientNotFound => Problems.NotFound("client"),
-            TransferOutcome.TransferDiffers => Problems.TransferDiffers(),
-            TransferOutcome.BalanceNotEnough => Problems.BalanceNotEnough(),
-            TransferOutcome.BalanceLimit => Problems.BalanceLimit(),
-            TransferOutcome.Posted => TypedResults.Created((string?)null, View(result.Transfer!)),
-            TransferOutcome.Known => TypedResults.Ok(View(result.Transfer!)),
-            TransferOutcome.Unknown => Problems.OutcomeUnknown(),
+            PostTransferResult.Posted posted => TypedResults.Created((string?)null, View(posted.Transfer)),
+            PostTransferResult.Known known => TypedResults.Ok(View(known.Transfer)),
+            PostTransferResult.Malformed malformed => Problems.Invalid(malformed.Message),
+            PostTransferResult.ClientNotFound => Problems.NotFound("client"),
+            PostTransferResult.TransferDiffers => Problems.TransferDiffers(),
+            PostTransferResult.BalanceNotEnough => Problems.BalanceNotEnough(),
+            PostTransferResult.BalanceLimit => Problems.BalanceLimit(),
+            _ => Problems.OutcomeUnknown(),
         };
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Claims;
 using CancelService.Application.Clients;
 using CancelService.Application.Reading;
@@ -230,12 +231,13 @@ public static class ClientsApi
         Problems.Invalid($"The header {ReasonHeader} must be at most {MaxReason} characters of text.");
 
     private static ProblemHttpResult? Refusal(ClientResult result) =>
-        result.Outcome switch
+        result switch
         {
-            ClientOutcome.Invalid => Problems.Invalid(result.Message),
-            ClientOutcome.NotFound => Problems.NotFound("client or key"),
-            ClientOutcome.KeyNotAccepted => Problems.KeyNotAccepted(result.Message),
-            ClientOutcome.KeyDiffers => Problems.KeyDiffers(),
-            ClientOutcome.Done => null,
+            ClientResult.Done => null,
+            ClientResult.Malformed malformed => Problems.Invalid(malformed.Message),
+            ClientResult.NotFound => Problems.NotFound("client or key"),
+            ClientResult.KeyNotAccepted refused => Problems.KeyNotAccepted(refused.Message),
+            ClientResult.KeyDiffers => Problems.KeyDiffers(),
+            _ => throw new UnreachableException($"{result} has no status."),
         };
 }

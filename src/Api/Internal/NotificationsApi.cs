@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Security.Claims;
 using CancelService.Application.Reading;
 using CancelService.Domain;
-using CancelService.Infrastructure.Notifications;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CancelService.Api.Internal;
@@ -36,7 +35,7 @@ public static partial class NotificationsApi
         string? state,
         string? after,
         int? limit,
-        Outbox outbox,
+        INotifications notifications,
         CancellationToken cancellationToken
     )
     {
@@ -45,7 +44,7 @@ public static partial class NotificationsApi
         var wanted = State(state);
         if (state is not null && wanted is null)
             return Problems.Invalid("state must be parked, due or delivered, or left out.");
-        return await outbox.List(wanted, after, size, cancellationToken) is { } page
+        return await notifications.List(wanted, after, size, cancellationToken) is { } page
             ? TypedResults.Ok(page)
             : Paging.BadCursor();
     }
@@ -57,13 +56,18 @@ public static partial class NotificationsApi
     public static async Task<Results<Ok<NotificationView>, ProblemHttpResult>> Requeue(
         string clientId,
         string paymentId,
-        Outbox outbox,
+        INotifications notifications,
         TimeProvider time,
         CancellationToken cancellationToken
     ) =>
         ClientId.IsWellFormed(clientId)
         && Identifier.IsWellFormed(paymentId)
-        && await outbox.Requeue(new ClientId(clientId), new PaymentId(paymentId), time.GetUtcNow(), cancellationToken)
+        && await notifications.Requeue(
+            new ClientId(clientId),
+            new PaymentId(paymentId),
+            time.GetUtcNow(),
+            cancellationToken
+        )
             is { } item
             ? TypedResults.Ok(item)
             : Problems.NotFound("notification");
@@ -75,9 +79,9 @@ public static partial class NotificationsApi
     public static async Task<Results<Ok<RequeueView>, ProblemHttpResult>> RequeueMany(
         RequeueBody body,
         ClaimsPrincipal caller,
-        Outbox outbox,
+        INotifications notifications,
         TimeProvider time,
-        ILogger<Outbox> log,
+        ILogger<INotifications> log,
         CancellationToken cancellationToken
     )
     {
@@ -89,9 +93,9 @@ public static partial class NotificationsApi
             body.ClientId is null ? null : new ClientId(body.ClientId),
             body.From?.ToUniversalTime() ?? DateTimeOffset.MinValue,
             body.To?.ToUniversalTime() ?? DateTimeOffset.MaxValue,
-            body.Limit ?? Outbox.MaxRequeued
+            body.Limit ?? INotifications.MaxRequeued
         );
-        var view = await outbox.Requeue(order, now, cancellationToken);
+        var view = await notifications.Requeue(order, now, cancellationToken);
         Requeued(log, caller.Actor(), view.Requeued, order.State, body.ClientId ?? "all clients", body.From, body.To);
         return TypedResults.Ok(view);
     }
@@ -101,8 +105,8 @@ public static partial class NotificationsApi
             ? "state must be parked or delivered, or left out. What is due comes by itself."
         : body.ClientId is not null && !ClientId.IsWellFormed(body.ClientId)
             ? $"clientId {Domain.ClientId.Rule}, or left out."
-        : body.Limit is < 1 or > Outbox.MaxRequeued
-            ? string.Create(CultureInfo.InvariantCulture, $"limit must be 1 to {Outbox.MaxRequeued}.")
+        : body.Limit is < 1 or > INotifications.MaxRequeued
+            ? string.Create(CultureInfo.InvariantCulture, $"limit must be 1 to {INotifications.MaxRequeued}.")
         : body.From >= body.To ? "from must be before to."
         : body.State is "delivered" && (body.From is null || !(body.To <= now))
             // What is delivered again meanwhile lies behind such an end.

@@ -66,16 +66,19 @@ public static class PaymentsApi
             ),
             cancellationToken
         );
-        return result.Outcome switch
+        return result switch
         {
-            RegisterOutcome.Invalid => Problems.Invalid(result.Message),
-            RegisterOutcome.ClientNotFound => Problems.NotFound("client"),
-            RegisterOutcome.PaymentDiffers => Problems.PaymentDiffers(),
-            RegisterOutcome.MappingConflict => Problems.MappingConflict(),
-            RegisterOutcome.CancelledBeforeArrival => Problems.CancelledBeforeArrival(result.RefusedAt!.Value),
-            RegisterOutcome.Registered => TypedResults.Created((string?)null, PaymentView.Of(result.Payment!)),
-            RegisterOutcome.Known => TypedResults.Ok(PaymentView.Of(result.Payment!)),
-            RegisterOutcome.Unknown => Problems.OutcomeUnknown(),
+            RegisterPaymentResult.Registered registered => TypedResults.Created(
+                (string?)null,
+                PaymentView.Of(registered.Payment)
+            ),
+            RegisterPaymentResult.Known known => TypedResults.Ok(PaymentView.Of(known.Payment)),
+            RegisterPaymentResult.Malformed malformed => Problems.Invalid(malformed.Message),
+            RegisterPaymentResult.ClientNotFound => Problems.NotFound("client"),
+            RegisterPaymentResult.PaymentDiffers => Problems.PaymentDiffers(),
+            RegisterPaymentResult.MappingConflict => Problems.MappingConflict(),
+            RegisterPaymentResult.CancelledBeforeArrival early => Problems.CancelledBeforeArrival(early.RefusedAt),
+            _ => Problems.OutcomeUnknown(),
         };
     }
 
@@ -151,17 +154,20 @@ public static class PaymentsApi
             ),
             cancellationToken
         );
-        return result.Outcome switch
+        return result switch
         {
-            ReportOutcome.Invalid => Problems.Invalid(result.Message),
-            ReportOutcome.PaymentNotFound => Problems.NotFound("payment"),
-            ReportOutcome.EventDiffers => Problems.EventDiffers(),
-            ReportOutcome.Refused => Problems.TransitionRefused(result.Payment!),
-            ReportOutcome.BalanceNotEnough => Problems.BalanceNotEnough(),
-            ReportOutcome.BalanceLimit => Problems.BalanceLimit(),
-            ReportOutcome.PaymentCancelled => Problems.PaymentCancelled(result.Payment!, result.Remedy!.Value),
-            ReportOutcome.Applied => TypedResults.Ok(PaymentView.Of(result.Payment!)),
-            ReportOutcome.Unknown => Problems.OutcomeUnknown(),
+            ReportPaymentResult.Applied applied => TypedResults.Ok(PaymentView.Of(applied.Payment)),
+            ReportPaymentResult.Late late => Problems.PaymentCancelled(late.Payment, late.Remedy),
+            ReportPaymentResult.Refused refused => refused.Reason switch
+            {
+                ReportRefusal.Impossible => Problems.TransitionRefused(refused.Payment),
+                ReportRefusal.BalanceNotEnough => Problems.BalanceNotEnough(),
+                ReportRefusal.BalanceLimit => Problems.BalanceLimit(),
+            },
+            ReportPaymentResult.Malformed malformed => Problems.Invalid(malformed.Message),
+            ReportPaymentResult.PaymentNotFound => Problems.NotFound("payment"),
+            ReportPaymentResult.EventDiffers => Problems.EventDiffers(),
+            _ => Problems.OutcomeUnknown(),
         };
     }
 }

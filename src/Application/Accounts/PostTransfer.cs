@@ -23,46 +23,37 @@ public sealed record PostTransferCommand(
     string Actor
 ) : IRequest<PostTransferResult>;
 
-/// <summary>How a transfer ended.</summary>
-public enum TransferOutcome
+/// <summary>The result of a <see cref="PostTransferCommand"/>: exactly one of eight.</summary>
+public abstract record PostTransferResult : IValidated<PostTransferResult>
 {
-    /// <summary>The command is malformed; the message says what is wrong.</summary>
-    Invalid,
-
-    /// <summary>There is no such client.</summary>
-    ClientNotFound,
-
-    /// <summary>The identifier is known with other content, which stays.</summary>
-    TransferDiffers,
-
-    /// <summary>The balance does not cover the payout.</summary>
-    BalanceNotEnough,
-
-    /// <summary>The balance would exceed <see cref="Money.MaxBalance"/>.</summary>
-    BalanceLimit,
+    private PostTransferResult() { }
 
     /// <summary>Posted now.</summary>
-    Posted,
+    public sealed record Posted(PostedTransfer Transfer) : PostTransferResult;
 
     /// <summary>Posted earlier, with the same content.</summary>
-    Known,
+    public sealed record Known(PostedTransfer Transfer) : PostTransferResult;
+
+    /// <summary>The command is malformed; the message says what is wrong.</summary>
+    public sealed record Malformed(string Message) : PostTransferResult;
+
+    /// <summary>There is no such client.</summary>
+    public sealed record ClientNotFound : PostTransferResult;
+
+    /// <summary>The identifier is known with other content, which stays.</summary>
+    public sealed record TransferDiffers : PostTransferResult;
+
+    /// <summary>The balance does not cover the payout.</summary>
+    public sealed record BalanceNotEnough : PostTransferResult;
+
+    /// <summary>The balance would exceed <see cref="Money.MaxBalance"/>.</summary>
+    public sealed record BalanceLimit : PostTransferResult;
 
     /// <summary>It is not known whether the transfer is posted; repeating the command resolves it.</summary>
-    Unknown,
-}
+    public sealed record Unknown : PostTransferResult;
 
-/// <summary>The result of a <see cref="PostTransferCommand"/>.</summary>
-/// <param name="Outcome">How the transfer ended.</param>
-/// <param name="Transfer">The transfer, when it is posted or known.</param>
-/// <param name="Message">With <see cref="TransferOutcome.Invalid"/>: what is wrong.</param>
-public sealed record PostTransferResult(
-    TransferOutcome Outcome,
-    PostedTransfer? Transfer = null,
-    string? Message = null
-) : IValidated<PostTransferResult>
-{
     /// <inheritdoc/>
-    public static PostTransferResult Invalid(string message) => new(TransferOutcome.Invalid, Message: message);
+    public static PostTransferResult Invalid(string message) => new Malformed(message);
 }
 
 /// <summary>The shape of a transfer.</summary>
@@ -88,7 +79,7 @@ public sealed class PostTransferHandler(IAccounts accounts, IClients clients, Ra
     {
         var clientId = new ClientId(request.ClientId);
         if (await clients.Find(clientId, cancellationToken) is null)
-            return new(TransferOutcome.ClientNotFound);
+            return new PostTransferResult.ClientNotFound();
 
         var transfer = Transfer.Of(request.Kind, new Money(request.MinorUnits!.Value, new Currency(request.Currency!)));
         foreach (var _ in races.Attempts("transfer", clientId, request.Id!))
@@ -98,12 +89,12 @@ public sealed class PostTransferHandler(IAccounts accounts, IClients clients, Ra
             var balance = await accounts.Balance(clientId, transfer.Amount.Currency, cancellationToken);
             if (await accounts.FindTransfer(clientId, request.Id!, cancellationToken) is { } known)
                 return known.Transfer == transfer
-                    ? new(TransferOutcome.Known, known)
-                    : new(TransferOutcome.TransferDiffers);
+                    ? new PostTransferResult.Known(known)
+                    : new PostTransferResult.TransferDiffers();
             if (balance + transfer.Change < 0)
-                return new(TransferOutcome.BalanceNotEnough);
+                return new PostTransferResult.BalanceNotEnough();
             if (balance + transfer.Change > Money.MaxBalance)
-                return new(TransferOutcome.BalanceLimit);
+                return new PostTransferResult.BalanceLimit();
 
             var now = time.GetUtcNow();
             var posted = new PostedTransfer(
@@ -115,9 +106,9 @@ public sealed class PostTransferHandler(IAccounts accounts, IClients clients, Ra
                 now
             );
             if (await accounts.Post(posted, cancellationToken) is WriteResult.Written)
-                return new(TransferOutcome.Posted, posted);
+                return new PostTransferResult.Posted(posted);
         }
 
-        return new(TransferOutcome.Unknown);
+        return new PostTransferResult.Unknown();
     }
 }

@@ -43,23 +43,13 @@ public abstract record CancelPaymentResult : IValidated<CancelPaymentResult>
     public static CancelPaymentResult Invalid(string message) => new Malformed(message);
 }
 
-/// <summary>What a cancel tells the merchant; written once, as the answer that is stored.</summary>
-/// <param name="PaymentId">The wallet's identifier, as stored.</param>
-/// <param name="PaymentRequestId">The merchant's identifier, as stored.</param>
-/// <param name="CancelTime">When the payment was cancelled (UTC).</param>
-/// <param name="ExtendInfo">As given with the cancellation.</param>
-public sealed record CancellationReceipt(
-    PaymentId PaymentId,
-    PaymentRequestId PaymentRequestId,
-    DateTimeOffset CancelTime,
-    string? ExtendInfo
-);
-
-/// <summary>Writes a receipt in the form in which merchants get it: the wire format is the API's business.</summary>
+/// <summary>Writes the answer to a cancel in the form in which merchants get it: the wire format is the API's business.</summary>
 public interface IReceiptFormat
 {
-    /// <summary>The bytes of the answer.</summary>
-    byte[] Write(CancellationReceipt receipt);
+    /// <summary>The bytes of the answer. They are stored with the cancellation, and every repeat is answered with them.</summary>
+    /// <param name="cancelled">The cancelled payment.</param>
+    /// <param name="extendInfo">What the merchant wants to have repeated; null and empty are left out.</param>
+    byte[] Write(Payment cancelled, string? extendInfo);
 }
 
 /// <summary>The shape of a command: what can be said about it without looking anything up.</summary>
@@ -137,9 +127,7 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
                     return new CancelPaymentResult.Refused(refused.Reason);
 
                 case CancelDecision.Cancelled cancelled:
-                    var answer = receipts.Write(
-                        new(payment.Id, payment.RequestId, cancelled.Cancellation.CancelledAt, request.ExtendInfo)
-                    );
+                    var answer = receipts.Write(payment, request.ExtendInfo);
                     if (
                         await payments.Cancel(payment, cancelled.Change, request.Canceller, answer, cancellationToken)
                         is WriteResult.Written

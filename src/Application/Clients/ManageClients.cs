@@ -14,7 +14,7 @@ public interface IClientRegistry
     Task Put(Client client, ChangeAuthor author, CancellationToken cancellationToken);
 
     /// <summary>Adds a key, or changes the validity of the same key; what that led to.</summary>
-    Task<ClientOutcome> PutKey(
+    Task<ClientResult> PutKey(
         ClientId clientId,
         ClientKey key,
         ChangeAuthor author,
@@ -22,7 +22,7 @@ public interface IClientRegistry
     );
 
     /// <summary>Revokes a key for good; what that led to. A second time changes nothing.</summary>
-    Task<ClientOutcome> RevokeKey(
+    Task<ClientResult> RevokeKey(
         ClientId clientId,
         int version,
         ChangeAuthor author,
@@ -36,32 +36,28 @@ public interface IClientRegistry
 /// <param name="At">When (UTC).</param>
 public sealed record ChangeAuthor(string Actor, string Reason, DateTimeOffset At);
 
-/// <summary>How a change of a client or a key ended.</summary>
-public enum ClientOutcome
+/// <summary>How a change of a client or a key ended: exactly one of five.</summary>
+public abstract record ClientResult : IValidated<ClientResult>
 {
-    /// <summary>The command is malformed; the message says what is wrong.</summary>
-    Invalid,
-
-    /// <summary>There is no such client, or it has no such key.</summary>
-    NotFound,
-
-    /// <summary>The key is of a kind that is not accepted; the message says why.</summary>
-    KeyNotAccepted,
-
-    /// <summary>The version is taken, by another key or by one that is revoked; a version is never used again.</summary>
-    KeyDiffers,
+    private ClientResult() { }
 
     /// <summary>Done; other instances see it within the cache time.</summary>
-    Done,
-}
+    public sealed record Done : ClientResult;
 
-/// <summary>The result of the commands below.</summary>
-/// <param name="Outcome">How the change ended.</param>
-/// <param name="Message">What is wrong, with an outcome that says so.</param>
-public sealed record ClientResult(ClientOutcome Outcome, string? Message = null) : IValidated<ClientResult>
-{
+    /// <summary>The command is malformed; the message says what is wrong.</summary>
+    public sealed record Malformed(string Message) : ClientResult;
+
+    /// <summary>There is no such client, or it has no such key.</summary>
+    public sealed record NotFound : ClientResult;
+
+    /// <summary>The key is of a kind that is not accepted; the message says why.</summary>
+    public sealed record KeyNotAccepted(string Message) : ClientResult;
+
+    /// <summary>The version is taken, by another key or by one that is revoked; a version is never used again.</summary>
+    public sealed record KeyDiffers : ClientResult;
+
     /// <inheritdoc/>
-    public static ClientResult Invalid(string message) => new(ClientOutcome.Invalid, message);
+    public static ClientResult Invalid(string message) => new Malformed(message);
 }
 
 /// <summary>Creates a client, or replaces all of it but its keys. What is null takes the default of <see cref="Contract"/>.</summary>
@@ -176,7 +172,7 @@ public sealed class PutClientHandler(IClientRegistry registry) : IRequestHandler
             },
         };
         await registry.Put(client, request.Author, cancellationToken);
-        return new(ClientOutcome.Done);
+        return new ClientResult.Done();
     }
 }
 
@@ -187,7 +183,7 @@ public sealed class PutClientKeyHandler(IClientRegistry registry) : IRequestHand
     public async Task<ClientResult> Handle(PutClientKeyCommand request, CancellationToken cancellationToken)
     {
         if (!PublicKey.TryParse(request.PublicKey!, out var publicKey, out var problem))
-            return new(ClientOutcome.KeyNotAccepted, problem);
+            return new ClientResult.KeyNotAccepted(problem);
         var key = new ClientKey
         {
             Version = request.Version,
@@ -195,7 +191,7 @@ public sealed class PutClientKeyHandler(IClientRegistry registry) : IRequestHand
             NotBefore = request.NotBefore?.ToUniversalTime(),
             NotAfter = request.NotAfter?.ToUniversalTime(),
         };
-        return new(await registry.PutKey(new ClientId(request.ClientId), key, request.Author, cancellationToken));
+        return await registry.PutKey(new ClientId(request.ClientId), key, request.Author, cancellationToken);
     }
 }
 
@@ -204,8 +200,6 @@ public sealed class RevokeClientKeyHandler(IClientRegistry registry)
     : IRequestHandler<RevokeClientKeyCommand, ClientResult>
 {
     /// <inheritdoc/>
-    public async Task<ClientResult> Handle(RevokeClientKeyCommand request, CancellationToken cancellationToken) =>
-        new(
-            await registry.RevokeKey(new ClientId(request.ClientId), request.Version, request.Author, cancellationToken)
-        );
+    public Task<ClientResult> Handle(RevokeClientKeyCommand request, CancellationToken cancellationToken) =>
+        registry.RevokeKey(new ClientId(request.ClientId), request.Version, request.Author, cancellationToken);
 }

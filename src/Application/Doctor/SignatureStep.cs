@@ -20,10 +20,8 @@ internal sealed class SignatureStep(Practice practice, Chart chart, DateTimeOffs
     )
     {
         if (!header.IsRsa256)
-            chart.Look(
-                ResultCode.InvalidSignature,
+            Mistaken(
                 "algorithm",
-                "",
                 $"The header Signature says algorithm={Visible.Beginning(header.Algorithm!)}; it must be RSA256, or left out."
             );
         var own = (client?.Keys ?? []).OrderByDescending(key => key == expected).ToList();
@@ -48,56 +46,20 @@ internal sealed class SignatureStep(Practice practice, Chart chart, DateTimeOffs
         if (opened is null)
         {
             var why = SignatureExam.WhyNone(header.Signature, keys);
-            chart.Look(ResultCode.InvalidSignature, why.Id, "", $"{why.Text} {Fingerprints(own)}");
+            Mistaken(why.Id, $"{why.Text} {Fingerprints(own)}");
             return (new("", "", "", candidates.Tried), null);
         }
 
-        var index = keys.IndexOf(opened.Key);
-        if (index >= own.Count)
-            chart.Look(
-                ResultCode.InvalidSignature,
-                practice.StrangeKeys[index - own.Count].Id,
-                "",
-                $"The signature was made with {opened.Key.Owner}. Sign with the private key of yours. {Fingerprints(own)}"
-            );
-        else if (own[index] != expected && expected is not null)
-            chart.Look(
-                ResultCode.InvalidSignature,
-                "key-version",
-                "",
-                $"The signature was made with {opened.Key.Owner}, and is verified with version {expected.Version}. Send keyVersion={own[index].Version}."
-            );
+        NameKey(opened, keys, own, expected);
         foreach (var mistake in opened.Encoding)
-            chart.Look(ResultCode.InvalidSignature, mistake.Id, "", mistake.Text);
+            Mistaken(mistake.Id, mistake.Text);
         var hash = opened.Hash;
-        if (hash.Padding is SignaturePadding.Pss)
-            chart.Look(
-                ResultCode.InvalidSignature,
-                "padding",
-                "",
-                "The signature is padded by PSS; the scheme wants PKCS#1 v1.5."
-            );
-        else if (hash.Padding is SignaturePadding.Pkcs1WithoutHashName)
-            chart.Look(
-                ResultCode.InvalidSignature,
-                "padding",
-                "",
-                "The signature does not name its hash (\"NONEwithRSA\", or encryption with the private key). Use the function for SHA256withRSA."
-            );
-        if (hash.Algorithm != HashAlgorithmName.SHA256)
-            chart.Look(
-                ResultCode.InvalidSignature,
-                "hash",
-                "",
-                $"The signature is over {hash.Algorithm.Name}; the scheme wants SHA-256."
-            );
+        NameHash(hash);
         foreach (var mistake in signed?.Mistakes ?? [])
-            chart.Look(ResultCode.InvalidSignature, mistake.Id, "", mistake.Text);
+            Mistaken(mistake.Id, mistake.Text);
         if (signed is null)
-            chart.Look(
-                ResultCode.InvalidSignature,
+            Mistaken(
                 "text-unknown",
-                "",
                 $"Another text was signed than the string to sign, and it is none of the {candidates.Tried} that were tried. Compare what you sign with the string to sign below, byte by byte."
             );
         if (!chart.Has(ResultCode.InvalidSignature))
@@ -112,6 +74,36 @@ internal sealed class SignatureStep(Practice practice, Chart chart, DateTimeOffs
             signed is { Mistakes.Count: > 0, Text: var yours } ? DifferenceOf(right, yours) : null
         );
     }
+
+    private void NameKey(Opened opened, List<ExamKey> keys, List<ClientKey> own, ClientKey? expected)
+    {
+        var index = keys.IndexOf(opened.Key);
+        if (index >= own.Count)
+            Mistaken(
+                practice.StrangeKeys[index - own.Count].Id,
+                $"The signature was made with {opened.Key.Owner}. Sign with the private key of yours. {Fingerprints(own)}"
+            );
+        else if (own[index] != expected && expected is not null)
+            Mistaken(
+                "key-version",
+                $"The signature was made with {opened.Key.Owner}, and is verified with version {expected.Version}. Send keyVersion={own[index].Version}."
+            );
+    }
+
+    private void NameHash(SignedHash hash)
+    {
+        if (hash.Padding is SignaturePadding.Pss)
+            Mistaken("padding", "The signature is padded by PSS; the scheme wants PKCS#1 v1.5.");
+        else if (hash.Padding is SignaturePadding.Pkcs1WithoutHashName)
+            Mistaken(
+                "padding",
+                "The signature does not name its hash (\"NONEwithRSA\", or encryption with the private key). Use the function for SHA256withRSA."
+            );
+        if (hash.Algorithm != HashAlgorithmName.SHA256)
+            Mistaken("hash", $"The signature is over {hash.Algorithm.Name}; the scheme wants SHA-256.");
+    }
+
+    private void Mistaken(string id, string text) => chart.Look(ResultCode.InvalidSignature, id, "", text);
 
     private static Difference DifferenceOf(byte[] ours, byte[] yours)
     {

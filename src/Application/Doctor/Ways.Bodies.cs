@@ -12,10 +12,20 @@ internal static partial class Ways
 
     private static IEnumerable<Way<byte[]>> AllBodies(byte[] sent)
     {
-        Way<byte[]> Body(string text, byte[] value, string id = "body") =>
-            new(id, $"You signed the body {text}", value);
-        yield return new("", "", sent);
         var text = Utf8(sent);
+        Way<byte[]>[] right = [new("", "", sent)];
+        return right
+            .Concat(Edges(sent, text))
+            .Concat(Wrapped(sent, text))
+            .Concat(Charsets(sent, text))
+            .Concat(Forms(text));
+    }
+
+    private static Way<byte[]> Body(string text, byte[] value, string id = "body") =>
+        new(id, $"You signed the body {text}", value);
+
+    private static IEnumerable<Way<byte[]>> Edges(byte[] sent, string text)
+    {
         yield return Body("with a line feed at its end, and sent it without.", [.. sent, 10], "body-line-feed");
         yield return Body("with CR LF at its end, and sent it without.", [.. sent, 13, 10], "body-line-feed");
         yield return Body(
@@ -43,6 +53,10 @@ internal static partial class Ways
             Encoding.UTF8.GetBytes(text.ReplaceLineEndings("\r\n")),
             "body-line-break"
         );
+    }
+
+    private static IEnumerable<Way<byte[]>> Wrapped(byte[] sent, string text)
+    {
         yield return Body("as nothing: the text ends behind the last dot.", [], "body-empty");
         yield return Body("as {}, and sent another one.", "{}"u8.ToArray(), "body-empty");
         yield return Body("as the word null.", "null"u8.ToArray(), "body-empty");
@@ -85,6 +99,10 @@ internal static partial class Ways
             Encoding.UTF8.GetBytes(text.Replace('"', '\'')),
             "body-json"
         );
+    }
+
+    private static IEnumerable<Way<byte[]>> Charsets(byte[] sent, string text)
+    {
         yield return Body("in Latin-1, and sent it in UTF-8.", Encoding.Latin1.GetBytes(text), "charset");
         yield return Body("in GBK, and sent it in UTF-8.", Gbk.GetBytes(text), "charset");
         yield return Body(
@@ -116,6 +134,10 @@ internal static partial class Ways
             "body-letters"
         );
         yield return Body("in small letters.", Encoding.UTF8.GetBytes(text.ToLowerInvariant()), "body-letters");
+    }
+
+    private static IEnumerable<Way<byte[]>> Forms(string text)
+    {
         var written = 0;
         foreach (var (name, form) in JsonForms.Of(text))
         {

@@ -30,48 +30,37 @@ public sealed record RegisterPaymentCommand(
     string Actor
 ) : IRequest<RegisterPaymentResult>;
 
-/// <summary>How a registration ended.</summary>
-public enum RegisterOutcome
+/// <summary>The result of a <see cref="RegisterPaymentCommand"/>: exactly one of eight.</summary>
+public abstract record RegisterPaymentResult : IValidated<RegisterPaymentResult>
 {
-    /// <summary>The command is malformed; the message says what is wrong.</summary>
-    Invalid,
-
-    /// <summary>There is no such client.</summary>
-    ClientNotFound,
-
-    /// <summary>The payment is known with other content, which stays.</summary>
-    PaymentDiffers,
-
-    /// <summary>One of the two identifiers is mapped to another payment, for ever.</summary>
-    MappingConflict,
-
-    /// <summary>The merchant cancelled before the payment arrived, and was told that it does not exist.</summary>
-    CancelledBeforeArrival,
+    private RegisterPaymentResult() { }
 
     /// <summary>The payment is known now.</summary>
-    Registered,
+    public sealed record Registered(Payment Payment) : RegisterPaymentResult;
 
     /// <summary>The payment was known already, with the same content.</summary>
-    Known,
+    public sealed record Known(Payment Payment) : RegisterPaymentResult;
+
+    /// <summary>The command is malformed; the message says what is wrong.</summary>
+    public sealed record Malformed(string Message) : RegisterPaymentResult;
+
+    /// <summary>There is no such client.</summary>
+    public sealed record ClientNotFound : RegisterPaymentResult;
+
+    /// <summary>The payment is known with other content, which stays.</summary>
+    public sealed record PaymentDiffers : RegisterPaymentResult;
+
+    /// <summary>One of the two identifiers is mapped to another payment, for ever.</summary>
+    public sealed record MappingConflict : RegisterPaymentResult;
+
+    /// <summary>The merchant cancelled before the payment arrived (UTC), and was told that it does not exist.</summary>
+    public sealed record CancelledBeforeArrival(DateTimeOffset RefusedAt) : RegisterPaymentResult;
 
     /// <summary>It is not known whether the payment is registered; repeating the command resolves it.</summary>
-    Unknown,
-}
+    public sealed record Unknown : RegisterPaymentResult;
 
-/// <summary>The result of a <see cref="RegisterPaymentCommand"/>.</summary>
-/// <param name="Outcome">How the registration ended.</param>
-/// <param name="Payment">The payment, when it is registered or known.</param>
-/// <param name="RefusedAt">With <see cref="RegisterOutcome.CancelledBeforeArrival"/>: when the cancel came (UTC).</param>
-/// <param name="Message">With <see cref="RegisterOutcome.Invalid"/>: what is wrong.</param>
-public sealed record RegisterPaymentResult(
-    RegisterOutcome Outcome,
-    Payment? Payment = null,
-    DateTimeOffset? RefusedAt = null,
-    string? Message = null
-) : IValidated<RegisterPaymentResult>
-{
     /// <inheritdoc/>
-    public static RegisterPaymentResult Invalid(string message) => new(RegisterOutcome.Invalid, Message: message);
+    public static RegisterPaymentResult Invalid(string message) => new Malformed(message);
 }
 
 /// <summary>The shape of a registration.</summary>
@@ -114,7 +103,7 @@ public sealed class RegisterPaymentHandler(IPayments payments, IClients clients,
     {
         var clientId = new ClientId(request.ClientId);
         if (await clients.Find(clientId, cancellationToken) is not { } client)
-            return new(RegisterOutcome.ClientNotFound);
+            return new RegisterPaymentResult.ClientNotFound();
 
         foreach (var _ in races.Attempts("register", clientId, request.PaymentId))
         {
@@ -140,9 +129,9 @@ public sealed class RegisterPaymentHandler(IPayments payments, IClients clients,
             switch (earlier)
             {
                 case EarlierRegistration.Known known:
-                    return new(Compare(known.Payment, payment), known.Payment);
+                    return Compare(known.Payment, payment);
                 case EarlierRegistration.EarlyCancel early when client.Contract.RememberUnknown:
-                    return new(RegisterOutcome.CancelledBeforeArrival, RefusedAt: early.RefusedAt);
+                    return new RegisterPaymentResult.CancelledBeforeArrival(early.RefusedAt);
             }
 
             var written = await payments.Register(
@@ -153,14 +142,14 @@ public sealed class RegisterPaymentHandler(IPayments payments, IClients clients,
                 cancellationToken
             );
             if (written is WriteResult.Written)
-                return new(RegisterOutcome.Registered, payment);
+                return new RegisterPaymentResult.Registered(payment);
         }
 
-        return new(RegisterOutcome.Unknown);
+        return new RegisterPaymentResult.Unknown();
     }
 
-    private static RegisterOutcome Compare(Payment known, Payment given) =>
-        known.Id != given.Id || known.RequestId != given.RequestId ? RegisterOutcome.MappingConflict
-        : known.IsSameAs(given) ? RegisterOutcome.Known
-        : RegisterOutcome.PaymentDiffers;
+    private static RegisterPaymentResult Compare(Payment known, Payment given) =>
+        known.Id != given.Id || known.RequestId != given.RequestId ? new RegisterPaymentResult.MappingConflict()
+        : known.IsSameAs(given) ? new RegisterPaymentResult.Known(known)
+        : new RegisterPaymentResult.PaymentDiffers();
 }

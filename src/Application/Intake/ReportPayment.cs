@@ -30,51 +30,34 @@ public sealed record ReportPaymentCommand(
     public bool HasAmount => Action is PaymentAction.Capture or PaymentAction.Refund;
 }
 
-/// <summary>How a report ended.</summary>
-public enum ReportOutcome
+/// <summary>The result of a <see cref="ReportPaymentCommand"/>: exactly one of seven.</summary>
+public abstract record ReportPaymentResult : IValidated<ReportPaymentResult>
 {
-    /// <summary>The command is malformed; the message says what is wrong.</summary>
-    Invalid,
-
-    /// <summary>The client has no such payment.</summary>
-    PaymentNotFound,
-
-    /// <summary>The event is known with other content, which stays.</summary>
-    EventDiffers,
-
-    /// <summary>The event is impossible in the payment's state, which is unchanged.</summary>
-    Refused,
-
-    /// <summary>The merchant's account can't pay for the refund.</summary>
-    BalanceNotEnough,
-
-    /// <summary>The merchant's balance would exceed <see cref="Money.MaxBalance"/>.</summary>
-    BalanceLimit,
-
-    /// <summary>A late report: the payment is cancelled. It is on record, and the remedy says what to do.</summary>
-    PaymentCancelled,
+    private ReportPaymentResult() { }
 
     /// <summary>The payment has changed, now or when the event was first reported.</summary>
-    Applied,
+    public sealed record Applied(Payment Payment) : ReportPaymentResult;
 
-    /// <summary>It is not known whether the event took effect; repeating the command resolves it.</summary>
-    Unknown,
-}
+    /// <summary>A late report: the payment is cancelled. It is on record, and the remedy says what to do with the money.</summary>
+    public sealed record Late(Payment Payment, Remedy Remedy) : ReportPaymentResult;
 
-/// <summary>The result of a <see cref="ReportPaymentCommand"/>.</summary>
-/// <param name="Outcome">How the report ended.</param>
-/// <param name="Payment">The payment as it stands, unless there is none.</param>
-/// <param name="Remedy">With <see cref="ReportOutcome.PaymentCancelled"/>: what to do with the money.</param>
-/// <param name="Message">With <see cref="ReportOutcome.Invalid"/>: what is wrong.</param>
-public sealed record ReportPaymentResult(
-    ReportOutcome Outcome,
-    Payment? Payment = null,
-    Remedy? Remedy = null,
-    string? Message = null
-) : IValidated<ReportPaymentResult>
-{
+    /// <summary>The report can't be true of the payment, or the merchant's account does not allow it; the payment is unchanged.</summary>
+    public sealed record Refused(Payment Payment, ReportRefusal Reason) : ReportPaymentResult;
+
+    /// <summary>The command is malformed; the message says what is wrong.</summary>
+    public sealed record Malformed(string Message) : ReportPaymentResult;
+
+    /// <summary>The client has no such payment.</summary>
+    public sealed record PaymentNotFound : ReportPaymentResult;
+
+    /// <summary>The event is known with other content, which stays.</summary>
+    public sealed record EventDiffers : ReportPaymentResult;
+
+    /// <summary>It is not known whether the report took effect; repeating the command resolves it.</summary>
+    public sealed record Unknown : ReportPaymentResult;
+
     /// <inheritdoc/>
-    public static ReportPaymentResult Invalid(string message) => new(ReportOutcome.Invalid, Message: message);
+    public static ReportPaymentResult Invalid(string message) => new Malformed(message);
 }
 
 /// <summary>The shape of a report.</summary>
@@ -109,7 +92,7 @@ public sealed class ReportPaymentHandler(IPayments payments, Races races, TimePr
             if (recorded is not null)
                 found = await payments.Find(clientId, paymentId, cancellationToken);
             if (found is null)
-                return new(ReportOutcome.PaymentNotFound);
+                return new ReportPaymentResult.PaymentNotFound();
 
             var payment = found.Payment;
             if (recorded is not null)
@@ -118,29 +101,21 @@ public sealed class ReportPaymentHandler(IPayments payments, Races races, TimePr
             switch (Decide(request, found))
             {
                 case ReportDecision.Refused refused:
-                    return new(
-                        refused.Reason switch
-                        {
-                            ReportRefusal.Impossible => ReportOutcome.Refused,
-                            ReportRefusal.BalanceNotEnough => ReportOutcome.BalanceNotEnough,
-                            ReportRefusal.BalanceLimit => ReportOutcome.BalanceLimit,
-                        },
-                        payment
-                    );
+                    return new ReportPaymentResult.Refused(payment, refused.Reason);
 
                 case ReportDecision.Late late:
                     if (await Commit(payment, late.Change, request, cancellationToken))
-                        return new(ReportOutcome.PaymentCancelled, payment, late.Remedy);
+                        return new ReportPaymentResult.Late(payment, late.Remedy);
                     break;
 
                 case ReportDecision.Applied applied:
                     if (await Commit(payment, applied.Change, request, cancellationToken))
-                        return new(ReportOutcome.Applied, payment);
+                        return new ReportPaymentResult.Applied(payment);
                     break;
             }
         }
 
-        return new(ReportOutcome.Unknown);
+        return new ReportPaymentResult.Unknown();
     }
 
     private ReportDecision Decide(ReportPaymentCommand request, FoundPayment found)
@@ -169,9 +144,9 @@ public sealed class ReportPaymentHandler(IPayments payments, Races races, TimePr
         Payment payment
     ) =>
         recorded.Action != request.Action || (request.HasAmount && recorded.Amount != Amount(request))
-            ? new(ReportOutcome.EventDiffers, payment)
-        : recorded.Remedy is { } remedy ? new(ReportOutcome.PaymentCancelled, payment, remedy)
-        : new(ReportOutcome.Applied, payment);
+            ? new ReportPaymentResult.EventDiffers()
+        : recorded.Remedy is { } remedy ? new ReportPaymentResult.Late(payment, remedy)
+        : new ReportPaymentResult.Applied(payment);
 
     private async Task<bool> Commit(
         Payment payment,

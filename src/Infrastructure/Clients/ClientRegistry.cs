@@ -48,7 +48,7 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
         cache.Forget(client.Id);
     }
 
-    public async Task<ClientOutcome> PutKey(
+    public async Task<ClientResult> PutKey(
         ClientId clientId,
         ClientKey key,
         ChangeAuthor author,
@@ -79,13 +79,13 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
         cache.Forget(clientId);
         return written switch
         {
-            WriteResult.LostRace => ClientOutcome.NotFound, // The foreign key found no client.
-            WriteResult.NothingToChange => ClientOutcome.KeyDiffers,
-            WriteResult.Written => ClientOutcome.Done,
+            WriteResult.LostRace => new ClientResult.NotFound(), // The foreign key found no client.
+            WriteResult.NothingToChange => new ClientResult.KeyDiffers(),
+            WriteResult.Written => new ClientResult.Done(),
         };
     }
 
-    public async Task<ClientOutcome> RevokeKey(
+    public async Task<ClientResult> RevokeKey(
         ClientId clientId,
         int version,
         ChangeAuthor author,
@@ -108,7 +108,7 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
             );
         var written = await database.Write(batch, cancellationToken);
         cache.Forget(clientId);
-        return written is WriteResult.Written ? ClientOutcome.Done : ClientOutcome.NotFound;
+        return written is WriteResult.Written ? new ClientResult.Done() : new ClientResult.NotFound();
     }
 
     // Changes of one client come one after the other. SQLite has one writer, and no such lock.

@@ -6,55 +6,9 @@ using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Notifications;
 
-/// <summary>Where an event of the outbox stands.</summary>
-public enum NotificationState
-{
-    /// <summary>It is to be delivered, now or at its next attempt.</summary>
-    Due,
-
-    /// <summary>The receiver has confirmed it.</summary>
-    Delivered,
-
-    /// <summary>Its attempts are used up; it waits for an operator.</summary>
-    Parked,
-}
-
-/// <summary>An event of the outbox, as operators see it. Times are UTC; attempts count since it was last queued.</summary>
-public sealed record NotificationView(
-    Guid EventId,
-    string ClientId,
-    string PaymentId,
-    int Attempts,
-    DateTimeOffset CreatedAt,
-    DateTimeOffset? DueAt,
-    DateTimeOffset? DeliveredAt,
-    DateTimeOffset? ParkedAt,
-    string? LastError
-);
-
-/// <summary>Which events are queued again.</summary>
-/// <param name="State">Parked or delivered. What is due comes by itself, and an instance may hold it.</param>
-/// <param name="ClientId">The client; null for all.</param>
-/// <param name="From">UTC: parked or delivered then or later.</param>
-/// <param name="To">UTC: parked or delivered before then.</param>
-/// <param name="Limit">The most events, 1 to <see cref="Outbox.MaxRequeued"/>; the oldest of each client first.</param>
-public sealed record RequeueOrder(
-    NotificationState State,
-    ClientId? ClientId,
-    DateTimeOffset From,
-    DateTimeOffset To,
-    int Limit
-);
-
-/// <summary>What came of an order to queue events again: how many there were, and whether more are left.</summary>
-public sealed record RequeueView(int Requeued, bool More);
-
 // What operators see and do.
 public sealed partial class Outbox
 {
-    /// <summary>The most events that one order queues again.</summary>
-    public const int MaxRequeued = 10_000;
-
     private static string Requeues(string column, string locking) =>
         $"""
             WITH picked AS (
@@ -65,14 +19,7 @@ public sealed partial class Outbox
             WHERE client_id = $1 AND payment_id IN (SELECT payment_id FROM picked)
             """;
 
-    /// <summary>
-    /// A page of the events of all clients, in the order of client and payment; null when <paramref name="after"/> is no
-    /// cursor.
-    /// </summary>
-    /// <param name="state">The state; null for all.</param>
-    /// <param name="after">The cursor: what the page before gave as next.</param>
-    /// <param name="limit">The size of the page.</param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <inheritdoc/>
     public async Task<Page<NotificationView>?> List(
         NotificationState? state,
         string? after,
@@ -112,10 +59,7 @@ public sealed partial class Outbox
         return Page.Of(rows.ConvertAll(View), limit, item => $"{item.ClientId}/{item.PaymentId}");
     }
 
-    /// <summary>
-    /// Queues a parked event again, with all its attempts; one that is not parked stays as it is. Null when there is no
-    /// such event.
-    /// </summary>
+    /// <inheritdoc/>
     public async Task<NotificationView?> Requeue(
         ClientId clientId,
         PaymentId paymentId,
@@ -138,10 +82,7 @@ public sealed partial class Outbox
         return row is null ? null : View(row);
     }
 
-    /// <summary>
-    /// Queues many events again, each due at once with all its attempts, client by client: at most
-    /// <see cref="ClientsAtATime"/> clients. Only what nobody has claimed is touched, so no claim is lost.
-    /// </summary>
+    /// <inheritdoc/>
     public async Task<RequeueView> Requeue(RequeueOrder order, DateTimeOffset now, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(order);

@@ -1,4 +1,5 @@
 using System.Linq.Expressions;
+using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Payments;
@@ -23,10 +24,10 @@ internal sealed record ClaimedEvent(int Attempt, DateTimeOffset ClaimedUntil, Pa
 /// claim that is never settled runs out, and the event is due again. Every write names one client, so that none spans
 /// two when PostgreSQL is distributed by client.
 /// </summary>
-public sealed partial class Outbox(Database database)
+public sealed partial class Outbox(Database database) : INotifications
 {
-    /// <summary>The most clients that are looked for at a time; the next look goes on with the others.</summary>
-    private const int ClientsAtATime = 100;
+    // The next look goes on with the other clients.
+    private const int ClientsAtATime = INotifications.MaxClients;
 
     /// <summary>The most rows that one statement deletes.</summary>
     private const int PruneBatch = 1000;

@@ -1,3 +1,4 @@
+using CancelService.Application.Reading;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http.Resilience;
 using Microsoft.Extensions.Options;
@@ -15,11 +16,13 @@ internal static class RelayServices
     /// </summary>
     public static IServiceCollection AddRelay(this IServiceCollection services)
     {
-        services.AddSingleton<Outbox>().AddSingleton<CircuitBreakerStateProvider>().AddSingleton<OutboxMetrics>();
+        services.AddSingleton<Outbox>();
+        services.AddSingleton<INotifications>(provider => provider.GetRequiredService<Outbox>());
+        services.AddSingleton<CircuitBreakerStateProvider>().AddSingleton<OutboxMetrics>();
         services.AddHostedService(provider => provider.GetRequiredService<OutboxMetrics>());
-        services.AddHostedService<OutboxRelay>();
+        services.AddSingleton<Webhook>().AddHostedService<OutboxRelay>();
         services
-            .AddHttpClient(OutboxRelay.HttpClientName, client => client.Timeout = Timeout.InfiniteTimeSpan)
+            .AddHttpClient(Webhook.HttpClientName, client => client.Timeout = Timeout.InfiniteTimeSpan)
             .RemoveAllLoggers() // The relay logs each event itself, without the URL, which may hold a secret.
             .SetHandlerLifetime(Timeout.InfiniteTimeSpan) // The connections' lifetime sees to changes of DNS.
             .ConfigurePrimaryHttpMessageHandler(() =>

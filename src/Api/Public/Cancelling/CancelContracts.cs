@@ -3,40 +3,32 @@ using System.Text.Json;
 using AutoMapper;
 using CancelService.Application.Cancelling;
 using CancelService.Application.Protocol;
-using CancelService.Domain;
+using CancelService.Domain.Payments;
 
 namespace CancelService.Api.Public.Cancelling;
 
 /// <summary>The body of the answer to a successful cancel.</summary>
-public sealed record CancelResponse(
-    WireResult Result,
-    string PaymentId,
-    string PaymentRequestId,
-    string CancelTime,
-    string? ExtendInfo
-);
+public sealed record CancelResponse(WireResult Result, string PaymentId, string PaymentRequestId, string CancelTime)
+{
+    /// <summary>As given with the cancel; left out when there was none.</summary>
+    public string? ExtendInfo { get; init; }
+}
 
-/// <summary>The mappings from the application to the wire; a test asserts that they are complete.</summary>
+/// <summary>The mapping from the cancelled payment to the wire; a test asserts that it is complete.</summary>
 public sealed class WireProfile : Profile
 {
-    /// <summary>Sets the mappings up.</summary>
+    /// <summary>Sets the mapping up.</summary>
     /// <param name="zone">The wallet's time zone, in which times are written.</param>
-    public WireProfile(TimeZoneInfo zone)
-    {
-        CreateMap<PaymentId, string>().ConvertUsing(id => id.Value);
-        CreateMap<PaymentRequestId, string>().ConvertUsing(id => id.Value);
-        CreateMap<CancellationReceipt, CancelResponse>()
+    public WireProfile(TimeZoneInfo zone) =>
+        CreateMap<Payment, CancelResponse>()
             .ForCtorParam(nameof(CancelResponse.Result), to => to.MapFrom(_ => WireResult.Of(ResultCode.Success)))
+            .ForCtorParam(nameof(CancelResponse.PaymentId), to => to.MapFrom(payment => payment.Id.Value))
+            .ForCtorParam(nameof(CancelResponse.PaymentRequestId), to => to.MapFrom(payment => payment.RequestId.Value))
             .ForCtorParam(
                 nameof(CancelResponse.CancelTime),
-                to => to.MapFrom(receipt => Iso8601(receipt.CancelTime, zone))
+                to => to.MapFrom(payment => Iso8601(payment.Cancellation!.CancelledAt, zone))
             )
-            // A field without a value is left out.
-            .ForCtorParam(
-                nameof(CancelResponse.ExtendInfo),
-                to => to.MapFrom(receipt => string.IsNullOrEmpty(receipt.ExtendInfo) ? null : receipt.ExtendInfo)
-            );
-    }
+            .ForMember(response => response.ExtendInfo, to => to.Ignore()); // It is the request's, not the payment's.
 
     private static string Iso8601(DateTimeOffset time, TimeZoneInfo zone) =>
         TimeZoneInfo.ConvertTime(time, zone).ToString("yyyy-MM-dd'T'HH:mm:sszzz", CultureInfo.InvariantCulture);
@@ -46,6 +38,12 @@ public sealed class WireProfile : Profile
 public sealed class ReceiptFormat(IMapper mapper) : IReceiptFormat
 {
     /// <inheritdoc/>
-    public byte[] Write(CancellationReceipt receipt) =>
-        JsonSerializer.SerializeToUtf8Bytes(mapper.Map<CancelResponse>(receipt), WireJson.Options);
+    public byte[] Write(Payment cancelled, string? extendInfo)
+    {
+        var response = mapper.Map<CancelResponse>(cancelled) with
+        {
+            ExtendInfo = string.IsNullOrEmpty(extendInfo) ? null : extendInfo,
+        };
+        return JsonSerializer.SerializeToUtf8Bytes(response, WireJson.Options);
+    }
 }

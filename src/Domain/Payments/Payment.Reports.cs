@@ -1,0 +1,135 @@
+using CancelService.Domain.Ledger;
+
+namespace CancelService.Domain.Payments;
+
+// What the core reports. A cancelled payment takes no money any more: what comes too late is refused, on record.
+public sealed partial class Payment
+{
+    /// <summary>The core has put the payer's money on hold.</summary>
+    public ReportDecision Authorize(DateTimeOffset now)
+    {
+        var allowed = Status switch
+        {
+            PaymentStatus.Processing => Kind is PaymentKind.Authorization,
+            PaymentStatus.Authorized or PaymentStatus.Success or PaymentStatus.Captured => false,
+            PaymentStatus.Refunded or PaymentStatus.Failed or PaymentStatus.Cancelled => false,
+        };
+        return allowed
+            ? Applied(PaymentAction.Authorize, PaymentStatus.Authorized, now, Amount)
+            : RefusedMoney(PaymentAction.Authorize, now, Amount);
+    }
+
+    /// <summary>The core has taken the payer's money, in full: the merchant's account is credited.</summary>
+    /// <param name="available">The merchant's balance in the payment's currency, in minor units.</param>
+    /// <param name="now">The time of the report.</param>
+    public ReportDecision Succeed(long available, DateTimeOffset now)
+    {
+        var allowed = Status switch
+        {
+            PaymentStatus.Processing => Kind is PaymentKind.Payment,
+            PaymentStatus.Authorized or PaymentStatus.Success or PaymentStatus.Captured => false,
+            PaymentStatus.Refunded or PaymentStatus.Failed or PaymentStatus.Cancelled => false,
+        };
+        if (!allowed)
+            return RefusedMoney(PaymentAction.Succeed, now, Amount);
+        if (Amount.MinorUnits > Money.MaxBalance - available)
+            return new ReportDecision.Refused(ReportRefusal.BalanceLimit);
+        return Applied(PaymentAction.Succeed, PaymentStatus.Success, now, Amount, Transfer.Paid(Amount));
+    }
+
+    /// <summary>The core has taken some or all of the held money: the merchant's account is credited.</summary>
+    /// <param name="amount">At most what is not captured yet, in the payment's currency.</param>
+    /// <param name="available">The merchant's balance in that currency, in minor units.</param>
+    /// <param name="now">The time of the report.</param>
+    public ReportDecision Capture(Money amount, long available, DateTimeOffset now)
+    {
+        PaymentStatus? next = Status switch
+        {
+            PaymentStatus.Authorized or PaymentStatus.Captured => PaymentStatus.Captured,
+            PaymentStatus.Refunded when Kind is PaymentKind.Authorization => PaymentStatus.Refunded,
+            PaymentStatus.Refunded or PaymentStatus.Processing or PaymentStatus.Success => null,
+            PaymentStatus.Failed or PaymentStatus.Cancelled => null,
+        };
+        if (next is null || amount.Currency != Amount.Currency || amount.MinorUnits > Amount.MinorUnits - Captured)
+            return RefusedMoney(PaymentAction.Capture, now, amount);
+        if (amount.MinorUnits > Money.MaxBalance - available)
+            return new ReportDecision.Refused(ReportRefusal.BalanceLimit);
+
+        Captured += amount.MinorUnits;
+        return Applied(PaymentAction.Capture, next.Value, now, amount, Transfer.Paid(amount));
+    }
+
+    /// <summary>The core has given money back to the payer: the merchant's account is debited.</summary>
+    /// <param name="amount">At most what was paid or captured and is not refunded yet, in the payment's currency.</param>
+    /// <param name="available">The merchant's balance in that currency, in minor units.</param>
+    /// <param name="now">The time of the report.</param>
+    public ReportDecision Refund(Money amount, long available, DateTimeOffset now)
+    {
+        var paid = Status switch
+        {
+            PaymentStatus.Success or PaymentStatus.Captured or PaymentStatus.Refunded => Kind
+            is PaymentKind.Authorization
+                ? Captured
+                : Amount.MinorUnits,
+            PaymentStatus.Processing or PaymentStatus.Authorized => 0,
+            PaymentStatus.Failed or PaymentStatus.Cancelled => 0,
+        };
+        if (amount.Currency != Amount.Currency || amount.MinorUnits > paid - Refunded)
+            return new ReportDecision.Refused(ReportRefusal.Impossible);
+        if (amount.MinorUnits > available)
+            return new ReportDecision.Refused(ReportRefusal.BalanceNotEnough);
+
+        Refunded += amount.MinorUnits;
+        return Applied(PaymentAction.Refund, PaymentStatus.Refunded, now, amount, Transfer.Refunded(amount));
+    }
+
+    /// <summary>
+    /// The core reports that the payment did not come about, or that its hold has lapsed. No money moves. A cancelled
+    /// payment stays cancelled: that it failed as well is good news and goes on record, unless the cancel refunded a payment
+    /// that had succeeded.
+    /// </summary>
+    public ReportDecision Fail(DateTimeOffset now)
+    {
+        PaymentStatus? next = Status switch
+        {
+            PaymentStatus.Processing or PaymentStatus.Authorized => PaymentStatus.Failed,
+            PaymentStatus.Success or PaymentStatus.Captured or PaymentStatus.Refunded => null,
+            PaymentStatus.Failed => null,
+            PaymentStatus.Cancelled => Cancellation!.Effect is CancelEffect.Refunded ? null : PaymentStatus.Cancelled,
+        };
+        return next is { } status
+            ? Applied(PaymentAction.Fail, status, now, null)
+            : new ReportDecision.Refused(ReportRefusal.Impossible);
+    }
+
+    private ReportDecision.Applied Applied(
+        PaymentAction action,
+        PaymentStatus next,
+        DateTimeOffset now,
+        Money? amount,
+        Transfer? transfer = null
+    ) => new(Change(action, next, now, amount, transfer));
+
+    // No late money: what would take or hold the payer's money on a cancelled payment is refused, on record, with the
+    // remedy. The remedies are states to reach, not increments: a repeated event must never refund a second time.
+    private ReportDecision RefusedMoney(PaymentAction action, DateTimeOffset now, Money amount)
+    {
+        if (Cancellation is null)
+            return new ReportDecision.Refused(ReportRefusal.Impossible);
+
+        var remedy = action switch
+        {
+            PaymentAction.Authorize => Remedy.ReleaseHold,
+            PaymentAction.Succeed when Cancellation.Effect is CancelEffect.Refunded => Remedy.None,
+            _ => Remedy.RefundPayer,
+        };
+        return new ReportDecision.Late(
+            Cancellation,
+            remedy,
+            Change(action, Status, now, amount, null) with
+            {
+                Remedy = remedy,
+            }
+        );
+    }
+}
