@@ -10,6 +10,7 @@ using CancelService.Api.Internal;
 using CancelService.Application.Reading;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Persistence;
+using CancelService.IntegrationTests.Persistence;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -469,6 +470,32 @@ public sealed class RelayTests(PostgresServer postgres)
 
         await stop.CancelAsync();
         await receiver;
+    }
+
+    // Another instance's claim is on its way to its commit: who waited for it would claim the event as well.
+    [Fact]
+    public async Task An_event_that_another_instance_is_claiming_is_neither_waited_for_nor_claimed_twice()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
+        await using var host = await TestHost.Start(database);
+        var client = await host.AddClient();
+        await Cancel(host, client, State.Success);
+        var outbox = host.Services.GetRequiredService<Outbox>();
+        Task<List<ClaimedEvent>> Claim() =>
+            outbox.Claim(
+                client.Id,
+                host.Now.AddMinutes(1),
+                host.Now.AddMinutes(2),
+                10,
+                TestContext.Current.CancellationToken
+            );
+
+        await using var claiming = await HeldLock.Take(host.ConnectionString, "UPDATE outbox SET attempts = attempts");
+
+        (await Claim()).ShouldBeEmpty();
+        await claiming.Release();
+        (await Claim()).ShouldHaveSingleItem();
+        (await Claim()).ShouldBeEmpty();
     }
 
     // An operator's order and the pruning of the same event: the order is not lost.
