@@ -58,7 +58,7 @@ internal sealed partial class Pgbench(PostgresPrograms cluster, string database)
             "--define=n=0",
             $"--define=first={first}",
             $"--define=connections={connections}",
-            $"--define=clients={Stage.Clients}",
+            $"--define=clients={Testbed.Clients}",
             $"--host={cluster.Directory}",
             "--username=postgres",
             database

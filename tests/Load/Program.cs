@@ -65,8 +65,8 @@ internal static class Program
             ? ["shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on"]
             : [];
         // Figures are of the machine's own PostgreSQL: a container's network would be measured as well.
-        var postgres = await PostgresPrograms.Start(durable: true, [.. Stage.Settings, .. settings]);
-        await using var stage = await Stage.Open(
+        var postgres = await PostgresPrograms.Start(durable: true, [.. Testbed.Settings, .. settings]);
+        await using var stage = await Testbed.Open(
             postgres,
             Options["service"] is { Length: > 0 } folder ? Path.Combine(folder, "CancelService.Api.dll") : null
         );
@@ -104,7 +104,7 @@ internal static class Program
 
     private static int Number(string option) => int.Parse(Options[option], CultureInfo.InvariantCulture);
 
-    private static async Task Bench(Stage stage, Pgbench pgbench)
+    private static async Task Bench(Testbed stage, Pgbench pgbench)
     {
         Console.WriteLine("Filling ...");
         var database = await stage.Fill("bench", Number("payments"), Number("payments"));
@@ -128,7 +128,7 @@ internal static class Program
             supply.Repeated(
                 "window closed",
                 round,
-                supply.Sign(Supply.Late, Stage.LatePayments),
+                supply.Sign(Supply.Late, Testbed.LatePayments),
                 "CANCEL_WINDOW_EXCEED",
                 Time
             );
@@ -202,7 +202,7 @@ internal static class Program
         }
     }
 
-    private static async Task Growth(Stage stage)
+    private static async Task Growth(Testbed stage)
     {
         var sizes = new (string Name, int Payments)[] { ("50k", 50_000), ("500k", 500_000), ("5m", 5_000_000) };
         var supplies = new List<(string Name, Supply Supply)>();
@@ -226,7 +226,7 @@ internal static class Program
         Report.Ratio("cancels/s, 5 million payments to 50 thousand", "spread of 5m", "spread of 50k", "0.90");
     }
 
-    private static async Task Instances(Stage stage)
+    private static async Task Instances(Testbed stage)
     {
         Console.WriteLine("Filling ...");
         var database = await stage.Fill("instances", Number("payments"), 1);
@@ -245,7 +245,7 @@ internal static class Program
         Report.Ratio("cancels/s, 4 instances to 1", "4 instances", "1 instances");
     }
 
-    private static async Task Overload(Stage stage)
+    private static async Task Overload(Testbed stage)
     {
         var database = await stage.Fill("overload", 10_000, 1);
         var supply = new Supply(stage, Report, Connections, await stage.Serve(database));
@@ -282,7 +282,7 @@ internal static class Program
     internal static IReadOnlyList<double> Goodput(Report report, int times) =>
         [.. report.Of($"{times} x").Zip(report.Of("1 x")).Select(pair => pair.First.Good / pair.Second.Good)];
 
-    private static async Task Soak(Stage stage)
+    private static async Task Soak(Testbed stage)
     {
         Console.WriteLine("Filling ...");
         var minutes = Number("minutes");
@@ -311,7 +311,7 @@ internal static class Program
         Report.Add(new Figure("peak memory of the service, MB", [service.PeakMemory / 1e6], "at most 250"));
     }
 
-    private static async Task Start(Stage stage)
+    private static async Task Start(Testbed stage)
     {
         var database = await stage.Fill("start", 1000, 1);
         var seconds = new List<double>();
@@ -326,7 +326,7 @@ internal static class Program
         Report.Add(new Figure("start to ready, s", seconds, "under 2"));
     }
 
-    private static async Task Statements(Stage stage)
+    private static async Task Statements(Testbed stage)
     {
         var database = await stage.Fill("statements", 100_000, 50_000);
         await stage.Execute("statements", "CREATE EXTENSION pg_stat_statements");
@@ -360,7 +360,7 @@ internal static class Program
     }
 
     // Milliseconds of CPU of one thread.
-    private static double SignAndVerify(Stage stage)
+    private static double SignAndVerify(Testbed stage)
     {
         const int Times = 1000;
         var hash = SHA256.HashData("what is signed"u8);

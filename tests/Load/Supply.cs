@@ -9,7 +9,7 @@ namespace CancelService.Load;
 /// The payments of a database that were not used yet, the requests that cancel them, and the phases of traffic that send
 /// those to some instances.
 /// </summary>
-internal sealed partial class Supply(Stage stage, Report report, int connections, params ServiceProcess[] instances)
+internal sealed partial class Supply(Testbed stage, Report report, int connections, params ServiceProcess[] instances)
 {
     /// <summary>Payments that are shared out among the clients.</summary>
     public const string Spread = "pay";
@@ -47,7 +47,7 @@ internal sealed partial class Supply(Stage stage, Report report, int connections
             count,
             i =>
                 (
-                    which == Hot ? "hot" : string.Create(CultureInfo.InvariantCulture, $"client-{i % Stage.Clients}"),
+                    which == Hot ? "hot" : string.Create(CultureInfo.InvariantCulture, $"client-{i % Testbed.Clients}"),
                     string.Create(CultureInfo.InvariantCulture, $"{which}-{i}")
                 ),
             forged

@@ -50,7 +50,7 @@ internal sealed record SignedRequest(byte[] Bytes, string ClientId)
         var time = Header(head, "response-time: ");
         var signature = Header(head, "signature: ");
         var encoded = signature[(signature.IndexOf("signature=", StringComparison.Ordinal) + "signature=".Length)..];
-        byte[] signed = [.. Encoding.ASCII.GetBytes($"POST {Path}\n{ClientId}.{time}."), .. body];
+        var signed = StringToSign.Of("POST", Path, ClientId, time, body);
         return wallet.Verifies(SHA256.HashData(signed), Convert.FromBase64String(Uri.UnescapeDataString(encoded)));
     }
 
@@ -63,7 +63,7 @@ internal sealed record SignedRequest(byte[] Bytes, string ClientId)
     private static byte[] Compose(RSA signer, string client, string payment, string time, bool forged)
     {
         var body = $$"""{"paymentId":"{{payment}}"}""";
-        var text = Encoding.ASCII.GetBytes($"POST {Path}\n{client}.{time}.{body}");
+        var text = StringToSign.Of("POST", Path, client, time, body);
         var signature = signer.SignData(text, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
         if (forged)
             signature[7] ^= 1;

@@ -31,7 +31,7 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
     private readonly Dictionary<int, DateTimeOffset> _cancelTimes = [];
     private readonly Dictionary<Act, List<(long Sent, long Received, string[] Items)>> _feeds = [];
     private readonly Dictionary<Act, Dictionary<string, long>> _due = [];
-    private HashSet<(State State, ulong Done)> _possible = [(new State(payments), 0)];
+    private HashSet<(WorldState WorldState, ulong Done)> _possible = [(new WorldState(payments), 0)];
 
     /// <summary>The answers of the payments that were cancelled, by their numbers.</summary>
     public IReadOnlyDictionary<int, string> Answers => _answers;
@@ -105,19 +105,19 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
     /// <summary>What the database may say of the world once nothing is under way.</summary>
     public IReadOnlySet<string> Summaries()
     {
-        var seen = new HashSet<(State State, ulong Done)>(_possible);
-        var queue = new Queue<(State State, ulong Done)>(_possible);
+        var seen = new HashSet<(WorldState WorldState, ulong Done)>(_possible);
+        var queue = new Queue<(WorldState WorldState, ulong Done)>(_possible);
         while (queue.TryDequeue(out var at))
         {
             foreach (
-                var next in _unknown.Where(a => (at.Done & a.Bit) == 0).SelectMany(a => Next(at.State, a, at.Done))
+                var next in _unknown.Where(a => (at.Done & a.Bit) == 0).SelectMany(a => Next(at.WorldState, a, at.Done))
             )
             {
                 if (seen.Add(next))
                     queue.Enqueue(next);
             }
         }
-        return seen.Select(at => at.State.Summary).ToHashSet(StringComparer.Ordinal);
+        return seen.Select(at => at.WorldState.Summary).ToHashSet(StringComparer.Ordinal);
     }
 
     // However often an operation was repeated without a known outcome, it takes effect once, at any time since.
@@ -140,24 +140,24 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
     // Keeps the states in which the answer is the one that the rules give, in some order of what was under way.
     private void Linearize(Attempt attempt, List<Attempt> open)
     {
-        var next = new HashSet<(State, ulong)>();
-        var seen = new HashSet<(State State, ulong Done)>(_possible);
-        var queue = new Queue<(State State, ulong Done)>(_possible);
+        var next = new HashSet<(WorldState, ulong)>();
+        var seen = new HashSet<(WorldState WorldState, ulong Done)>(_possible);
+        var queue = new Queue<(WorldState WorldState, ulong Done)>(_possible);
         while (queue.TryDequeue(out var at))
         {
             if ((at.Done & attempt.Bit) != 0)
             {
-                next.Add((at.State, at.Done & ~attempt.Bit));
+                next.Add((at.WorldState, at.Done & ~attempt.Bit));
                 continue;
             }
             foreach (var other in open)
             {
                 if ((at.Done & other.Bit) != 0)
                     continue;
-                foreach (var reached in Next(at.State, other, at.Done))
+                foreach (var reached in Next(at.WorldState, other, at.Done))
                 {
                     if (other == attempt)
-                        next.Add((reached.State, reached.Done & ~attempt.Bit));
+                        next.Add((reached.WorldState, reached.Done & ~attempt.Bit));
                     else if (seen.Add(reached))
                         queue.Enqueue(reached);
                 }
@@ -166,21 +166,21 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
         if (next.Count == 0)
         {
             var rules = _possible
-                .SelectMany(at => Rules.Of(at.State, attempt, Candidates(attempt), start))
+                .SelectMany(at => Rules.Of(at.WorldState, attempt, Candidates(attempt), start))
                 .Select(outcome => $"{outcome.Code} {outcome.Detail}".Trim())
                 .Distinct(StringComparer.Ordinal);
             throw new ViolationException(
                 $"No order of what was under way explains this answer to {attempt.Op}:\n"
                     + $"    {attempt.Code} {attempt.Detail} {attempt.Text}\n"
                     + $"  The rules give: {string.Join(" | ", rules)}\n"
-                    + $"  The world may have been:\n    {string.Join("\n    ", _possible.Select(at => at.State.ToString()).Distinct(StringComparer.Ordinal).Take(4))}",
+                    + $"  The world may have been:\n    {string.Join("\n    ", _possible.Select(at => at.WorldState.ToString()).Distinct(StringComparer.Ordinal).Take(4))}",
                 attempt
             );
         }
         _possible = next;
     }
 
-    private IEnumerable<(State State, ulong Done)> Next(State state, Attempt attempt, ulong done) =>
+    private IEnumerable<(WorldState WorldState, ulong Done)> Next(WorldState state, Attempt attempt, ulong done) =>
         Rules
             .Of(state, attempt, Candidates(attempt), start)
             .Where(outcome =>
@@ -207,13 +207,16 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
         _possible =
         [
             .. _possible.Select(at =>
-                (at.State, _unknown.Aggregate(at.Done, (done, a) => Rules.IsSpent(at.State, a) ? done | a.Bit : done))
+                (
+                    at.WorldState,
+                    _unknown.Aggregate(at.Done, (done, a) => Rules.IsSpent(at.WorldState, a) ? done | a.Bit : done)
+                )
             ),
         ];
         foreach (var spent in _unknown.Where(a => _possible.All(at => (at.Done & a.Bit) != 0)).ToList())
         {
             _unknown.Remove(spent);
-            _possible = [.. _possible.Select(at => (at.State, at.Done & ~spent.Bit))];
+            _possible = [.. _possible.Select(at => (at.WorldState, at.Done & ~spent.Bit))];
         }
     }
 

@@ -86,12 +86,12 @@ internal sealed record Pay(int Request, bool IsAuthorization, long Amount, int C
 }
 
 /// <summary>A world as it may be.</summary>
-internal sealed class State : IEquatable<State>
+internal sealed class WorldState : IEquatable<WorldState>
 {
-    private State(Pay?[] pays, (long Low, long High)[] refusals, long[] balances, string transfers) =>
+    private WorldState(Pay?[] pays, (long Low, long High)[] refusals, long[] balances, string transfers) =>
         (Pays, Refusals, Balances, Transfers) = (pays, refusals, balances, transfers);
 
-    public State(int payments)
+    public WorldState(int payments)
         : this(new Pay?[payments], new (long, long)[payments + 1], [-1, -1], "") { }
 
     public IReadOnlyList<Pay?> Pays { get; }
@@ -105,31 +105,31 @@ internal sealed class State : IEquatable<State>
     /// <summary>The transfers that were posted, in the order of their text.</summary>
     public string Transfers { get; }
 
-    public State With(int payment, Pay pay, long credit = 0)
+    public WorldState With(int payment, Pay pay, long credit = 0)
     {
         var pays = Pays.ToArray();
         pays[payment] = pay;
-        return new State(pays, [.. Refusals], Credited(pay.Currency, credit), Transfers);
+        return new WorldState(pays, [.. Refusals], Credited(pay.Currency, credit), Transfers);
     }
 
-    public State Refused(int request, (long Low, long High) when)
+    public WorldState Refused(int request, (long Low, long High) when)
     {
         // Of two at a time, either may be the last.
         var refusals = Refusals.ToArray();
         var last = refusals[request];
         refusals[request] =
             when.Low > last.High ? when : (Math.Min(last.Low, when.Low), Math.Max(last.High, when.High));
-        return new State([.. Pays], refusals, [.. Balances], Transfers);
+        return new WorldState([.. Pays], refusals, [.. Balances], Transfers);
     }
 
-    public State Registered(int payment, Pay pay)
+    public WorldState Registered(int payment, Pay pay)
     {
         var refusals = Refusals.ToArray();
         refusals[pay.Request] = default;
-        return new State(Pays.ToArray(), refusals, [.. Balances], Transfers).With(payment, pay);
+        return new WorldState(Pays.ToArray(), refusals, [.. Balances], Transfers).With(payment, pay);
     }
 
-    public State Moved(string transfer, int currency, long credit) =>
+    public WorldState Moved(string transfer, int currency, long credit) =>
         new(
             [.. Pays],
             [.. Refusals],
@@ -169,14 +169,14 @@ internal sealed class State : IEquatable<State>
             $"p{payment} r{request} {status} captured {captured} refunded {refunded} v{version}"
         );
 
-    public bool Equals(State? other) =>
+    public bool Equals(WorldState? other) =>
         other is not null
         && Transfers == other.Transfers
         && Balances.SequenceEqual(other.Balances)
         && Refusals.SequenceEqual(other.Refusals)
         && Pays.SequenceEqual(other.Pays);
 
-    public override bool Equals(object? obj) => Equals(obj as State);
+    public override bool Equals(object? obj) => Equals(obj as WorldState);
 
     public override int GetHashCode()
     {
@@ -206,7 +206,7 @@ internal sealed class State : IEquatable<State>
 }
 
 /// <summary>What may come of an operation: the world afterwards, and what is answered (null: whatever).</summary>
-internal readonly record struct Outcome(State Next, string Code, string Detail = "");
+internal readonly record struct Outcome(WorldState Next, string Code, string Detail = "");
 
 /// <summary>
 /// The rules once more, in the auditor's own words: every outcome that an operation may have in a state, given what was
@@ -217,7 +217,7 @@ internal static class Rules
     public static readonly long Tolerance = TimeSpan.FromMinutes(5).Ticks;
     public static readonly long RememberFor = TimeSpan.FromDays(1).Ticks;
 
-    public static IEnumerable<Outcome> Of(State state, Attempt attempt, IEnumerable<Terms> terms, long start) =>
+    public static IEnumerable<Outcome> Of(WorldState state, Attempt attempt, IEnumerable<Terms> terms, long start) =>
         attempt.Op.Act switch
         {
             Act.Cancel => Cancel(state, attempt, terms),
@@ -235,7 +235,7 @@ internal static class Rules
         };
 
     /// <summary>Whether an operation of unknown outcome can't change the state any more, because it has already.</summary>
-    public static bool IsSpent(State state, Attempt attempt)
+    public static bool IsSpent(WorldState state, Attempt attempt)
     {
         var op = attempt.Op;
         return op.Act switch
@@ -251,7 +251,7 @@ internal static class Rules
         };
     }
 
-    private static IEnumerable<Outcome> Cancel(State state, Attempt attempt, IEnumerable<Terms> candidates)
+    private static IEnumerable<Outcome> Cancel(WorldState state, Attempt attempt, IEnumerable<Terms> candidates)
     {
         var op = attempt.Op;
         if (attempt.ReceivedClock - attempt.RequestTime > Tolerance)
@@ -281,7 +281,7 @@ internal static class Rules
         }
     }
 
-    private static IEnumerable<Outcome> Cancel(State state, Attempt attempt, Terms terms)
+    private static IEnumerable<Outcome> Cancel(WorldState state, Attempt attempt, Terms terms)
     {
         var op = attempt.Op;
         var number = op.Payment >= 0 ? op.Payment : state.Pays.ToList().FindIndex(p => p?.Request == op.Request);
@@ -339,7 +339,7 @@ internal static class Rules
     private static string Receipt(int number, Pay pay) => $"p{number} r{pay.Request} '{pay.Winner}'";
 
     private static IEnumerable<Outcome> Register(
-        State state,
+        WorldState state,
         Attempt attempt,
         IEnumerable<Terms> candidates,
         long start
@@ -368,7 +368,7 @@ internal static class Rules
         (known.IsAuthorization, known.Amount, known.Currency, known.InitiatedAt)
         == (given.IsAuthorization, given.Amount, given.Currency, given.InitiatedAt);
 
-    private static Outcome Report(State state, Op op)
+    private static Outcome Report(WorldState state, Op op)
     {
         if (state.Pays[op.Payment] is not { } pay)
             return new(state, "not-found");
@@ -428,7 +428,7 @@ internal static class Rules
             _ => "refund-payer",
         };
 
-    private static Outcome Transfer(State state, Op op)
+    private static Outcome Transfer(WorldState state, Op op)
     {
         var transfer = string.Create(CultureInfo.InvariantCulture, $"{op.Id} {op.Act} {op.Amount} {op.Currency}");
         if (
@@ -441,7 +441,7 @@ internal static class Rules
         return new(state.Moved(transfer, op.Currency, op.Act is Act.Payout ? -op.Amount : op.Amount), "201");
     }
 
-    private static Outcome Read(State state, Pay? pay) =>
+    private static Outcome Read(WorldState state, Pay? pay) =>
         pay is null
             ? new(state, "not-found")
             : new(

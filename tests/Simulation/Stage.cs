@@ -245,7 +245,7 @@ internal sealed class Stage : IAsyncDisposable
             row =>
                 Of(lines, row)
                     .Add(
-                        State.Summarized(
+                        WorldState.Summarized(
                             Number(row, 1),
                             Number(row, 2),
                             row.GetString(3),

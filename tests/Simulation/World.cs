@@ -191,7 +191,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
             if (op.Flaw is Flaw.OldTime)
                 at = at.AddMinutes(-6);
             var time = at.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
-            var data = Encoding.UTF8.GetBytes($"POST {Path}\n{client}.{time}.{body}");
+            var data = StringToSign.Of("POST", Path, client, time, body);
             var key = Keys[op.Flaw is Flaw.WrongSignature ? 0 : op.Key % Keys.Length];
             signed = (time, at.UtcTicks, Uri.EscapeDataString(Convert.ToBase64String(key.Sign(data))));
             _signatures[same] = signed;
@@ -362,7 +362,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
     {
         var time = response.Headers.GetValues("response-time").Single();
         var signature = response.Headers.GetValues("signature").Single().Split("signature=")[1];
-        byte[] signed = [.. Encoding.UTF8.GetBytes($"POST {Path}\n{client}.{time}."), .. body];
+        var signed = StringToSign.Of("POST", Path, client, time, body);
         return KeyPair.Wallet.PublicKey.Verifies(
             SHA256.HashData(signed),
             Convert.FromBase64String(Uri.UnescapeDataString(signature))

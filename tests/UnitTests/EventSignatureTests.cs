@@ -119,7 +119,7 @@ public sealed class EventSignatureTests : IDisposable
                     var signature = Uri.UnescapeDataString(
                         header[(header.IndexOf("signature=", StringComparison.Ordinal) + 10)..]
                     );
-                    var signed = $"POST {path}\n{clientId}.{time}.{body}";
+                    var signed = Encoding.UTF8.GetString(StringToSign.Of("POST", path, clientId, time, body));
                     string[] bodies = [body, signed, signed[(signed.LastIndexOf('.') + 1)..]];
                     string[] signatures = [header, $"v1,{signature}", $"v1a,{signature}", signature];
                     return !bodies.Any(payload =>

@@ -3,7 +3,6 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using CancelService.Api.Internal;
 using CancelService.Infrastructure.Persistence;
-using CancelService.IntegrationTests.Persistence;
 using Microsoft.Data.Sqlite;
 
 namespace CancelService.IntegrationTests.Internal;

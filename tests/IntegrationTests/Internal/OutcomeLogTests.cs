@@ -1,5 +1,4 @@
 using CancelService.Infrastructure.Persistence;
-using CancelService.IntegrationTests.Public;
 using Microsoft.Extensions.Logging;
 
 namespace CancelService.IntegrationTests.Internal;

@@ -1,6 +1,5 @@
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Persistence;
-using CancelService.IntegrationTests.Public;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
 

@@ -3,6 +3,7 @@ using CancelService.Api.Public;
 using CancelService.Domain;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Extensions.DependencyInjection;
+using Answer = CancelService.IntegrationTests.Fixtures.Answer;
 
 namespace CancelService.IntegrationTests.Public;
 

@@ -67,7 +67,9 @@ public sealed class SignatureBoundaryTests(PostgresServer postgres)
                     var echoed = answer.Header("client-id");
                     (echoed == "" || echoed == clientId.Trim(' ', '\t')).ShouldBeTrue(echoed);
                     answer.ShouldBeSigned(method, target, echoed);
-                    var text = $"{method} {target}\n{echoed}.{answer.Header("response-time")}.{answer.Text}";
+                    var text = Encoding.UTF8.GetString(
+                        StringToSign.Of(method, target, echoed, answer.Header("response-time"), answer.Body)
+                    );
                     Readings(text)
                         .ShouldBe(
                             echoed == "" ? [] : [(method, target, echoed, answer.Header("response-time"), answer.Text)]

@@ -97,7 +97,7 @@ public sealed class DoctorTests
                     };
                     const string time = "2026-11-25T03:00:00.123Z";
                     var body = """{"paymentId":"p-17","extendInfo":"Grüße"}"""u8.ToArray();
-                    byte[] text = [.. Encoding.UTF8.GetBytes($"POST /v2/payments/cancel\nM-1.{time}."), .. body];
+                    var text = StringToSign.Of("POST", "/v2/payments/cancel", "M-1", time, body);
                     if (!afterwards)
                         text[position % text.Length] = value;
                     var signature = Uri.EscapeDataString(

@@ -1,0 +1,47 @@
+using System.Collections.Concurrent;
+using CancelService.Infrastructure.Persistence;
+
+namespace CancelService.IntegrationTests.Fixtures;
+
+/// <summary>The databases that every behaviour is tested on.</summary>
+public static class Both
+{
+    public static readonly DatabaseProvider[] Providers = [DatabaseProvider.Sqlite, DatabaseProvider.Postgres];
+
+    public static TheoryData<DatabaseProvider> Databases => [.. Providers];
+
+    public static MatrixTheoryData<string, DatabaseProvider> Times(IEnumerable<string> rows) => new(rows, Providers);
+}
+
+/// <summary>Rows that a test runs with on both databases.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class MatrixDataAttribute(params string[] rows) : Xunit.v3.DataAttribute
+{
+    public IReadOnlyList<string> Rows => rows;
+
+    public override ValueTask<IReadOnlyCollection<ITheoryDataRow>> GetData(
+        System.Reflection.MethodInfo testMethod,
+        Xunit.Sdk.DisposalTracker disposalTracker
+    ) => new([.. Both.Times(rows)]);
+
+    public override bool SupportsDiscoveryEnumeration() => true;
+}
+
+/// <summary>A host for each database, shared by the tests of a class; every test brings a client of its own.</summary>
+public sealed class SharedHosts(PostgresServer postgres) : IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<DatabaseProvider, Lazy<Task<TestHost>>> _hosts = new();
+
+    public Task<TestHost> On(DatabaseProvider provider) =>
+        _hosts.GetOrAdd(provider, p => new(() => TestHost.Start(p, postgres))).Value;
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var host in _hosts.Values)
+            await (await host.Value).DisposeAsync();
+    }
+}
+
+/// <summary>Tests that load the machine, or measure: they run one by one, apart from all others.</summary>
+[CollectionDefinition(nameof(Alone), DisableParallelization = true)]
+public sealed class Alone;

@@ -1,0 +1,45 @@
+using Npgsql;
+
+namespace CancelService.IntegrationTests.Fixtures;
+
+/// <summary>Somebody else's transaction, which holds locks until it is released or disposed.</summary>
+internal sealed class HeldLock : IAsyncDisposable
+{
+    private readonly NpgsqlConnection _connection;
+
+    private HeldLock(NpgsqlConnection connection) => _connection = connection;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public static async Task<HeldLock> Take(string connectionString, string sql)
+    {
+        var held = new HeldLock(new NpgsqlConnection(connectionString));
+        await held._connection.OpenAsync(Token);
+        await held.Execute($"BEGIN; {sql}");
+        return held;
+    }
+
+    /// <summary>Executes statements inside the transaction.</summary>
+    public async Task Execute(string sql)
+    {
+        await using var command = new NpgsqlCommand(sql, _connection);
+        await command.ExecuteNonQueryAsync(Token);
+    }
+
+    public Task Release() => Execute("ROLLBACK");
+
+    /// <summary>How many sessions of the database wait for a lock now.</summary>
+    public static async Task<long> Awaited(TestHost host)
+    {
+        // On a connection of its own: inside a transaction PostgreSQL shows the activity as it was at the first look.
+        await using var connection = new NpgsqlConnection(host.ConnectionString);
+        await connection.OpenAsync(Token);
+        await using var waiting = new NpgsqlCommand(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
+            connection
+        );
+        return (long)(await waiting.ExecuteScalarAsync(Token))!;
+    }
+
+    public ValueTask DisposeAsync() => _connection.DisposeAsync();
+}

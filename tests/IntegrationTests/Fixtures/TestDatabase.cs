@@ -1,0 +1,88 @@
+using CancelService.Infrastructure.Persistence;
+using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
+
+namespace CancelService.IntegrationTests.Fixtures;
+
+/// <summary>An empty or migrated database of a test, kept over restarts of the host.</summary>
+public sealed class TestDatabase : IDisposable
+{
+    private static readonly Lazy<Task<byte[]>> MigratedSqlite = new(MigrateSqlite);
+
+    private TestDatabase(DatabaseProvider provider, string connectionString, string directory) =>
+        (Provider, ConnectionString, Directory) = (provider, connectionString, directory);
+
+    public DatabaseProvider Provider { get; }
+
+    public string ConnectionString { get; }
+
+    /// <summary>A directory of the test's own, removed at the end.</summary>
+    public string Directory { get; }
+
+    public string[] Settings => [$"--Database:Provider={Provider}", $"--Database:ConnectionString={ConnectionString}"];
+
+    public static async Task<TestDatabase> Create(
+        DatabaseProvider provider,
+        PostgresServer postgres,
+        bool empty = false
+    )
+    {
+        // First what can fail, so that no directory is left behind.
+        var connectionString = provider switch
+        {
+            DatabaseProvider.Sqlite => null,
+            DatabaseProvider.Postgres when empty => await postgres.CreateEmptyDatabase(),
+            DatabaseProvider.Postgres => await postgres.CreateDatabase(),
+        };
+        var directory = System.IO.Directory.CreateTempSubdirectory("cancelservice-").FullName;
+        var file = Path.Combine(directory, "test.db");
+        if (provider is DatabaseProvider.Sqlite && !empty)
+            await File.WriteAllBytesAsync(file, await MigratedSqlite.Value);
+        connectionString ??= $"Data Source={file}";
+        return new TestDatabase(provider, connectionString, directory);
+    }
+
+    /// <summary>A database of a PostgreSQL of the test's own, without any table.</summary>
+    public static TestDatabase Of(string connectionString)
+    {
+        var directory = System.IO.Directory.CreateTempSubdirectory("cancelservice-").FullName;
+        return new TestDatabase(DatabaseProvider.Postgres, connectionString, directory);
+    }
+
+    /// <summary>A copy of its own; no host may be running on this one.</summary>
+    public async Task<TestDatabase> Copy(PostgresServer postgres)
+    {
+        ArgumentNullException.ThrowIfNull(postgres);
+        var directory = System.IO.Directory.CreateTempSubdirectory("cancelservice-").FullName;
+        if (Provider is DatabaseProvider.Postgres)
+            return new TestDatabase(Provider, await postgres.CopyDatabase(ConnectionString), directory);
+
+        var file = Path.Combine(directory, "test.db");
+        await using var connection = new SqliteConnection($"{ConnectionString};Pooling=False");
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = $"VACUUM INTO '{file}'";
+        await command.ExecuteNonQueryAsync();
+        return new TestDatabase(Provider, $"Data Source={file}", directory);
+    }
+
+    public void Dispose() => System.IO.Directory.Delete(Directory, recursive: true);
+
+    private static async Task<byte[]> MigrateSqlite()
+    {
+        var directory = System.IO.Directory.CreateTempSubdirectory("cancelservice-").FullName;
+        var file = Path.Combine(directory, "template.db");
+        await using (
+            var db = new SqliteDbContext(
+                new DbContextOptionsBuilder<SqliteDbContext>()
+                    .UseSqlite($"Data Source={file};Pooling=False")
+                    .UseSnakeCaseNamingConvention()
+                    .Options
+            )
+        )
+            await db.Database.MigrateAsync();
+        var bytes = await File.ReadAllBytesAsync(file);
+        System.IO.Directory.Delete(directory, recursive: true);
+        return bytes;
+    }
+}
