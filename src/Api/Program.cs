@@ -43,7 +43,8 @@ public static class Program
     /// </summary>
     /// <returns>
     /// 0, or 1 when a setting is wrong or the command fails; standard error says why. For <c>verify-ledger</c>,
-    /// <c>find-lost</c> and <c>diagnose</c>, 1 is that something was found, and 2 is that there is no verdict, for whatever reason.
+    /// <c>find-lost</c> and <c>diagnose</c>, 1 means that something was found, and 2 that there is no verdict, for whatever
+    /// reason.
     /// </returns>
     public static async Task<int> Main(string[] args)
     {
@@ -89,7 +90,7 @@ public static class Program
                     await app.RunAsync();
                     return 0;
                 default:
-                    _ = app.Services.GetRequiredService<SignedExchange>(); // What can't sign must not start.
+                    _ = app.Services.GetRequiredService<SignedExchange>(); // A process that can't sign must not start.
                     await app.RunAsync();
                     return 0;
             }
@@ -106,7 +107,7 @@ public static class Program
             await Console.Error.WriteLineAsync($"CancelService fails: {e.Message}");
             return failed;
         }
-        // What may go better next time, such as a lock that is held for long.
+        // A failure that a repeat may fix, such as a lock that is held for long.
         catch (InvalidOperationException e) when (e.InnerException is DbException reason)
         {
             await Console.Error.WriteLineAsync($"CancelService fails, run it again: {reason.Message}");
@@ -129,7 +130,7 @@ public static class Program
             async () =>
             {
                 await using var input = file.Length > 0 ? File.OpenRead(file) : Console.OpenStandardInput();
-                var paste = new byte[PastedRequest.MaxBytes + 1]; // No more of it is looked at.
+                var paste = new byte[PastedRequest.MaxBytes + 1]; // The rest is not read.
                 var length = await input.ReadAtLeastAsync(paste, paste.Length, throwOnEndOfStream: false);
                 var pasted =
                     PastedRequest.Read(paste.AsSpan(0, length), out var problem) ?? throw new FormatException(problem);
@@ -160,7 +161,7 @@ public static class Program
         {
             return await found() ? 1 : 0;
         }
-        // Whatever it was: what did not get to its end must not look like a verdict.
+        // Catches everything: a run that did not finish must not look like a verdict.
         catch (Exception e)
         {
             await Console.Error.WriteLineAsync($"{command} could not run: {e.Message}");

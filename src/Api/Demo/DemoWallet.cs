@@ -65,7 +65,7 @@ public sealed partial class DemoWallet(
         await Happens("demo-failed", PaymentAction.Fail);
         await Add("demo-late", PaymentKind.Payment, initiated: TimeSpan.FromDays(-3));
         await Happens("demo-late", PaymentAction.Succeed);
-        // The only payment in its currency; most of what it brought has been paid out since.
+        // The only payment in its currency. Most of its money has been paid out, so a cancel finds the balance too low.
         await Add("demo-poor", PaymentKind.Payment, 5000, "EUR");
         await Happens("demo-poor", PaymentAction.Succeed);
         await Send(new PostTransferCommand(Client, "EUR", TransferKind.Payout, "demo-payout", 4000, Actor));

@@ -9,8 +9,8 @@ using Microsoft.Extensions.Options;
 namespace CancelService.Api.Hosting;
 
 /// <summary>
-/// Prepares the database beside the running server: migrates it where that is asked for, and fills the demo wallet in
-/// Development. A database that is out of reach is tried again; meanwhile the process answers, and is not ready.
+/// Prepares the database beside the running server: it migrates the schema if the settings say so, and fills the demo wallet
+/// in Development. While the database is out of reach it keeps trying; the process answers, but is not ready.
 /// </summary>
 public sealed partial class DatabaseStartup(
     Database database,
@@ -61,8 +61,8 @@ public sealed partial class DatabaseStartup(
 }
 
 /// <summary>
-/// Stops in an order in which no request is lost: first the instance says that it is not ready, then it goes on serving
-/// until load balancers have noticed, and only then the server stops listening and finishes what is in flight.
+/// Stops without losing a request. First the instance reports that it is not ready. It keeps serving until load balancers
+/// have noticed. Then the server stops listening and finishes the requests in flight.
 /// </summary>
 internal sealed partial class Drain(IOptions<ShutdownOptions> options, ILogger<Drain> log) : IHostedLifecycleService
 {
@@ -73,7 +73,7 @@ internal sealed partial class Drain(IOptions<ShutdownOptions> options, ILogger<D
     {
         IsDraining = true;
         Draining(options.Value.DrainTime);
-        // Real time, whatever clock a test may have brought: load balancers look on it.
+        // Real time, even when a test brings its own clock: load balancers wait in real time.
         await Task.Delay(options.Value.DrainTime, cancellationToken)
             .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
@@ -114,8 +114,8 @@ public sealed class ShutdownOptions
 }
 
 /// <summary>
-/// Ready: not about to stop, the preparations are done, and the database answers in time and can serve. A change is logged once,
-/// however often a load balancer asks.
+/// Ready means: the instance is not stopping, its preparations are done, and the database answers in time and can serve.
+/// Each change is logged once, however often a load balancer asks.
 /// </summary>
 internal sealed partial class Readiness(
     DatabaseStartup startup,

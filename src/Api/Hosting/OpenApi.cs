@@ -83,7 +83,7 @@ public static class OpenApi
         app.MapScalarApiReference(scalar => scalar.AddDocuments("internal", "public"));
     }
 
-    // The public port is no set of routes: one exchange answers everything on it. So its one operation is described here.
+    // The public port has no routes: one exchange answers everything. So its operation is described here by hand.
     private static async Task DescribeCancel(
         OpenApiDocument description,
         OpenApiDocumentTransformerContext context,

@@ -187,7 +187,8 @@ public static class ServiceHost
         var configuration = new LoggerConfiguration()
             .ReadFrom.Configuration(builder.Configuration)
             .Enrich.FromLogContext()
-            // A body that is no HTTP is the client's mistake, answered 400: strangers must not fill the log with traces.
+            // A body that breaks HTTP is the client's mistake and gets 400. It is not logged with a trace, or strangers
+            // could fill the log.
             .Filter.ByExcluding(line => line.Exception is BadHttpRequestException || IsUnreadBody(line));
         configuration = builder.Environment.IsDevelopment()
             ? configuration.WriteTo.Console(formatProvider: CultureInfo.InvariantCulture)
@@ -195,13 +196,13 @@ public static class ServiceHost
         builder.Logging.ClearProviders().AddSerilog(configuration.CreateLogger(), dispose: true);
     }
 
-    // Of a body that nobody has read Kestrel reads what is left, and takes a NUL in its trailer for a mistake of ours.
+    // Kestrel reads the rest of an unread body, and reports a NUL in its trailer as an error of ours.
     private static bool IsUnreadBody(LogEvent line) =>
         line.Properties.GetValueOrDefault("EventId") is StructureValue { Properties: var id }
         && id.Any(part => part.Value is ScalarValue { Value: "RequestBodyDrainBodyReaderInvalidState" });
 
-    // The ports are ordinary Kestrel endpoints of the settings. What comes in on Internal is marked; all else is public,
-    // so that an endpoint that somebody adds can't open the internal API to the world.
+    // The ports are ordinary Kestrel endpoints in the settings. Connections on the endpoint Internal are marked; all others
+    // are public. So an endpoint that somebody adds can't expose the internal API.
     private static void AddPorts(WebApplicationBuilder builder) =>
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -212,8 +213,8 @@ public static class ServiceHost
             kestrel.Limits.RequestHeadersTimeout = limits.HeadersTimeout;
             kestrel.Limits.KeepAliveTimeout = limits.KeepAliveTimeout;
             kestrel.Limits.MinRequestBodyDataRate = new(limits.MinBodyBytesPerSecond, TimeSpan.FromSeconds(5));
-            kestrel.Limits.MaxRequestBufferSize = 64 * 1024; // Of each connection, before anybody has looked at it.
-            kestrel.Limits.MaxRequestBodySize = 1024 * 1024; // What is over the API's own limit is still answered, up to here.
+            kestrel.Limits.MaxRequestBufferSize = 64 * 1024; // Per connection, before the request is read.
+            kestrel.Limits.MaxRequestBodySize = 1024 * 1024; // A body over the API's own limit still gets an answer, up to this size.
             kestrel
                 .Configure(builder.Configuration.GetSection("Kestrel"))
                 .Endpoint(

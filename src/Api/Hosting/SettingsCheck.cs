@@ -8,7 +8,7 @@ namespace CancelService.Api.Hosting;
 
 /// <summary>
 /// Checks the names and the forms of the settings before anything reads them: a setting that is mistyped would otherwise be
-/// ignored, and the process would run with the default. What a value may be is checked by each section's options.
+/// ignored, and the process would run with the default. Each section's options check the values.
 /// </summary>
 public sealed class SettingsCheck(IConfiguration configuration)
 {
@@ -54,7 +54,7 @@ public sealed class SettingsCheck(IConfiguration configuration)
         {
             if (Sections.TryGetValue(section.Key, out var type))
                 Bound(section, type);
-            // The environment is full of names that are not ours, but few of them have a part after the colon.
+            // The environment holds many names that are not ours, but few of them contain a colon.
             else if (section.GetChildren().Any() && Nearest(section.Key, Sections.Keys) is { Distance: <= 2 } near)
                 Unknown(section.Path, near.Name);
         }
@@ -146,7 +146,7 @@ public sealed class SettingsCheck(IConfiguration configuration)
     private static (string Name, int Distance) Nearest(string name, IEnumerable<string> known) =>
         known.Select(other => (Name: other, Distance: Distance(name, other))).MinBy(other => other.Distance);
 
-    // How many letters have to be changed, added or left out (Levenshtein).
+    // The number of letters to change, add or remove (Levenshtein distance).
     private static int Distance(string a, string b)
     {
         var row = Enumerable.Range(0, b.Length + 1).ToArray();

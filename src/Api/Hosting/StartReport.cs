@@ -6,8 +6,8 @@ using CancelService.Infrastructure.Signing;
 namespace CancelService.Api.Hosting;
 
 /// <summary>
-/// Says once what runs, and how fast this machine's RSA is: each answer takes a signature, and OpenSSL signs 2.6 times slower
-/// where the processor has no AVX-512 IFMA.
+/// Logs once which version runs and how fast this machine signs. Each answer takes an RSA signature, and OpenSSL signs 2.6
+/// times slower on a processor without AVX-512 IFMA.
 /// </summary>
 internal sealed partial class StartReport(
     WalletKey key,
@@ -27,7 +27,7 @@ internal sealed partial class StartReport(
         races.Publish();
         var (text, signing, verifying) = (new byte[32], TimeSpan.MaxValue, TimeSpan.MaxValue);
         var hash = SHA256.HashData(text);
-        // The best of a few: the first ones also load the library.
+        // The fastest of a few: the first ones also load the library.
         for (var round = 0; round < Rounds; round++)
         {
             var started = TimeProvider.System.GetTimestamp();

@@ -3,8 +3,8 @@ using System.Collections.Concurrent;
 namespace CancelService.Api.Incidents;
 
 /// <summary>
-/// Decides when a cause that can come a thousand times a second gets a line in the log: when it first happens, and then once
-/// every ten seconds, with the count of those between.
+/// Limits log lines about a cause that can occur a thousand times a second: one when it first occurs, then one every ten
+/// seconds with the count in between.
 /// </summary>
 public sealed class Throttle(TimeProvider time)
 {
@@ -18,7 +18,8 @@ public sealed class Throttle(TimeProvider time)
     /// <summary>Whether a cause gets a line now; if so, <paramref name="more"/> have come since its last one.</summary>
     public bool IsDue(string cause, out int more)
     {
-        // Causes are few, because none holds a byte of a request. Should that fail, they are forgotten, and logged anew.
+        // There are few causes, because none contains bytes of a request. If there are too many all the same, all are
+        // forgotten and logged as new.
         if (_causes.Count > MaxCauses)
             _causes.Clear();
         return _causes.GetOrAdd(cause, _ => new Occurrences()).IsDue(time, out more);

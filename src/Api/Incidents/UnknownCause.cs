@@ -6,15 +6,15 @@ namespace CancelService.Api.Incidents;
 
 /// <summary>Why an outcome is unknown, in the words of an operator.</summary>
 /// <param name="Text">The cause, on one line; for a database's refusal with its SQLSTATE.</param>
-/// <param name="IsDatabaseAway">Whether the database can't serve anybody, as far as this failure tells.</param>
-/// <param name="NeedsTrace">Whether it may be a bug of ours, so that where it happened says more than the text.</param>
+/// <param name="IsDatabaseAway">Whether this failure means that the database can serve nobody.</param>
+/// <param name="NeedsTrace">Whether it may be a bug of ours; the stack trace is then logged too.</param>
 public sealed record UnknownCause(string Text, bool IsDatabaseAway, bool NeedsTrace)
 {
     // Connection lost, read-only after a failover, not enough resources, shutting down.
     private static readonly string[] Away = ["08", "25006", "53", "57"];
 
-    // A commit that no standby has confirmed, a serialization failure or a deadlock, a lock that another session holds: the
-    // database serves.
+    // The database serves in these cases: a commit that no standby has confirmed, a serialization failure, a deadlock, a
+    // lock that another session holds.
     private static readonly string[] Passing = ["01", "40", "55"];
 
     /// <summary>The cause of a failure; <paramref name="timeout"/> is how long an answer may wait for the database.</summary>

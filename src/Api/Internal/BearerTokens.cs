@@ -5,8 +5,8 @@ using Microsoft.AspNetCore.Authentication.JwtBearer;
 namespace CancelService.Api.Internal;
 
 /// <summary>
-/// The section <c>Authentication:Schemes:Bearer</c>, which is the framework's own. It is read here once more, because the
-/// framework would take a wrong setting and then answer every token with 401.
+/// The section <c>Authentication:Schemes:Bearer</c>, which is the framework's own. It is checked here, because the framework
+/// accepts a wrong setting and then answers every token with 401.
 /// </summary>
 public sealed class BearerSettings
 {
@@ -41,7 +41,7 @@ public sealed class BearerSettings
     public string? Problem()
     {
         if (string.IsNullOrWhiteSpace(Authority) && SigningKeys.Count == 0)
-            return null; // Every token is refused: the process serves merchants alone.
+            return null; // Nothing is configured: every token is refused, and the process serves merchants only.
         if (string.IsNullOrWhiteSpace(ValidAudience) && ValidAudiences.All(string.IsNullOrWhiteSpace))
             return $"{Section}:ValidAudience is missing. Set it to the audience that tokens for this service name.";
         if (!string.IsNullOrWhiteSpace(Authority))
@@ -121,8 +121,8 @@ internal static partial class BearerTokens
             .Claims.Where(claim => claim.Type is "scope" or "scp")
             .Any(claim => claim.Value.Split(' ').Contains(scope, StringComparer.Ordinal));
 
-    // Why the issuer's keys can't be had; empty when they can, and the token is at fault. The framework reports a token of
-    // an unknown key either way, so the issuer is asked here.
+    // Why the issuer's keys can't be fetched; empty when they can, so that the token is at fault. The framework reports an
+    // unknown key in both cases, so this asks the issuer.
     private static async Task<string> IssuerFailure(AuthenticationFailedContext context)
     {
         if (

@@ -19,7 +19,8 @@ internal static partial class Binding
         json.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseUpper, allowIntegerValues: false));
         json.Converters.Add(new OffsetTimeConverter());
         json.NumberHandling = JsonNumberHandling.Strict;
-        // Of two members of one name the last would win, and a misspelt one would silently take its default.
+        // Without these checks the last of two members of one name would win, and a misspelt member would silently get its
+        // default.
         json.AllowDuplicateProperties = false;
         json.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
     }

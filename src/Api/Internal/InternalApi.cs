@@ -50,9 +50,10 @@ public static class InternalApi
             authorization.AddPolicy(scope, policy => policy.RequireAssertion(context => context.User.HasScope(scope)));
 
         services.ConfigureHttpJsonOptions(json => Binding.Configure(json.SerializerOptions));
-        // So that the exception handler sees what was wrong, in every environment.
+        // So that the exception handler sees the cause, in every environment.
         services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
-        // What the server and routing refuse by themselves: a body that is too large or too slow, or of another content type.
+        // Requests that the server and routing refuse themselves: a body that is too large, too slow or of another content
+        // type.
         return services.AddProblemDetails(problems =>
             problems.CustomizeProblemDetails = context =>
             {
@@ -68,7 +69,7 @@ public static class InternalApi
     /// <summary>Maps every endpoint of the internal API.</summary>
     public static void MapInternalApi(this WebApplication app)
     {
-        // What is unknown has a line of CallLog; the framework's own would be a stack trace a call.
+        // CallLog writes a line for each unknown outcome; the framework would write a stack trace for each call.
         app.UseExceptionHandler(
             new ExceptionHandlerOptions { ExceptionHandler = Unknown, SuppressDiagnosticsCallback = _ => true }
         );
@@ -87,7 +88,7 @@ public static class InternalApi
         internalApi.MapDiagnose();
     }
 
-    // As on the public port: who waits for the database is answered in time, and repeats the request.
+    // As on the public port: a caller that waits for the database gets an answer in time, and repeats the request.
     private static async ValueTask<object?> Bounded(
         EndpointFilterInvocationContext context,
         EndpointFilterDelegate next

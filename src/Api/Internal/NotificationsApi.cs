@@ -73,8 +73,8 @@ public static partial class NotificationsApi
             : Problems.NotFound("notification");
 
     /// <summary>
-    /// Queues many events again: due at once, with all their attempts. Says how many, and whether more are left for the
-    /// next request. A repeat takes nothing that was taken.
+    /// Queues many events again: due at once, with all their attempts. The answer says how many, and whether the next
+    /// request has more to do. A repeated request does not queue an event twice.
     /// </summary>
     public static async Task<Results<Ok<RequeueView>, ProblemHttpResult>> RequeueMany(
         RequeueBody body,
@@ -109,7 +109,7 @@ public static partial class NotificationsApi
             ? string.Create(CultureInfo.InvariantCulture, $"limit must be 1 to {INotifications.MaxRequeued}.")
         : body.From >= body.To ? "from must be before to."
         : body.State is "delivered" && (body.From is null || !(body.To <= now))
-            // What is delivered again meanwhile lies behind such an end.
+            // Events that are delivered again meanwhile are later than such an end.
             ? "With delivered, from and to must be given, and to must have passed: so a repeat sends nothing twice."
         : null;
 

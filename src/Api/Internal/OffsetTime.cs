@@ -4,8 +4,8 @@ using System.Text.RegularExpressions;
 namespace CancelService.Api.Internal;
 
 /// <summary>
-/// A time with an offset (ISO 8601). A text without one would mean another instant in the zone of each instance, so it is
-/// no time here, neither in a body nor in a query.
+/// A time with an offset (ISO 8601). Without an offset each instance would read it in its own zone, so such a text is
+/// refused, in bodies and in queries.
 /// </summary>
 public readonly partial record struct OffsetTime(DateTimeOffset Value)
 {

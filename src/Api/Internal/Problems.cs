@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 namespace CancelService.Api.Internal;
 
 /// <summary>
-/// The refusals of the internal API (RFC 9457). Their types are stable: callers may decide by them. Each says what was
+/// The refusals of the internal API (RFC 9457). Their types are stable, so callers may branch on them. Each says what was
 /// wrong and what to do.
 /// </summary>
 public static class Problems
@@ -23,7 +23,7 @@ public static class Problems
         Of(StatusCodes.Status404NotFound, "not-found", $"There is no such {what}", $"Check the {what} in the path.");
 
     /// <summary>
-    /// 410: the cursor was given before the database was restored, so rows that were read then may be undone. The member
+    /// 410: the cursor is from before a restore of the database, which may have undone rows that were read then. The member
     /// goOn is the cursor to go on from, which skips nothing.
     /// </summary>
     public static ProblemHttpResult DatabaseRestored(DateTimeOffset at, FeedCursor goOn) =>

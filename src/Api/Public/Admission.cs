@@ -20,15 +20,15 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         Concurrency(limits.Value.MaxConcurrentRequests, limits.Value.MaxQueuedRequests)
     );
 
-    // Each client has a share with a queue of its own, and waits there first: a client whose work is stuck fills that, while the
-    // places and the queue of all stay free for the others.
+    // Each client has a share with its own queue, and waits there first. A client whose work is stuck fills its own queue;
+    // the common places and the common queue stay free for others.
     private readonly PartitionedRateLimiter<Client> _shares = PartitionedRateLimiter.Create<Client, ClientId>(client =>
         RateLimitPartition.GetConcurrencyLimiter(client.Id, _ => Share(limits.Value))
     );
 
     private readonly ConcurrencyLimiter _lookUps = new(Share(limits.Value));
 
-    // After a start every client is new, and they come at once, so the burst is a whole second's.
+    // After a start every client is new and all come at once, so the burst is a full second's worth.
     private readonly TokenBucketRateLimiter _introductions = PerSecond(
         limits.Value.UnknownClientsPerSecond,
         burst: limits.Value.UnknownClientsPerSecond
@@ -111,7 +111,7 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         await _unverified.DisposeAsync();
     }
 
-    // A free place is taken whatever the time; for another one the request waits as long as there is patience.
+    // A free place is taken at once. Otherwise the request waits for the rest of its time.
     private static async Task<RateLimitLease> Take(
         Func<RateLimitLease> attempt,
         Func<CancellationToken, ValueTask<RateLimitLease>> wait,
@@ -145,7 +145,7 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
             QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
         };
 
-    // Replenished evenly, a twentieth at a time: a second's worth at once would make everybody else wait once a second.
+    // Replenished a twentieth at a time. A full second's worth at once would make all others wait once a second.
     private static TokenBucketRateLimiter PerSecond(int count, int burst)
     {
         var portion = Math.Max(1, count / 20);
@@ -160,7 +160,7 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         );
     }
 
-    // A changed contract is a partition of its own, so a new rate holds as soon as the contract is seen.
+    // A changed contract gets its own partition, so a new rate applies as soon as the contract is read.
     private static RateLimitPartition<(ClientId, int, int)> PerClient(Client client) =>
         RateLimitPartition.GetTokenBucketLimiter(
             (client.Id, client.Contract.RequestsPerSecond, client.Contract.Burst),

@@ -57,9 +57,9 @@ public static class WireJson
     };
 
     /// <summary>
-    /// Escapes what JSON requires and nothing else: quotation marks, backslashes and control characters. .NET's encoders also
-    /// escape every character beyond the first 65,536, so an emoji would come back as two escapes; a client that parses an
-    /// answer and writes it again, to verify it, would then sign other bytes.
+    /// Escapes what JSON requires and nothing else: quotation marks, backslashes and control characters. .NET's encoders
+    /// also escape every character beyond the first 65,536, so an emoji would come back as two escapes. A client that parses
+    /// an answer and writes it again to verify it would then check other bytes.
     /// </summary>
     private sealed class RawUtf8 : JsonConverter<string>
     {

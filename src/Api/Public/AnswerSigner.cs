@@ -14,9 +14,10 @@ namespace CancelService.Api.Public;
 public sealed record Seal(string ResponseTime, byte[] Hash);
 
 /// <summary>
-/// Signs answers. An answer that is not final says its time in whole seconds, so that the same refusal of the same request has
-/// the same string to sign for a second, and needs one signature: a flood of refusals then costs a hash each instead of an RSA
-/// signature (0.7 ms of a processor). Nothing is shared that was not signed: the key of the memory is the hash of all of it.
+/// Signs answers. An answer that is not final says its time in whole seconds, so that the same refusal of the same request
+/// has the same string to sign for a second, and needs one signature: a flood of refusals then costs a hash each instead of
+/// an RSA signature (0.7 ms of a processor). Only the same content shares a signature: the key of this cache is the hash of
+/// all that is signed.
 /// </summary>
 public sealed class AnswerSigner(WalletKey walletKey, IOptions<WalletOptions> wallet, TimeProvider time)
 {
@@ -58,7 +59,7 @@ public sealed class AnswerSigner(WalletKey walletKey, IOptions<WalletOptions> wa
         return signature;
     }
 
-    // Two requests at the turn of a second may each begin a new one; then one of them is forgotten, and costs a signature.
+    // At the turn of a second two requests may each start a new cache. One of them is lost, which costs a signature.
     private Second Current()
     {
         var now = time.GetUtcNow().ToUnixTimeSeconds();

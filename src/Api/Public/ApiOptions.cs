@@ -11,8 +11,8 @@ public sealed class ApiOptions
 
     /// <summary>
     /// The prefix that a proxy in front strips from every path, such as <c>/api</c>; empty for none. Merchants sign the path
-    /// as they send it, so it goes before the received path in every string to sign, of requests and of answers. The paths
-    /// that are served don't change: those are what the proxy lets through.
+    /// as they send it, so it goes before the received path in every string to sign, of requests and of answers. The served
+    /// paths stay as they are: they are the ones behind the proxy.
     /// </summary>
     public string StrippedPrefix { get; set; } = "";
 

@@ -6,8 +6,8 @@ using Microsoft.Extensions.Options;
 namespace CancelService.Api.Public;
 
 /// <summary>
-/// Watches what the exchange asks the database, so that a request is answered in time, and so that an outage is known for one:
-/// then nobody waits for a place, because waiting would end in UNKNOWN_EXCEPTION all the same.
+/// Bounds the time that the exchange waits for the database, and detects outages. During an outage nobody waits for a place,
+/// because the answer would be UNKNOWN_EXCEPTION anyway.
 /// </summary>
 public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvider time, ExchangeLog log)
 {
@@ -20,8 +20,8 @@ public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvide
     private long _silentSince;
 
     /// <summary>
-    /// Whether the database has failed in the last five seconds and not answered anybody since, or has been silent for a second
-    /// although it was asked.
+    /// Whether there is an outage: the database failed in the last five seconds and has answered nobody since, or has left a
+    /// question unanswered for a second.
     /// </summary>
     public bool IsAway
     {
@@ -49,8 +49,8 @@ public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvide
     public Deadline NewDeadline() => new(options.Value.Timeout);
 
     /// <summary>
-    /// Asks the database within the deadline. When it fails, or the time is up, the outcome of whatever is still under way is
-    /// unknown, and so is the answer.
+    /// Asks the database within the deadline. When it fails or the time is up, the outcome of what is under way is unknown,
+    /// and the answer is UNKNOWN_EXCEPTION.
     /// </summary>
     public async Task<Step<T>> Ask<T>(
         Deadline deadline,

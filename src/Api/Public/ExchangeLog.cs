@@ -4,8 +4,9 @@ using CancelService.Application.Protocol;
 namespace CancelService.Api.Public;
 
 /// <summary>
-/// The log of the public port: one line an answer. What can happen a thousand times a second (a cause of UNKNOWN_EXCEPTION, a
-/// limit that turns requests away) has a line of its own when it first happens, and then one every ten seconds, with a count.
+/// The log of the public port: one line an answer. Events that can occur a thousand times a second (a cause of
+/// UNKNOWN_EXCEPTION, a limit that turns requests away) get a line when they first occur, then one every ten seconds with a
+/// count.
 /// </summary>
 public sealed partial class ExchangeLog(TimeProvider time, ILogger<ExchangeLog> log)
 {

@@ -13,8 +13,8 @@ public interface IOperation
     string Path { get; }
 
     /// <summary>
-    /// Decides the codes from 9 on. An exception means that the outcome is unknown: the client gets UNKNOWN_EXCEPTION, and
-    /// whatever was written stays written.
+    /// Decides the codes from 9 on. An exception means an unknown outcome: the client gets UNKNOWN_EXCEPTION. What was
+    /// written stays written.
     /// </summary>
     Task<Answer> Execute(VerifiedRequest request, CancellationToken cancellationToken);
 }

@@ -26,28 +26,28 @@ public sealed class LimitsOptions
     public int MaxQueuedRequests { get; set; } = 512;
 
     /// <summary>
-    /// The share of <see cref="MaxConcurrentRequests"/> that one client may take, in percent: 1 to 100. Its further requests wait
-    /// in a queue of its own, which is as long as that of all, so a lock on one merchant's account holds up that merchant
+    /// The share of <see cref="MaxConcurrentRequests"/> that one client may take, in percent: 1 to 100. Its further requests
+    /// wait in a queue of its own, which is as long as that of all, so a lock on one merchant's account delays that merchant
     /// alone. All look-ups for unverified requests have one such share and queue together.
     /// </summary>
     public int ClientSharePercent { get; set; } = 25;
 
     /// <summary>
-    /// How long a request may wait for its turn: 10 milliseconds to 1 minute. It is shorter than merchants wait for an answer;
-    /// otherwise an instance that falls behind would work only for requests that have been given up.
+    /// How long a request may wait for its turn: 10 milliseconds to 1 minute. It is shorter than merchants wait for an
+    /// answer; otherwise an overloaded instance would only work for clients that have hung up.
     /// </summary>
     public TimeSpan MaxQueueTime { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// The most clients a second that the database is asked about because the instance has not met them yet: 1 to
-    /// 1,000,000. Merchants' first requests after a start come to it together with made-up names.
+    /// The most look-ups a second for clients that the instance has not met yet: 1 to 1,000,000. Merchants' first requests
+    /// after a start count here, and so do made-up names.
     /// </summary>
     public int UnknownClientsPerSecond { get; set; } = 1000;
 
     /// <summary>
     /// The most signatures a second for answers to requests that were not verified: 1 to 1,000,000. A signature is the most
-    /// expensive thing that an unverified request can cause: fifty a second for each processor take a twentieth of it at most. Refusals
-    /// whose signed content is the same, within one second, share a signature, and all but the first cost none.
+    /// expensive work that an unverified request can cause. Fifty a second per processor take at most a twentieth of it.
+    /// Refusals with the same signed content share one signature per second, so all but the first are free.
     /// </summary>
     public int UnverifiedAnswersPerSecond { get; set; } = 50 * Environment.ProcessorCount;
 

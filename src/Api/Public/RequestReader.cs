@@ -11,9 +11,9 @@ namespace CancelService.Api.Public;
 /// <summary>What an answer is signed for and logged with, whatever the request was.</summary>
 /// <param name="Method">The method as received.</param>
 /// <param name="Path">The path as the merchant sent it, with escapes, query and stripped prefix.</param>
-/// <param name="ClientId">
-/// Client-Id when it is well-formed, otherwise empty. Nobody has verified it yet, and the string to sign ends it with a dot: any
-/// other text would let anybody move the boundaries between client, time and body, and so borrow the wallet's signature.
+/// <param name="ClientId"> Client-Id when it is well-formed, otherwise empty. It is not verified yet, and in the string to
+/// sign a dot ends it. Any other text would let a stranger move the boundaries between client, time and body, and so borrow
+/// the wallet's signature.
 /// </param>
 /// <param name="TraceId">The identifier under which the log has the request.</param>
 public sealed record Envelope(string Method, string Path, string ClientId, string TraceId);
@@ -145,8 +145,8 @@ public sealed class RequestReader(
         }
     }
 
-    // Kestrel reports a chunk of an impossible size as if the disk had failed, and a NUL in a trailer as if we had. Both are
-    // the client's mistake.
+    // Kestrel reports a chunk of an impossible size as a disk failure, and a NUL in a trailer as a bug of the server. Both
+    // are the client's mistake.
     private static async ValueTask<ReadResult> Read(HttpRequest request, CancellationToken cancellationToken)
     {
         try

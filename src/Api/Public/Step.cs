@@ -23,9 +23,8 @@ public abstract record Step<T>
 }
 
 /// <summary>How an exchange ends.</summary>
-/// <param name="IsVerified">
-/// Whether the request's signature was verified, at least with what this instance last knew of its client. What unverified
-/// requests may cost is bounded.
+/// <param name="IsVerified"> Whether the request's signature was verified, at least with what this instance last knew of its
+/// client. The cost of unverified requests is bounded.
 /// </param>
 public abstract record Reply(bool IsVerified)
 {

@@ -84,8 +84,8 @@ public sealed class PostTransferHandler(IAccounts accounts, IClients clients, Ra
         var transfer = Transfer.Of(request.Kind, new Money(request.MinorUnits!.Value, new Currency(request.Currency!)));
         foreach (var _ in races.Attempts("transfer", clientId, request.Id!))
         {
-            // The balance first: where the same transfer is posted between the two looks, it is found, and a balance that
-            // it has changed itself is no reason to refuse it.
+            // Reads the balance before it looks for the transfer. If the same transfer is posted in between, the look-up
+            // finds it, and the balance that it changed itself is not used to refuse it.
             var balance = await accounts.Balance(clientId, transfer.Amount.Currency, cancellationToken);
             if (await accounts.FindTransfer(clientId, request.Id!, cancellationToken) is { } known)
                 return known.Transfer == transfer

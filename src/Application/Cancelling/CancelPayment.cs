@@ -96,15 +96,15 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
             var found = await Find(request, cancellationToken);
             if (found is null)
             {
-                // With both identifiers paymentId decides. It still finds nothing after the paymentRequestId was seen to
-                // have a payment, so that payment is another one, for ever.
+                // When both identifiers are given, paymentId decides. It found nothing, although the paymentRequestId has a
+                // payment: that payment has another paymentId, for ever.
                 if (
                     (requestHasPayment && request.PaymentId is not null)
                     || await RememberEarlyCancel(request, cancellationToken)
                 )
                     return new CancelPaymentResult.Refused(new CancelRefusal.NotFound());
                 requestHasPayment = true;
-                continue; // A payment has this paymentRequestId. It may have arrived since the first look: find it again.
+                continue; // A payment has this paymentRequestId. It may have arrived since the first look-up, so look again.
             }
 
             var payment = found.Payment;
@@ -133,14 +133,14 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
                         is WriteResult.Written
                     )
                         return new CancelPaymentResult.Cancelled(answer);
-                    break; // Lost a race: whoever won has changed the payment or the balance, so decide on fresh data.
+                    break; // Lost a race: the winner has changed the payment or the balance, so decide on fresh data.
             }
         }
 
         return new CancelPaymentResult.Unknown();
     }
 
-    // The merchant will believe that there is no such payment. One that arrives late must not take money.
+    // The merchant is told that there is no such payment, so one that arrives later must not take money.
     private async Task<bool> RememberEarlyCancel(CancelPaymentCommand request, CancellationToken cancellationToken) =>
         request is not { PaymentRequestId: { } requestId, Client.Contract.RememberUnknown: true }
         || await payments.RememberEarlyCancel(

@@ -85,8 +85,8 @@ public sealed class ReportPaymentHandler(IPayments payments, Races races, TimePr
         var (clientId, paymentId) = (new ClientId(request.ClientId), new PaymentId(request.PaymentId));
         foreach (var _ in races.Attempts("report", clientId, request.PaymentId))
         {
-            // The payment first: where the same event is recorded between the two looks, it is found, and what it has
-            // done itself is no reason to refuse it.
+            // Reads the payment before it looks for the event. If the same event is recorded in between, the look-up finds
+            // it, and its own effect is not used to refuse it.
             var found = await payments.Find(clientId, paymentId, cancellationToken);
             var recorded = await payments.FindReport(clientId, paymentId, request.EventId!, cancellationToken);
             if (recorded is not null)

@@ -5,7 +5,7 @@ using CancelService.Domain.Payments;
 namespace CancelService.Application.Payments;
 
 /// <summary>
-/// The payments as a use case needs them: found with all that a decision takes, and changed by one atomic write.
+/// The payments, as a use case needs them: read with everything that a decision needs, and changed by one atomic write.
 /// Every call names the client, because one client's data never meets another's.
 /// </summary>
 /// <remarks>
@@ -49,9 +49,9 @@ public interface IPayments
     );
 
     /// <summary>
-    /// Makes sure that no cancel which was decided before this call, at any instance, takes effect after it: waits for those
-    /// that the database has, and raises the payment's fence for the others.
-    /// <see cref="WriteResult.NothingToChange"/>: one of them took effect; find the payment and decide again.
+    /// Makes sure that no cancel that any instance decided before this call takes effect after it. It waits for cancels that
+    /// have reached the database, and raises the payment's fence against the others. <see
+    /// cref="WriteResult.NothingToChange"/>: one of them took effect; find the payment and decide again.
     /// </summary>
     Task<WriteResult> Fence(Payment payment, CancellationToken cancellationToken);
 
@@ -59,7 +59,7 @@ public interface IPayments
     /// <param name="payment">The payment.</param>
     /// <param name="change">Its registration.</param>
     /// <param name="actor">Who asked for it.</param>
-    /// <param name="despiteEarlyCancel">Whether a cancel that came first is of no account, by the client's contract.</param>
+    /// <param name="despiteEarlyCancel">Whether the client's contract ignores a cancel that came before the payment.</param>
     /// <param name="cancellationToken">Gives up.</param>
     Task<WriteResult> Register(
         Payment payment,

@@ -19,8 +19,8 @@ public enum WriteResult
 }
 
 /// <summary>
-/// How often a use case decides again after it lost a race: another writer has changed the payment or the account since it
-/// was read. Lost races and use cases that gave up are counted, and the latter are logged.
+/// Bounds how often a use case decides again after it lost a race, that is, after another writer changed the payment or
+/// account that it had read. Counts lost races and exhausted retries, and logs the latter.
 /// </summary>
 public sealed partial class Races
 {

@@ -53,7 +53,7 @@ public static class BodyMistake
             _ => "a string",
         };
 
-    private static readonly HashSet<string> InArray = []; // Stands where an object would have its names.
+    private static readonly HashSet<string> InArray = []; // Marks an array, where an object has the names of its members.
 
     private static readonly SearchValues<byte> HexDigits = SearchValues.Create("0123456789abcdefABCDEF"u8);
 

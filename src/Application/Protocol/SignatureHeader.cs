@@ -4,8 +4,8 @@ using System.Globalization;
 namespace CancelService.Application.Protocol;
 
 /// <summary>
-/// The request header <c>Signature</c>: <c>algorithm=RSA256, keyVersion=1, signature=...</c>, in any order. Parsing comes
-/// first, policy (which algorithm, which key) and cryptography later, each with a code of its own.
+/// The request header <c>Signature</c>: <c>algorithm=RSA256, keyVersion=1, signature=...</c>, in any order. This only
+/// parses. Policy (which algorithm, which key) and cryptography come later, each with its own code.
 /// </summary>
 /// <param name="Algorithm">As sent; null when absent, which means RSA256.</param>
 /// <param name="KeyVersion">As sent; null when absent, which means the client's newest active key.</param>

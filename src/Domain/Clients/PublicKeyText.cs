@@ -7,9 +7,9 @@ using System.Security.Cryptography.X509Certificates;
 namespace CancelService.Domain.Clients;
 
 /// <summary>
-/// Reads the texts in which merchants have their public keys: PEM of SubjectPublicKeyInfo, of PKCS#1 or of a certificate, or the
-/// bare base64 of one of them, as SDKs and configuration files hold it. What is something else is named, with the command
-/// that helps.
+/// Reads the texts in which merchants have their public keys: PEM of SubjectPublicKeyInfo, of PKCS#1 or of a certificate, or
+/// the bare base64 of one of them, as SDKs and configuration files hold it. Any other text is named for what it is, with the
+/// command that helps.
 /// </summary>
 internal static class PublicKeyText
 {

@@ -49,7 +49,7 @@ public abstract record CancelWindow
         }
         catch (Exception e) when (e is FormatException or ArgumentException or OverflowException)
         {
-            // No window: what the parts are made of says so by exceptions.
+            // Not a window: the parts throw when they are malformed.
         }
         return window is not null;
     }

@@ -2,7 +2,7 @@ using CancelService.Domain.Ledger;
 
 namespace CancelService.Domain.Payments;
 
-// What the core reports. A cancelled payment takes no money any more: what comes too late is refused, on record.
+// What the core reports. A cancelled payment takes no more money: a late report is refused, and recorded.
 public sealed partial class Payment
 {
     /// <summary>The core has put the payer's money on hold.</summary>
@@ -85,8 +85,8 @@ public sealed partial class Payment
 
     /// <summary>
     /// The core reports that the payment did not come about, or that its hold has lapsed. No money moves. A cancelled
-    /// payment stays cancelled: that it failed as well is good news and goes on record, unless the cancel refunded a payment
-    /// that had succeeded.
+    /// payment stays cancelled: the failure is recorded, because no money was taken. Only where the cancel refunded a
+    /// payment that had succeeded is it refused.
     /// </summary>
     public ReportDecision Fail(DateTimeOffset now)
     {
@@ -110,8 +110,8 @@ public sealed partial class Payment
         Transfer? transfer = null
     ) => new(Change(action, next, now, amount, transfer));
 
-    // No late money: what would take or hold the payer's money on a cancelled payment is refused, on record, with the
-    // remedy. The remedies are states to reach, not increments: a repeated event must never refund a second time.
+    // A report that would take or hold the payer's money on a cancelled payment is refused, and recorded with the remedy. A
+    // remedy is a state to reach, not an increment: a repeated event must never refund twice.
     private ReportDecision RefusedMoney(PaymentAction action, DateTimeOffset now, Money amount)
     {
         if (Cancellation is null)

@@ -118,8 +118,8 @@ public sealed partial class Payment
         };
 
     /// <summary>
-    /// Whether another registration says the same about the payment; times are compared to the microsecond, which is
-    /// what is stored.
+    /// Whether another registration says the same about the payment. Times are compared to the microsecond, the precision in
+    /// which they are stored.
     /// </summary>
     public bool IsSameAs(Payment other)
     {
@@ -161,7 +161,7 @@ public sealed partial class Payment
         };
     }
 
-    // Nothing is left to decide: from here on the cancel succeeds.
+    // Everything is decided here: the cancel succeeds.
     private CancelDecision.Cancelled Cancelled(DateTimeOffset now, Transfer? transfer)
     {
         Cancellation = new Cancellation(Status, now.ToUniversalTime());

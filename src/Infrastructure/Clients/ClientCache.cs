@@ -12,8 +12,8 @@ namespace CancelService.Infrastructure.Clients;
 public sealed class ClientsOptions
 {
     /// <summary>
-    /// How long an instance may go on with a client, a contract or a key that has been changed or revoked meanwhile:
-    /// 0 (always ask the database) to 5 minutes.
+    /// How long an instance may use a client, a contract or a key after it was changed or revoked: 0 (always ask the
+    /// database) to 5 minutes.
     /// </summary>
     public TimeSpan CacheTime { get; set; } = TimeSpan.FromSeconds(30);
 
@@ -25,9 +25,9 @@ public sealed class ClientsOptions
 }
 
 /// <summary>
-/// The clients with their parsed keys. An entry decides for <see cref="ClientsOptions.CacheTime"/>; an older one stays, so that
-/// a client is still recognised while the database is away. Ids that no client has are remembered as well, so that junk does
-/// not reach the database. The number of entries is bounded, and made-up ids are dropped first.
+/// The clients with their parsed keys. An entry decides for <see cref="ClientsOptions.CacheTime"/>; an older one stays, so
+/// that a client is still recognised while the database is away. Unknown ids are cached as well, so that junk does not reach
+/// the database. The number of entries is bounded, and made-up ids are dropped first.
 /// </summary>
 internal sealed class ClientCache(
     Database database,

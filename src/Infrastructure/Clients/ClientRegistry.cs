@@ -10,8 +10,8 @@ namespace CancelService.Infrastructure.Clients;
 
 /// <summary>The clients in the database. This instance sees a change at once, the others within the cache time.</summary>
 /// <remarks>
-/// Each change is on record in its own transaction, behind the lock on the client's row, so that the record is in the order of
-/// the changes. The record holds the state after a change; the state before is that of the record before.
+/// Each change is recorded in the transaction that makes it, under the lock on the client's row, so the records are in the
+/// order of the changes. A record holds the state after the change; the state before is in the previous record.
 /// </remarks>
 internal sealed class ClientRegistry(Database database, ClientCache cache) : IClientRegistry
 {
@@ -55,7 +55,8 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
         CancellationToken cancellationToken
     )
     {
-        // What is recorded is written: the key's row is locked by then, and has this key only if it was not refused.
+        // Recorded only if it was written: by now the key's row is locked, and it has this key only if the change was not
+        // refused.
         var batch = Locking(clientId)
             .Add(
                 """
@@ -92,7 +93,7 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
         CancellationToken cancellationToken
     )
     {
-        // Before the key is changed, so that a second revocation is none, and not on record.
+        // Recorded before the key is changed, so that a second revocation changes nothing and is not recorded.
         var batch = Locking(clientId)
             .Add(
                 Records("client_keys", "client_id = $1 AND version = $5 AND revoked_at IS NULL"),

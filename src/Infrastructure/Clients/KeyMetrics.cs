@@ -33,7 +33,7 @@ internal sealed class KeyMetrics : BackgroundService
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        DatabaseMetrics.BarrierFailures.Add(0); // Known at 0, so that the first one is a rise.
+        DatabaseMetrics.BarrierFailures.Add(0); // Starts at 0, so that the first failure shows as an increase.
         await Task.Delay(FirstAfter, _time, stoppingToken);
         while (!stoppingToken.IsCancellationRequested)
         {
@@ -43,7 +43,7 @@ internal sealed class KeyMetrics : BackgroundService
             }
             catch (Exception) when (!stoppingToken.IsCancellationRequested)
             {
-                _ending = null; // Nothing is better than a number of before.
+                _ending = null; // No value is better than an outdated one.
             }
             await Task.Delay(AskEvery, _time, stoppingToken);
         }

@@ -59,13 +59,13 @@ internal sealed class AccountStore(Database database) : IAccounts
 internal static class LedgerStatements
 {
     /// <summary>
-    /// Adds the statements. They have to come last, because a busy merchant's account is the row that everyone waits for. Its
-    /// balance comes before the transfers: they refer to the account, and each would otherwise share a lock of its row, which
-    /// leaves versions of the row behind that every reader has to pass until the next vacuum.
+    /// Adds the statements. They must come last, because a busy merchant's account is the row that everyone waits for. The
+    /// balance comes before the transfers: each transfer refers to the account, and would otherwise take a shared lock on
+    /// its row, which leaves row versions behind that slow every reader until the next vacuum.
     /// </summary>
     public static void Add(AtomicBatch batch, ClientId clientId, IReadOnlyList<TransferRow> transfers)
     {
-        // In the order of the currencies, so that no two writers can lock each other out.
+        // In the order of the currencies, so that two writers can't deadlock.
         foreach (
             var account in transfers
                 .GroupBy(transfer => transfer.Currency.Code, StringComparer.Ordinal)

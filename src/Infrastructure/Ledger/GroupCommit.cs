@@ -13,8 +13,8 @@ namespace CancelService.Infrastructure.Ledger;
 /// changed nothing, and each of its writes is tried alone.
 /// </summary>
 /// <remarks>
-/// A transaction that takes longer than 100 ms waits for a lock or a broken connection. The payments of its group are then
-/// written alone, each in a line of its own, so that a locked payment does not take others with it again and again.
+/// A transaction that takes longer than 100 ms waits for a lock or a broken connection. From then on each payment of its
+/// group is written alone, in a queue of its own, so that a locked payment does not delay others again.
 /// </remarks>
 internal sealed class GroupCommit(Database database)
 {
@@ -56,7 +56,7 @@ internal sealed class GroupCommit(Database database)
             {
                 lock (others)
                 {
-                    // The line may have been closed since. Then there is room for a new one.
+                    // The queue may have been closed since. Then a new one takes its place.
                     if (!_busy.TryGetValue(line, out var current) || current != others)
                         continue;
                     others.Add(waiting);
@@ -107,9 +107,9 @@ internal sealed class GroupCommit(Database database)
             _slow[(clientId, waiting.Write.PaymentId)] = true;
     }
 
-    // The next group, and those that have to leave the shared line because their payment has become slow. A payment's
-    // second write is not in the group of the first, which it would make fail. The group is in the order of the payments, so
-    // that two instances that write the same ones can't lock each other out.
+    // The next group, and the writes that leave the shared queue because their payment has become slow. A payment's second
+    // write never joins the group of the first, which it would make fail. The group is sorted by payment, so that two
+    // instances that write the same payments can't deadlock.
     private (List<Waiting> Group, List<Waiting> Slow) Take(Line line, List<Waiting> others)
     {
         foreach (var waiting in others.Where(w => w.CancellationToken.IsCancellationRequested))
@@ -136,7 +136,7 @@ internal sealed class GroupCommit(Database database)
             foreach (var waiting in group)
                 batch.Add(waiting.Write.Batch);
             LedgerStatements.Add(batch, clientId, [.. group.Select(waiting => waiting.Write.Transfer)]);
-            // Bounded by the command's time-out: no single caller may give up for all.
+            // Not cancelled by a caller, who must not give up for all; the command's time-out bounds it.
             var result = await database.Write(batch, CancellationToken.None);
             if (result is WriteResult.Written || group is [_])
             {

@@ -17,8 +17,8 @@ namespace CancelService.Infrastructure.Ledger;
 public sealed record AuditCheck(string Name, string Table, string Sql)
 {
     /// <summary>
-    /// For what SQL can't say for both databases: each row of the query is one that is checked, and this tells what is
-    /// wrong with it, or null.
+    /// For checks that SQL can't express on both databases: the query returns every row to check, and this says what is
+    /// wrong with a row, or null.
     /// </summary>
     internal Func<DbDataReader, string?> Problem { get; init; } = row => row.GetString(2);
 }
@@ -79,7 +79,7 @@ public sealed class LedgerAudit(Database database)
         return results;
     }
 
-    // All checks see the same instant, and neither wait for the service's writes nor hold them up.
+    // All checks see the same instant. They neither wait for the service's writes nor block them.
     private static async Task<DbTransaction> Snapshot(DbConnection connection, CancellationToken cancellationToken)
     {
         var snapshot = await Database.Snapshot(connection, cancellationToken);
@@ -126,7 +126,7 @@ public sealed class LedgerAudit(Database database)
         var command = connection.CreateCommand();
         command.CommandText = sql;
         command.Transaction = snapshot;
-        command.CommandTimeout = 0; // The time that an answer may take is no measure for a whole database.
+        command.CommandTimeout = 0; // Database:Timeout is for single answers; a check reads the whole database.
         return command;
     }
 

@@ -100,6 +100,6 @@ internal static class MoneyChecks
         ),
     ];
 
-    // A sum whose parts don't overflow on SQLite, however many there are.
+    // A sum that does not overflow on SQLite, however many rows there are.
     private static string Sum(string value) => $"SUM(({value}) / 1000000) * 1000000 + SUM(({value}) % 1000000)";
 }

@@ -194,7 +194,7 @@ internal static class PaymentChecks
         ),
     ];
 
-    // The answer is what was sent, in whatever format that was: it holds both identifiers as JSON strings.
+    // The answer is stored as it was sent, whatever the format was then. It must hold both identifiers as JSON strings.
     private static string? ProblemOfAnswer(DbDataReader row)
     {
         if (row.GetString(4) != "CANCEL")

@@ -103,7 +103,7 @@ public sealed partial class Outbox
         };
 
         await using var db = database.CreateContext();
-        // SKIP LOCKED: what another order or a late confirmation is changing at this moment is left to it.
+        // SKIP LOCKED: rows that another order or a late confirmation is changing now are left to it.
         var sql = Requeues(column, db is PostgresDbContext ? "FOR UPDATE SKIP LOCKED" : "");
         var clients = order.ClientId is { } one ? [one] : await ClientsOf(which, since, cancellationToken);
         var requeued = 0;

@@ -32,8 +32,8 @@ public sealed partial class Outbox(Database database) : INotifications
     /// <summary>The most rows that one statement deletes.</summary>
     private const int PruneBatch = 1000;
 
-    // SKIP LOCKED: what another instance is claiming at this moment is passed over, not waited for. The rows are picked
-    // in an expression of their own, which PostgreSQL evaluates once.
+    // SKIP LOCKED: rows that another instance is claiming now are skipped, not waited for. A CTE picks the rows, because
+    // PostgreSQL evaluates it once.
     private static readonly string PostgresClaims = Claims("FOR UPDATE SKIP LOCKED");
     private static readonly string SqliteClaims = Claims("");
 
@@ -91,8 +91,8 @@ public sealed partial class Outbox(Database database) : INotifications
     }
 
     /// <summary>
-    /// Records that the receiver has confirmed an event. That stays true when the claim has run out meanwhile, so it is
-    /// recorded in any case; another instance's claim ends with it.
+    /// Records that the receiver has confirmed an event. That is true even if the claim has run out, so it is recorded in
+    /// any case, and ends another instance's claim.
     /// </summary>
     internal Task<bool> Delivered(ClaimedEvent claimed, DateTimeOffset now, CancellationToken cancellationToken) =>
         Write(
@@ -162,7 +162,8 @@ public sealed partial class Outbox(Database database) : INotifications
         var (pruned, deleted) = (0, 0);
         do
         {
-            // Said twice: an event that an operator queues again while this waits for its row is to stay.
+            // The condition stands twice: an event that an operator queues again while this statement waits for its row must
+            // stay.
             var batch = new AtomicBatch().Add(
                 """
                 DELETE FROM outbox WHERE client_id = $1 AND delivered_at < $2 AND payment_id IN (
@@ -194,7 +195,7 @@ public sealed partial class Outbox(Database database) : INotifications
             .ToListAsync(cancellationToken);
     }
 
-    // Who lost the claim must not touch the row: its due time is then the end of another's claim, or something later.
+    // An instance that lost the claim must not touch the row: the due time then belongs to another claim, or is later.
     private Task<bool> Settle(
         ClaimedEvent claimed,
         string change,

@@ -62,7 +62,7 @@ public sealed class OutboxMetrics : BackgroundService
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         foreach (var outcome in (string[])["delivered", "failed", "parked", "probe"])
-            _attempts.Add(0, new KeyValuePair<string, object?>("outcome", outcome)); // So that the first one is a rise.
+            _attempts.Add(0, new KeyValuePair<string, object?>("outcome", outcome)); // So that the first one shows as an increase.
         using var timer = new PeriodicTimer(AskEvery, _time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
             try
@@ -71,7 +71,7 @@ public sealed class OutboxMetrics : BackgroundService
             }
             catch (Exception) when (!stoppingToken.IsCancellationRequested)
             {
-                _depth = null; // Nothing is better than a number of before.
+                _depth = null; // No value is better than an outdated one.
             }
     }
 

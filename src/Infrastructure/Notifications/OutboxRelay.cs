@@ -22,7 +22,7 @@ internal sealed partial class OutboxRelay(
 
     private readonly NotificationsOptions _options = options.Value;
 
-    // While the receiver is known not to work (the circuit breaker is open), nothing is claimed: ticks, UTC.
+    // Nothing is claimed before this time (ticks, UTC), because the receiver is known to be away.
     private long _pausedUntil;
     private DateTimeOffset _nextPrune;
 
@@ -56,7 +56,7 @@ internal sealed partial class OutboxRelay(
         }
     }
 
-    // One visit to every client with due events: whether there was anything to do.
+    // Visits every client with due events. Returns whether there was anything to do.
     private async Task<bool> Round(Uri url, CancellationToken stopping)
     {
         if (IsPaused)
@@ -72,7 +72,7 @@ internal sealed partial class OutboxRelay(
                 if (stopping.IsCancellationRequested || IsPaused)
                     break;
                 var now = time.GetUtcNow();
-                // Not to be given up halfway: what is claimed has to be known, so that it can be handed back.
+                // Not cancelled halfway: the relay must know what it claimed, so that it can hand it back.
                 batch.AddRange(
                     await outbox.Claim(
                         clientId,
@@ -97,8 +97,8 @@ internal sealed partial class OutboxRelay(
         return worked;
     }
 
-    // Goes through the whole batch also when the process stops meanwhile: what is under way ends within the attempt's
-    // time, and what is not yet sent is handed back.
+    // Handles the whole batch even if the process stops meanwhile: attempts under way end within their time-out, and events
+    // that are not sent yet are handed back.
     private Task DeliverAll(List<ClaimedEvent> batch, Uri url, CancellationToken stopping) =>
         Parallel.ForEachAsync(
             batch,
@@ -176,8 +176,7 @@ internal sealed partial class OutboxRelay(
 
     private static string PaymentOf(ClaimedEvent claimed) => claimed.Payment.Id.Value;
 
-    // Exponential with full jitter: anything from nothing to the bound, so that what failed together does not come back
-    // together.
+    // Exponential back-off with full jitter, so that events that failed together do not come back together.
     private TimeSpan BackOff(int attempt) =>
         Random.Shared.NextDouble()
         * TimeSpan.FromSeconds(

@@ -7,7 +7,7 @@ using Microsoft.EntityFrameworkCore.Metadata.Builders;
 namespace CancelService.Infrastructure.Notifications;
 
 /// <summary>
-/// A cancellation that the core is to be told about. What it says stands in the payment's history, and its identifier follows
+/// A cancellation that the core is to be told about. Its content is in the payment's history, and its identifier follows
 /// from client and payment.
 /// </summary>
 public sealed class OutboxRow
@@ -28,8 +28,8 @@ public sealed class OutboxRow
     public int Attempts { get; init; }
 
     /// <summary>
-    /// When the row is next due (UTC). Who claims it moves this to the end of the claim, so a claim that is never
-    /// settled, because its process died, simply runs out. Null once the event is delivered or parked.
+    /// When the row is next due (UTC). A claim moves it to the claim's end, so a claim whose process died simply runs out.
+    /// Null once the event is delivered or parked.
     /// </summary>
     public DateTimeOffset? DueAt { get; init; }
 

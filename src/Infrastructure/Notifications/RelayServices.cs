@@ -24,7 +24,7 @@ internal static class RelayServices
         services
             .AddHttpClient(Webhook.HttpClientName, client => client.Timeout = Timeout.InfiniteTimeSpan)
             .RemoveAllLoggers() // The relay logs each event itself, without the URL, which may hold a secret.
-            .SetHandlerLifetime(Timeout.InfiniteTimeSpan) // The connections' lifetime sees to changes of DNS.
+            .SetHandlerLifetime(Timeout.InfiniteTimeSpan) // PooledConnectionLifetime below picks up changes of DNS.
             .ConfigurePrimaryHttpMessageHandler(() =>
                 new SocketsHttpHandler
                 {

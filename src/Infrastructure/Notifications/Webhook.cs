@@ -82,7 +82,7 @@ internal sealed class Webhook(
         using var request = new HttpRequestMessage(HttpMethod.Post, url);
         foreach (var (name, value) in _signature.Headers(claimed.EventId, time.GetUtcNow(), body))
             request.Headers.TryAddWithoutValidation(name, value);
-        // In the trace of the merchant's request, by the W3C's standard.
+        // Continues the trace of the merchant's request (W3C Trace Context).
         var parent = TraceOf(claimed);
         using var span = Telemetry.Spans.StartActivity("notify", ActivityKind.Producer, parent);
         if ((span?.Context ?? parent) is { TraceId: var trace, SpanId: var spanId } && trace != default)
@@ -124,8 +124,8 @@ internal sealed class Webhook(
     private static Sending Failed(string error, bool isProbe) =>
         isProbe ? new Sending.StillAway(error) : new Sending.Failed(error);
 
-    // The message may quote the receiver, whose bytes a database may refuse (NUL) or that no text holds (half a surrogate
-    // pair). At most as long as the column.
+    // The message may quote the receiver. A database may refuse its bytes (NUL), and half a surrogate pair is no text. The
+    // result fits the column.
     private static string Printable(string message) =>
         string.Concat(message.Take(512).Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c));
 

@@ -7,9 +7,9 @@ using Microsoft.EntityFrameworkCore;
 namespace CancelService.Infrastructure.Payments;
 
 /// <summary>
-/// The feeds for reconciliation. An order that never skips a row can't be given when a row is written, because rows
-/// commit in another order than they are numbered. So a row gets its place when its client's feed is read: under a lock
-/// on the client, after all that was placed before. A row that commits late gets a later place.
+/// The feeds for reconciliation. Rows commit in another order than they are written, so a number that is given at the write
+/// would let a reader skip rows. Instead a row gets its place when its client's feed is read: under a lock on the client,
+/// after all earlier places. A row that commits late gets a later place.
 /// </summary>
 internal sealed class Feeds(Database database, Restores restores) : IFeeds
 {
@@ -116,9 +116,9 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
         return new(items, rows.Count <= limit ? null : cursor.Behind(items.ConvertAll(item => item.CancelTime)));
     }
 
-    // The first statement changes nothing: it locks the client's row, so that places are given by one reader at a time.
-    // The second takes its snapshot after that, and sees all places that were given before. After a restore places go on
-    // above all that were given before it, also those that the restore has undone.
+    // The first statement only locks the client's row, so that one reader at a time gives places. The second takes its
+    // snapshot after that, so it sees all earlier places. After a restore, new places are above all earlier ones, including
+    // those that the restore has undone.
     private Task<int> Place(string lines, ClientId clientId, CancellationToken cancellationToken) =>
         database.Rows(
             new AtomicBatch()

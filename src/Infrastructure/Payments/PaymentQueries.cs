@@ -15,7 +15,7 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
         CancellationToken cancellationToken
     )
     {
-        // The connection of the snapshot is given back first: who waits for the barrier must not keep one from it.
+        // Returns the snapshot's connection first: the barrier needs a connection too, and must not wait for this one.
         var payment = await Read(clientId, paymentId, cancellationToken);
         await database.Settled(cancellationToken);
         return payment;
@@ -28,7 +28,7 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
     )
     {
         await using var db = database.CreateContext();
-        // One snapshot: the history must not know more than the payment.
+        // One snapshot, so that payment and history agree.
         await db.Database.OpenConnectionAsync(cancellationToken);
         await using var snapshot = await Database.Snapshot(db.Database.GetDbConnection(), cancellationToken);
         await db.Database.UseTransactionAsync(snapshot, cancellationToken);

@@ -36,7 +36,7 @@ internal sealed partial class PaymentStore
                 payment.Refunded,
                 change.Version
             )
-            // An early cancel whose time is over makes room. A current one stays, so the INSERT fails on its primary key.
+            // Deletes an early cancel that has expired. A current one stays, so the INSERT fails on its primary key.
             .Add(
                 """
                 DELETE FROM payment_requests
@@ -109,8 +109,8 @@ internal sealed partial class PaymentStore
         return Commit(batch, payment, change, cancellationToken);
     }
 
-    // The arbiter. Where another writer was first, the update before found no row of the version that was read, and the
-    // winner's line stands in the way of this one: the key refuses it, and with it the batch.
+    // The arbiter. If another writer was first, the UPDATE above matched no row, and this INSERT fails on the winner's key.
+    // With it the whole batch fails.
     private static void AddLine(
         AtomicBatch batch,
         Payment payment,
@@ -144,7 +144,7 @@ internal sealed partial class PaymentStore
             answer
         );
 
-    // A change that moves money waits for the merchant's account, and shares the wait with others of the merchant.
+    // A change that moves money waits for the merchant's account, together with the merchant's other changes.
     private Task<WriteResult> Commit(
         AtomicBatch batch,
         Payment payment,

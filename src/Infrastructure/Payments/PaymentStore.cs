@@ -10,8 +10,8 @@ using Microsoft.Extensions.Options;
 namespace CancelService.Infrastructure.Payments;
 
 /// <summary>
-/// The payments in the database: one round trip to find one with all that a decision takes, one to write all that a
-/// change brings.
+/// The payments in the database: one round trip reads everything that a decision needs, one writes everything that a change
+/// brings.
 /// </summary>
 internal sealed partial class PaymentStore(
     Database database,
@@ -57,7 +57,8 @@ internal sealed partial class PaymentStore(
         return await Settled(await _finder.Find(db, clientId, requestId, cancellationToken), cancellationToken);
     }
 
-    // A cancellation is told again. Of other payments nothing is told before it is written.
+    // A repeat tells a cancellation that was only read, so it waits for the barrier. For other payments nothing is told
+    // before it is written.
     private async Task<FoundPayment?> Settled(FoundPayment? found, CancellationToken cancellationToken)
     {
         if (found is { Payment.Cancellation: not null })
@@ -113,7 +114,7 @@ internal sealed partial class PaymentStore(
         CancellationToken cancellationToken
     )
     {
-        // One statement, which the key arbitrates: an early cancel is renewed, a payment is left alone.
+        // One statement, arbitrated by the key: it renews an early cancel, and leaves a payment alone.
         var remembered = await database.Write(
             new AtomicBatch().Add(
                 """
@@ -148,8 +149,8 @@ internal sealed partial class PaymentStore(
         return remembered;
     }
 
-    // Every write changes the payment's row first and holds it until its commit, so this statement waits for the writes
-    // that the database has. A cancel that comes later finds another fence than it has read, and is not written.
+    // Every write changes the payment's row first and locks it until its commit, so this statement waits for writes that
+    // have reached the database. A cancel that comes later finds another fence than it read, and is refused.
     public Task<WriteResult> Fence(Payment payment, CancellationToken cancellationToken) =>
         database.Write(
             new AtomicBatch().Add(

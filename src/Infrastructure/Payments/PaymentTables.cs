@@ -48,8 +48,8 @@ public sealed class PaymentRow
 }
 
 /// <summary>
-/// A line of a payment's history. The version in its key arbitrates every race: two writers that started from the same
-/// state both want to write the same one.
+/// A line of a payment's history. The version in its key arbitrates every race: two writers that started from the same state
+/// both insert the same version.
 /// </summary>
 public sealed class HistoryRow
 {

@@ -28,8 +28,8 @@ public sealed class Restores(Database database, TimeProvider time)
     }
 
     /// <summary>
-    /// Begins a new epoch, and returns it. To be called after each restore, before an instance serves: a later epoch than
-    /// any before it, also than those that the restore has undone, because it is the time.
+    /// Begins a new epoch, and returns it. Call it after each restore, before an instance serves. The epoch is the current
+    /// time, so it is later than all before, including those that the restore has undone.
     /// </summary>
     public async Task<long> Begin(CancellationToken cancellationToken)
     {

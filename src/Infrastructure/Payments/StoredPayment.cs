@@ -8,8 +8,8 @@ using Microsoft.EntityFrameworkCore;
 namespace CancelService.Infrastructure.Payments;
 
 /// <summary>
-/// The rows that an aggregate is restored from: each fact stands in one table, and a payment takes three. All joins are by a
-/// unique key of one client.
+/// The rows from which an aggregate is restored. Each fact is stored once, so a payment spans three tables. All joins are by
+/// a unique key of one client.
 /// </summary>
 internal sealed class StoredPayment
 {
@@ -65,7 +65,7 @@ internal sealed class StoredPayment
 internal sealed class PaymentFinder
 {
     // Compiled once: finding a payment is the hot path, and translating the query each time cost more than running it. A
-    // compiled query can't call StoredPayment.Of, so its joins stand here again. It belongs to one database's model.
+    // compiled query can't call StoredPayment.Of, so its joins are repeated here. It belongs to one database's model.
     private readonly Func<CancelDbContext, ClientId, PaymentId, IAsyncEnumerable<Found>> _byId = EF.CompileAsyncQuery(
         (CancelDbContext db, ClientId clientId, PaymentId id) =>
             from row in db.Set<PaymentRow>().AsNoTracking()

@@ -5,8 +5,8 @@ using SQLitePCL;
 namespace CancelService.Infrastructure.Persistence;
 
 /// <summary>
-/// The constraints that decide who was first. A write that one of them refuses has lost a race, and is decided again. A
-/// refusal by any other constraint is a defect, and stays an exception.
+/// The constraints that decide who was first. A write that one of them refuses has lost a race, and the use case decides
+/// again. A refusal by any other constraint is a bug, and throws.
 /// </summary>
 public static class Arbiters
 {

@@ -12,7 +12,7 @@ namespace CancelService.Infrastructure.Persistence;
 /// <remarks>On PostgreSQL no command is used again, for the reason that <see cref="FreshCommands"/> gives.</remarks>
 internal sealed class AtomicBatch
 {
-    // SQLite has one writer. Waiting for it here is fair, and cheaper than its own retries.
+    // SQLite has one writer at a time. Queueing here is fair, and cheaper than SQLite's own retries.
     private static readonly SemaphoreSlim SqliteWriter = new(1, 1);
 
     private readonly List<(string Sql, object?[] Values)> _statements = [];
@@ -67,8 +67,8 @@ internal sealed class AtomicBatch
     private async Task<int> InOneTrip(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         await using var batch = new NpgsqlBatch(connection);
-        // The transaction is in the text. PostgreSQL would make one of the batch by itself, but not what distributes a
-        // statement to other servers or assigns one to a pooled connection.
+        // The text opens the transaction itself. PostgreSQL would run the batch as one transaction anyway; a coordinator
+        // that distributes statements, or a proxy that assigns each to a connection, would not.
         var isOneStatement = _statements is [_];
         if (!isOneStatement)
             batch.BatchCommands.Add(new NpgsqlBatchCommand("BEGIN"));

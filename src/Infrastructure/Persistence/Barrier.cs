@@ -16,14 +16,14 @@ namespace CancelService.Infrastructure.Persistence;
 /// </remarks>
 internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
 {
-    // Asks again whether there are standbys, so that none costs no commit.
+    // Whether there are synchronous standbys; where there are none, no commit is made.
     private const string Statement = """
         SELECT has_standby, CASE WHEN has_standby THEN pg_logical_emit_message(true, 'cancelservice', 'barrier') END
         FROM (SELECT current_setting('synchronous_standby_names') <> '' AS has_standby) AS server
         """;
 
-    // That there is no standby is asked again after a second. Until the answer comes nobody waits, for at most five: a connection
-    // that is stuck must not hold up every read.
+    // The answer "no standby" is renewed every second. Readers use it for up to five seconds while a new answer is on its
+    // way, so that a stuck connection does not block every read.
     private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan KnowledgeLasts = TimeSpan.FromSeconds(5);
 
@@ -45,8 +45,8 @@ internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
     public void Forget() => Volatile.Write(ref _knownSince, long.MinValue);
 
     /// <summary>
-    /// Returns when all that was read before is safe. An exception: nobody knows whether it is, so nothing may be said that
-    /// rests on it.
+    /// Returns when all that was read before is safe. An exception means that this is not known, so nothing that rests on
+    /// the read may be told.
     /// </summary>
     public Task Pass(CancellationToken cancellationToken)
     {
@@ -90,8 +90,8 @@ internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
     {
         await other.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ForceYielding);
         lock (_lock)
-            (_underWay, _isNextWaiting) = (_next, false); // Who comes from now on has read too late for this commit.
-        // Bounded by the command's time-out: no single caller may give up for all.
+            (_underWay, _isNextWaiting) = (_next, false); // Callers that arrive from now on have read too late for this commit.
+        // Not cancelled by a caller, who must not give up for all; the command's time-out bounds it.
         await using var connection = await postgres.OpenConnectionAsync(CancellationToken.None);
         using var warnings = new CommitWarnings(connection);
         await using var command = new NpgsqlCommand(Statement, connection);

@@ -45,7 +45,7 @@ internal sealed class FreshCommands : DbCommandInterceptor
 
 /// <summary>
 /// Notices that the server behind a pooled connection can't serve writes any more: it was demoted, made read-only, or is
-/// shutting down. The other connections of the pool lead to the same server, so all of them are to leave it.
+/// shutting down. The other pooled connections lead to the same server, so the whole pool is cleared.
 /// </summary>
 internal sealed class StaleConnections(Action clear) : DbCommandInterceptor
 {
@@ -79,8 +79,9 @@ internal sealed class StaleConnections(Action clear) : DbCommandInterceptor
 }
 
 /// <summary>
-/// A statement that changes a table waits two seconds for its lock, and then gives up: all who need the table queue behind it.
-/// The limit ends with the transaction, so that no connection is left with it in a pool, ours or that of a proxy.
+/// A statement that changes a table waits two seconds for its lock, and then gives up, because everyone who needs the table
+/// queues behind it. The limit ends with the transaction, so that it does not stay on a pooled connection, ours or a
+/// proxy's.
 /// </summary>
 internal sealed class LimitedLocks : DbTransactionInterceptor
 {

@@ -124,16 +124,16 @@ public sealed class Database : IAsyncDisposable
     }
 
     /// <summary>
-    /// Returns when no promotion of a synchronous standby can take back what was read before: see <see cref="Barrier"/>. To be
-    /// called before anything is said that rests on a read.
+    /// Returns when no promotion of a synchronous standby can take back what was read before: see <see cref="Barrier"/>.
+    /// Call it before telling anything that rests on a read.
     /// </summary>
     /// <exception cref="DbException">It is not known to be safe.</exception>
     internal Task Settled(CancellationToken cancellationToken) =>
         _barrier?.Pass(cancellationToken) ?? Task.CompletedTask;
 
     /// <summary>
-    /// Brings the schema up to date, beside instances that serve: it waits for no lock for long, and may be repeated after a
-    /// failure. With its locks it may take as long as it needs.
+    /// Brings the schema up to date while instances serve. It gives up when it does not get a lock soon, and can be
+    /// repeated. Once it has its locks, it takes the time that it needs.
     /// </summary>
     /// <param name="createDatabase">
     /// Whether a database that does not exist is created on PostgreSQL. Otherwise it is refused: the name may be mistyped.
@@ -179,8 +179,8 @@ public sealed class Database : IAsyncDisposable
     /// <summary>Whether the database answers and has every migration of this version; later ones may have followed.</summary>
     public async Task<bool> IsUpToDate(CancellationToken cancellationToken)
     {
-        // No migration is ever taken back, so one look is enough; and while a later version migrates, it holds the list of
-        // the migrations locked.
+        // Migrations are never undone, so one look is enough. A later version that migrates keeps the list of migrations
+        // locked.
         if (_isUpToDate)
             return true;
         await using var db = CreateContext();
@@ -221,7 +221,8 @@ public sealed class Database : IAsyncDisposable
         MayLoseCommits = row.GetString(2) is var commit && (commit == "off" || (commit == "local" && hasStandby));
         if (row.GetBoolean(0))
         {
-            // The pool may hold connections of before: a database that may be written again is found by new ones.
+            // The pool may hold connections from the time before. New connections notice that the database can be written
+            // again.
             _postgres!.Clear();
             obstacles.Add("The database is read-only: it is a standby, or default_transaction_read_only is on.");
         }

@@ -55,7 +55,7 @@ public sealed class DatabaseOptions
                 _ = Sqlite();
             return null;
         }
-        catch (NotSupportedException e) // Its message says which two settings don't go together, and quotes nothing.
+        catch (NotSupportedException e) // Its message names the two settings that conflict, and quotes no value.
         {
             return $"Database:ConnectionString: {e.Message}.";
         }
@@ -74,16 +74,16 @@ public sealed class DatabaseOptions
             ApplicationName = given.ContainsKey("Application Name")
                 ? (string)given["Application Name"]
                 : "cancelservice",
-            // Statements that come again and again are prepared; 0 in the connection string switches that off.
+            // Repeated statements are prepared; 0 in the connection string switches that off.
             MaxAutoPrepare = given.ContainsKey("Max Auto Prepare")
                 ? new NpgsqlConnectionStringBuilder(ConnectionString).MaxAutoPrepare
                 : 100,
-            // At their second use on a connection, not at the fifth: there are few, and all of them come again.
+            // At their second use on a connection, not at the fifth: there are few statements, and all are repeated.
             AutoPrepareMinUsages = 2,
-            // Nothing that serves changes a session, so there is nothing to reset when a connection goes back to the pool; the
-            // reset would cost the server more statements than a look-up.
+            // Serving never changes a session, so a returned connection needs no reset, which would cost the server more
+            // than a look-up.
             NoResetOnClose = true,
-            // A host that does not answer is left for the next one in time.
+            // So that a host that does not answer is left for the next one in time.
             Timeout = hasSeveralHosts ? 1 : WholeSeconds,
             CommandTimeout = WholeSeconds,
             // A statement that timed out is given up at once: its connection is closed, and its outcome unknown anyway.
@@ -91,7 +91,7 @@ public sealed class DatabaseOptions
         };
         if (hasSeveralHosts)
         {
-            // Only the primary serves, and a host that was none a second ago may be it now.
+            // Only the primary serves, and a host that was a standby a second ago may be the primary now.
             if (!given.ContainsKey("Target Session Attributes"))
                 settings.TargetSessionAttributes = "primary";
             if (!given.ContainsKey("Host Recheck Seconds"))

@@ -10,19 +10,19 @@ using Microsoft.EntityFrameworkCore;
 namespace CancelService.Infrastructure.Restoring;
 
 /// <summary>
-/// After a restore or a failover that lost commits: finds what was told and is no longer so. It compares the service's log,
-/// or the events that the core received, with the database.
+/// After a restore or a failover that lost commits: finds answers and events that are no longer true. It compares the
+/// service's log, or the events that the core received, with the database.
 /// </summary>
 public sealed class LostAnswers(Database database)
 {
-    // What is compared at a time, which bounds the memory.
+    // How many lines are compared at a time, which bounds the memory.
     private const int Chunk = 1000;
 
     private readonly HashSet<Told> _lost = [];
 
     /// <summary>
-    /// Reads lines of JSON: of the service's log, or the bodies of events, mixed as they come; other lines are skipped. Writes a
-    /// line for each answer or event that the database does not bear out, and how many were compared and lost.
+    /// Reads lines of JSON: of the service's log, or the bodies of events, mixed as they come; other lines are skipped.
+    /// Writes a line for each answer or event that the database contradicts, then the numbers compared and lost.
     /// </summary>
     /// <returns>How many different payments and requests were lost.</returns>
     /// <exception cref="DbException">The database does not answer: there is no verdict.</exception>
