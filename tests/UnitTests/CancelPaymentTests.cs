@@ -212,7 +212,7 @@ public sealed class CancelPaymentTests
     [InlineData("Processing", "success", "Cancelled", CancelEffect.Refunded)]
     [InlineData("Processing", "failure", "Cancelled", CancelEffect.Closed)]
     [InlineData("Authorized", "failure", "Cancelled", CancelEffect.Closed)]
-    public async Task A_cancel_that_loses_to_an_event_is_decided_again_on_what_it_left(
+    public async Task A_cancel_that_loses_to_a_report_is_decided_again_on_what_it_left(
         string state,
         string reported,
         string outcome,

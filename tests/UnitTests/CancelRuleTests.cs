@@ -119,21 +119,21 @@ public sealed class CancelRuleTests
         Failed                      Capture 1            Impossible
         Failed                      Refund 1             Impossible
         Failed                      Fail                 Impossible
-        CancelledClosed             Authorize            too late, ReleaseHold
-        CancelledClosed             Succeed              too late, RefundPayer
-        CancelledClosed             Capture 1000         too late, RefundPayer
+        CancelledClosed             Authorize            late, ReleaseHold
+        CancelledClosed             Succeed              late, RefundPayer
+        CancelledClosed             Capture 1000         late, RefundPayer
         CancelledClosed             Refund 1             Impossible
         CancelledClosed             Fail                 Cancelled
-        CancelledHeld               Authorize            too late, ReleaseHold
-        CancelledHeld               Succeed              too late, RefundPayer
-        CancelledHeld               Capture 1            too late, RefundPayer
-        CancelledHeld               Capture 1 of 1000000000000000000   too late, RefundPayer
-        CancelledHeld               Capture 1001         too late, RefundPayer
+        CancelledHeld               Authorize            late, ReleaseHold
+        CancelledHeld               Succeed              late, RefundPayer
+        CancelledHeld               Capture 1            late, RefundPayer
+        CancelledHeld               Capture 1 of 1000000000000000000   late, RefundPayer
+        CancelledHeld               Capture 1001         late, RefundPayer
         CancelledHeld               Refund 1             Impossible
         CancelledHeld               Fail                 Cancelled
-        CancelledRefunded           Authorize            too late, ReleaseHold
-        CancelledRefunded           Succeed              too late, None
-        CancelledRefunded           Capture 1            too late, RefundPayer
+        CancelledRefunded           Authorize            late, ReleaseHold
+        CancelledRefunded           Succeed              late, None
+        CancelledRefunded           Capture 1            late, RefundPayer
         CancelledRefunded           Refund 1             Impossible
         CancelledRefunded           Fail                 Impossible
         """
@@ -226,7 +226,7 @@ public sealed class CancelRuleTests
     }
 
     [Fact]
-    public void A_late_event_is_recorded_with_its_remedy_and_moves_no_money()
+    public void A_late_report_is_recorded_with_its_remedy_and_moves_no_money()
     {
         var payment = Given.PaymentThatIs("CancelledClosed");
         var first = payment.Cancellation;
@@ -350,7 +350,7 @@ public sealed class CancelRuleTests
                 return refused.Reason.ToString();
             case ReportDecision.Late late:
                 late.Change.To.ShouldBe(PaymentStatus.Cancelled);
-                return $"too late, {late.Remedy}";
+                return $"late, {late.Remedy}";
             case ReportDecision.Applied { Change: var change }:
                 return change.Transfer?.Change switch
                 {

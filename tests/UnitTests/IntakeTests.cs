@@ -189,7 +189,7 @@ public sealed class IntakeTests
     [InlineData("CancelledClosed", "ReleaseHold RefundPayer RefundPayer Refused Applied")]
     [InlineData("CancelledHeld", "ReleaseHold RefundPayer RefundPayer Refused Applied")]
     [InlineData("CancelledRefunded", "ReleaseHold None RefundPayer Refused Refused")]
-    public async Task An_event_ends_as_the_aggregate_decides_and_is_answered_so_for_ever(string state, string expected)
+    public async Task A_report_ends_as_the_aggregate_decides_and_is_answered_so_for_ever(string state, string expected)
     {
         PaymentAction[] actions =
         [
@@ -258,11 +258,11 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task An_event_of_an_unknown_payment_is_not_found() =>
+    public async Task A_report_of_an_unknown_payment_is_not_found() =>
         (await Send(Event(PaymentAction.Succeed))).Outcome().ShouldBe("PaymentNotFound");
 
     [Fact]
-    public async Task What_is_no_event_of_the_core_is_a_defect()
+    public async Task What_is_no_report_of_the_core_is_a_defect()
     {
         _payments.Add(Given.PaymentThatIs("Processing"));
         foreach (var action in (PaymentAction[])[PaymentAction.Cancel, PaymentAction.Register])
@@ -270,7 +270,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task An_event_that_loses_to_a_cancel_has_come_too_late()
+    public async Task A_report_that_loses_to_a_cancel_is_late()
     {
         _payments.Add(Given.PaymentThatIs("Processing"));
         _payments.BeforeCommit = async () =>
@@ -286,7 +286,7 @@ public sealed class IntakeTests
     [Theory]
     [InlineData(Attempts - 1, "Applied")]
     [InlineData(Attempts, "Unknown")]
-    public async Task An_event_that_keeps_losing_is_given_up_as_unknown(int losses, string outcome)
+    public async Task A_report_that_keeps_losing_is_given_up_as_unknown(int losses, string outcome)
     {
         _payments.Add(Given.PaymentThatIs("Success"));
         var lost = 0;
@@ -303,7 +303,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task Late_money_that_keeps_losing_is_given_up_as_unknown()
+    public async Task A_late_report_that_keeps_losing_is_given_up_as_unknown()
     {
         _payments.Add(Given.PaymentThatIs("CancelledClosed"));
         var other = 0;
@@ -324,7 +324,7 @@ public sealed class IntakeTests
     [InlineData("before the payment is read")]
     [InlineData("before the event is looked for")]
     [InlineData("before the commit")]
-    public async Task An_event_that_is_reported_twice_at_once_is_applied_once_and_answered_alike(string moment)
+    public async Task A_report_that_is_made_twice_at_once_is_applied_once_and_answered_alike(string moment)
     {
         _payments.Add(Given.PaymentThatIs("Processing"));
         switch (moment)

@@ -10,7 +10,7 @@ namespace CancelService.Api.Internal;
 /// <summary>The scopes of the internal API; each is the name of the policy that demands it.</summary>
 public static class Scopes
 {
-    /// <summary>Register payments, report events, queue notifications again.</summary>
+    /// <summary>Register payments, report what happened to them, requeue events.</summary>
     public const string PaymentsWrite = "payments:write";
 
     /// <summary>Read payments, feeds and notifications.</summary>

@@ -20,8 +20,8 @@ public sealed record RegisterBody(
     string? Payer = null
 );
 
-/// <summary>An event of the core; captures and refunds have an amount.</summary>
-public sealed record EventBody(string? EventId, AmountBody? Amount = null);
+/// <summary>What the core reports; captures and refunds have an amount.</summary>
+public sealed record ReportBody(string? EventId, AmountBody? Amount = null);
 
 /// <summary>The core's side: payments are made known, and what happens to them is reported.</summary>
 public static class PaymentsApi
@@ -34,12 +34,12 @@ public static class PaymentsApi
         payments.MapGet("/{paymentId}", Get).RequireAuthorization(Scopes.PaymentsRead);
         payments.MapGet("/", GetByRequestId).RequireAuthorization(Scopes.PaymentsRead);
 
-        var events = payments.MapGroup("/{paymentId}").RequireAuthorization(Scopes.PaymentsWrite);
-        MapEvent(events, "authorize", PaymentAction.Authorize, "The payer's money is on hold");
-        MapEvent(events, "succeed", PaymentAction.Succeed, "The payer has paid, in full");
-        MapEvent(events, "capture", PaymentAction.Capture, "Some or all of the held money is taken");
-        MapEvent(events, "refund", PaymentAction.Refund, "Money went back to the payer");
-        MapEvent(events, "fail", PaymentAction.Fail, "The payment did not come about, or its hold has lapsed");
+        var reports = payments.MapGroup("/{paymentId}").RequireAuthorization(Scopes.PaymentsWrite);
+        MapReport(reports, "authorize", PaymentAction.Authorize, "The payer's money is on hold");
+        MapReport(reports, "succeed", PaymentAction.Succeed, "The payer has paid, in full");
+        MapReport(reports, "capture", PaymentAction.Capture, "Some or all of the held money is taken");
+        MapReport(reports, "refund", PaymentAction.Refund, "Money went back to the payer");
+        MapReport(reports, "fail", PaymentAction.Fail, "The payment did not come about, or its hold has lapsed");
     }
 
     /// <summary>Makes a payment known. Idempotent: 201 the first time, 200 afterwards.</summary>
@@ -117,14 +117,14 @@ public static class PaymentsApi
             : Problems.NotFound("payment");
     }
 
-    private static void MapEvent(RouteGroupBuilder events, string path, PaymentAction action, string summary) =>
-        events
+    private static void MapReport(RouteGroupBuilder reports, string path, PaymentAction action, string summary) =>
+        reports
             .MapPost(
                 path,
                 (
                     string clientId,
                     string paymentId,
-                    EventBody body,
+                    ReportBody body,
                     ClaimsPrincipal caller,
                     IMediator mediator,
                     CancellationToken cancellationToken
@@ -136,7 +136,7 @@ public static class PaymentsApi
         string clientId,
         string paymentId,
         PaymentAction action,
-        EventBody body,
+        ReportBody body,
         ClaimsPrincipal caller,
         IMediator mediator,
         CancellationToken cancellationToken

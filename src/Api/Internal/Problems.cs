@@ -65,12 +65,12 @@ public static class Problems
             ("cancelTime", refusedAt)
         );
 
-    /// <summary>409: the event is impossible in the payment's state.</summary>
+    /// <summary>409: the report is impossible in the payment's state.</summary>
     public static ProblemHttpResult TransitionRefused(Payment payment) =>
         Of(
             StatusCodes.Status409Conflict,
             "transition-refused",
-            "The payment's state does not allow the event",
+            "The payment's state does not allow what is reported",
             "Nothing was changed. Check the kind, status and amounts of the payment.",
             ("paymentStatus", payment.Status)
         );
@@ -105,8 +105,8 @@ public static class Problems
         Of(
             StatusCodes.Status409Conflict,
             "event-differs",
-            "The event is known with other content",
-            "An eventId names one event for ever. Give another event another eventId."
+            "The report is known with other content",
+            "An eventId names one report for ever. Give another report another eventId."
         );
 
     /// <summary>409: the merchant's balance is not enough.</summary>

@@ -12,7 +12,7 @@ namespace CancelService.Application.Intake;
 /// <param name="ClientId">The client whose payment it is.</param>
 /// <param name="PaymentId">The wallet's identifier.</param>
 /// <param name="Action">Authorize, Succeed, Capture, Refund or Fail.</param>
-/// <param name="EventId">The core's identifier of the event: repeated, it is answered as it was the first time.</param>
+/// <param name="EventId">The core's identifier of the report: a repeat is answered as the first one was.</param>
 /// <param name="MinorUnits">The amount of a capture or refund, in minor units.</param>
 /// <param name="Currency">The currency of that amount, three letters (ISO 4217).</param>
 /// <param name="Actor">Who calls, for the history.</param>
@@ -26,7 +26,7 @@ public sealed record ReportPaymentCommand(
     string Actor
 ) : IRequest<ReportPaymentResult>
 {
-    /// <summary>Whether the event is about an amount of its own.</summary>
+    /// <summary>Whether the report is about an amount of its own.</summary>
     public bool HasAmount => Action is PaymentAction.Capture or PaymentAction.Refund;
 }
 
@@ -35,7 +35,7 @@ public abstract record ReportPaymentResult : IValidated<ReportPaymentResult>
 {
     private ReportPaymentResult() { }
 
-    /// <summary>The payment has changed, now or when the event was first reported.</summary>
+    /// <summary>The payment has changed, now or when this was first reported.</summary>
     public sealed record Applied(Payment Payment) : ReportPaymentResult;
 
     /// <summary>A late report: the payment is cancelled. It is on record, and the remedy says what to do with the money.</summary>
@@ -50,7 +50,7 @@ public abstract record ReportPaymentResult : IValidated<ReportPaymentResult>
     /// <summary>The client has no such payment.</summary>
     public sealed record PaymentNotFound : ReportPaymentResult;
 
-    /// <summary>The event is known with other content, which stays.</summary>
+    /// <summary>The report is known with other content, which stays.</summary>
     public sealed record EventDiffers : ReportPaymentResult;
 
     /// <summary>It is not known whether the report took effect; repeating the command resolves it.</summary>
@@ -75,7 +75,7 @@ public sealed class ReportPaymentValidator : AbstractValidator<ReportPaymentComm
     }
 }
 
-/// <summary>Reports: the aggregate decides, the database arbitrates, and an event takes effect once.</summary>
+/// <summary>Reports: the aggregate decides, the database arbitrates, and a report takes effect once.</summary>
 public sealed class ReportPaymentHandler(IPayments payments, Races races, TimeProvider time)
     : IRequestHandler<ReportPaymentCommand, ReportPaymentResult>
 {
@@ -85,7 +85,7 @@ public sealed class ReportPaymentHandler(IPayments payments, Races races, TimePr
         var (clientId, paymentId) = (new ClientId(request.ClientId), new PaymentId(request.PaymentId));
         foreach (var _ in races.Attempts("report", clientId, request.PaymentId))
         {
-            // Reads the payment before it looks for the event. If the same event is recorded in between, the look-up finds
+            // Reads the payment before it looks for the report. If the same report is recorded in between, the look-up finds
             // it, and its own effect is not used to refuse it.
             var found = await payments.Find(clientId, paymentId, cancellationToken);
             var recorded = await payments.FindReport(clientId, paymentId, request.EventId!, cancellationToken);
@@ -129,7 +129,7 @@ public sealed class ReportPaymentHandler(IPayments payments, Races races, TimePr
             PaymentAction.Refund => found.Payment.Refund(Amount(request), found.Available, now),
             PaymentAction.Fail => found.Payment.Fail(now),
             PaymentAction.Register or PaymentAction.Cancel => throw new UnreachableException(
-                "Not an event of the core."
+                "Not a report of the core."
             ),
         };
     }

@@ -111,7 +111,7 @@ public sealed partial class Payment
     ) => new(Change(action, next, now, amount, transfer));
 
     // A report that would take or hold the payer's money on a cancelled payment is refused, and recorded with the remedy. A
-    // remedy is a state to reach, not an increment: a repeated event must never refund twice.
+    // remedy is a state to reach, not an increment: a repeated report must never refund twice.
     private ReportDecision RefusedMoney(PaymentAction action, DateTimeOffset now, Money amount)
     {
         if (Cancellation is null)

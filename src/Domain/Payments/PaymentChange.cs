@@ -11,7 +11,7 @@ namespace CancelService.Domain.Payments;
 /// </param>
 /// <param name="Action">What happened, or was refused.</param>
 /// <param name="From">The status before; null for the registration.</param>
-/// <param name="To">The status after; the same as before for an event that was refused.</param>
+/// <param name="To">The status after; the same as before for a late report.</param>
 /// <param name="At">When it was decided (UTC).</param>
 /// <param name="Amount">The amount that the step is about, if it is about one.</param>
 /// <param name="Transfer">The money that moves with it, if any does.</param>
@@ -25,11 +25,11 @@ public sealed record PaymentChange(
     Transfer? Transfer
 )
 {
-    /// <summary>Set when the event came too late and was refused: what the core has to do about it.</summary>
+    /// <summary>Set for a late report: what the core has to do about it.</summary>
     public Remedy? Remedy { get; init; }
 }
 
-/// <summary>Why an event that the core reports does not change the payment.</summary>
+/// <summary>Why a report of the core does not change the payment.</summary>
 public enum ReportRefusal
 {
     /// <summary>The payment's kind, status or amounts do not allow it.</summary>
@@ -45,7 +45,7 @@ public enum ReportRefusal
 /// <summary>What the core has to do with money that moved although its payment was cancelled.</summary>
 public enum Remedy
 {
-    /// <summary>Nothing: the cancellation itself has returned what the event is about.</summary>
+    /// <summary>Nothing: the cancellation itself has returned what the report is about.</summary>
     None,
 
     /// <summary>Release the hold on the payer's money.</summary>
@@ -55,7 +55,7 @@ public enum Remedy
     RefundPayer,
 }
 
-/// <summary>The outcome of an event that the core reports.</summary>
+/// <summary>The outcome of a report of the core.</summary>
 public abstract record ReportDecision
 {
     private ReportDecision() { }
@@ -63,9 +63,9 @@ public abstract record ReportDecision
     /// <summary>The payment has changed, as soon as the change is committed.</summary>
     public sealed record Applied(PaymentChange Change) : ReportDecision;
 
-    /// <summary>The event can't happen to the payment, which is unchanged.</summary>
+    /// <summary>The report can't be true of the payment, which is unchanged.</summary>
     public sealed record Refused(ReportRefusal Reason) : ReportDecision;
 
-    /// <summary>The payment is cancelled. The refused event is recorded, so that reconciliation sees it.</summary>
+    /// <summary>The payment is cancelled. The late report is recorded, so that reconciliation sees it.</summary>
     public sealed record Late(Cancellation Cancellation, Remedy Remedy, PaymentChange Change) : ReportDecision;
 }

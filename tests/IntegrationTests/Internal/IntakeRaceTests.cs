@@ -18,7 +18,7 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
 
     [Theory]
     [MatrixData("authorize", "succeed", "capture", "refund", "fail")]
-    public async Task A_cancel_and_a_reported_event_at_once_are_one_story_in_both_answers_and_in_the_database(
+    public async Task A_cancel_and_a_report_at_once_are_one_story_in_both_answers_and_in_the_database(
         string action,
         DatabaseProvider provider
     )
@@ -125,7 +125,7 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task An_event_that_is_reported_many_times_at_once_takes_effect_once(DatabaseProvider provider)
+    public async Task A_report_that_is_made_many_times_at_once_takes_effect_once(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, Patient);
         var client = await host.AddClient();

@@ -40,7 +40,7 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 
     [Theory]
     [MemberData(nameof(TransitionRows))]
-    public async Task An_event_moves_a_payment_as_the_state_table_says(string row, DatabaseProvider provider)
+    public async Task A_report_moves_a_payment_as_the_state_table_says(string row, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -76,7 +76,7 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 
     [Theory]
     [MemberData(nameof(RemedyRows))]
-    public async Task Late_money_is_refused_on_record_with_what_to_do_about_it(string row, DatabaseProvider provider)
+    public async Task A_late_report_is_refused_on_record_with_what_to_do_about_it(string row, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -173,7 +173,7 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task An_event_takes_effect_once_for_ever(DatabaseProvider provider)
+    public async Task A_report_takes_effect_once_for_ever(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -207,7 +207,7 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task An_event_that_was_in_time_stays_so_after_the_cancel(DatabaseProvider provider)
+    public async Task A_report_that_was_in_time_stays_so_after_the_cancel(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();

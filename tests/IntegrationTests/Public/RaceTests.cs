@@ -116,7 +116,7 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
 
     [Theory]
     [MatrixData("capture", "refund", "succeed")]
-    public async Task A_cancel_and_an_event_of_the_core_at_once_leave_one_consistent_outcome(
+    public async Task A_cancel_and_a_report_of_the_core_at_once_leave_one_consistent_outcome(
         string rival,
         DatabaseProvider provider
     )
