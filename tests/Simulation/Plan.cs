@@ -70,7 +70,7 @@ internal sealed record Op(Act Act)
     public int Payment { get; init; } = -1;
     public int Request { get; init; } = -1;
 
-    /// <summary>The identifier of an event or transfer, the extendInfo of a cancel.</summary>
+    /// <summary>The identifier of a report or transfer, the extendInfo of a cancel.</summary>
     public string Id { get; init; } = "";
     public long Amount { get; init; }
     public int Currency { get; init; }

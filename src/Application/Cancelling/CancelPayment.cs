@@ -115,10 +115,7 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
 
                 // A cancel that was decided when the window was open, or the balance higher, may still be on its way to the
                 // database. The merchant is told "not cancelled" only when it can't take effect any more.
-                case CancelDecision.Refused
-                {
-                    Reason: CancelRefusal.WindowClosed or CancelRefusal.BalanceNotEnough
-                } refused:
+                case CancelDecision.Refused { Reason.RestsOnTimeOrBalance: true } refused:
                     if (await payments.Fence(payment, cancellationToken) is WriteResult.Written)
                         return new CancelPaymentResult.Refused(refused.Reason);
                     break; // The payment has changed: decide on fresh data.

@@ -37,6 +37,12 @@ public abstract record CancelRefusal
 {
     private CancelRefusal() { }
 
+    /// <summary>
+    /// Whether another instance may have allowed a cancel a moment ago, when the window was open or the balance higher. The
+    /// merchant is then told "not cancelled" only once no such cancel can take effect any more.
+    /// </summary>
+    public virtual bool RestsOnTimeOrBalance => false;
+
     /// <summary>The client's contract does not include cancelling.</summary>
     public sealed record AccessDenied : CancelRefusal;
 
@@ -44,13 +50,21 @@ public abstract record CancelRefusal
     public sealed record NotFound : CancelRefusal;
 
     /// <summary>The contract's window has closed.</summary>
-    public sealed record WindowClosed : CancelRefusal;
+    public sealed record WindowClosed : CancelRefusal
+    {
+        /// <inheritdoc/>
+        public override bool RestsOnTimeOrBalance => true;
+    }
 
     /// <summary>The payment is captured or refunded, in part or in full.</summary>
     public sealed record MoneyMoved : CancelRefusal;
 
     /// <summary>The payment is paid, and the merchant's account can't give the money back.</summary>
-    public sealed record BalanceNotEnough : CancelRefusal;
+    public sealed record BalanceNotEnough : CancelRefusal
+    {
+        /// <inheritdoc/>
+        public override bool RestsOnTimeOrBalance => true;
+    }
 }
 
 /// <summary>The outcome of <see cref="Payment.Cancel"/>: exactly one of three.</summary>
