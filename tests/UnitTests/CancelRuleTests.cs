@@ -1,5 +1,6 @@
 using System.Globalization;
 using CancelService.Domain;
+using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
 
 namespace CancelService.UnitTests;
@@ -308,6 +309,16 @@ public sealed class CancelRuleTests
         ];
 
         times.ShouldAllBe(time => time.Offset == TimeSpan.Zero && time == atEight);
+    }
+
+    [Fact]
+    public void A_transfer_changes_the_merchants_balance_only_where_the_merchant_takes_part()
+    {
+        Transfer.Paid(Given.Amount).Change.ShouldBe(Given.FullAmount);
+        Transfer.Refunded(Given.Amount).Change.ShouldBe(-Given.FullAmount);
+        Transfer.Of(TransferKind.Deposit, Given.Amount).Change.ShouldBe(Given.FullAmount);
+        Transfer.Of(TransferKind.Payout, Given.Amount).Change.ShouldBe(-Given.FullAmount);
+        new Transfer(LedgerAccount.Payers, LedgerAccount.Settlement, Given.Amount).Change.ShouldBe(0);
     }
 
     [Fact]

@@ -1,9 +1,11 @@
+using System.Linq.Expressions;
 using CancelService.Application.Payments;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Query;
 
 namespace CancelService.Infrastructure.Payments;
 
@@ -22,8 +24,8 @@ internal sealed class StoredPayment
     /// <summary>The cancellation; null while there is none.</summary>
     public HistoryRow? Cancellation { get; init; }
 
-    /// <summary>All payments; filter by <see cref="Row"/> or <see cref="RequestId"/>.</summary>
-    public static IQueryable<StoredPayment> Of(CancelDbContext db) =>
+    /// <summary>The query for all payments, to be made part of another.</summary>
+    public static readonly Expression<Func<CancelDbContext, IQueryable<StoredPayment>>> All = db =>
         from row in db.Set<PaymentRow>().AsNoTracking()
         join request in db.Set<PaymentRequestRow>()
             on new { row.ClientId, PaymentId = (PaymentId?)row.PaymentId } equals new
@@ -41,6 +43,11 @@ internal sealed class StoredPayment
             RequestId = request.PaymentRequestId,
             Cancellation = cancellation,
         };
+
+    private static readonly Func<CancelDbContext, IQueryable<StoredPayment>> Query = All.Compile();
+
+    /// <summary>All payments; filter by <see cref="Row"/> or <see cref="RequestId"/>.</summary>
+    public static IQueryable<StoredPayment> Of(CancelDbContext db) => Query(db);
 
     /// <summary>The aggregate.</summary>
     public Payment Restore() =>
@@ -64,66 +71,48 @@ internal sealed class StoredPayment
 /// <summary>Finds payments with all that a decision takes, in one round trip.</summary>
 internal sealed class PaymentFinder
 {
-    // Compiled once: finding a payment is the hot path, and translating the query each time cost more than running it. A
-    // compiled query can't call StoredPayment.Of, so its joins are repeated here. It belongs to one database's model.
-    private readonly Func<CancelDbContext, ClientId, PaymentId, IAsyncEnumerable<Found>> _byId = EF.CompileAsyncQuery(
-        (CancelDbContext db, ClientId clientId, PaymentId id) =>
-            from row in db.Set<PaymentRow>().AsNoTracking()
-            join request in db.Set<PaymentRequestRow>()
-                on new { row.ClientId, PaymentId = (PaymentId?)row.PaymentId } equals new
-                {
-                    request.ClientId,
-                    request.PaymentId,
-                }
-            join line in db.Set<HistoryRow>().Where(line => line.Action == PaymentAction.Cancel)
-                on new { row.ClientId, row.PaymentId } equals new { line.ClientId, line.PaymentId }
-                into lines
-            from cancellation in lines.DefaultIfEmpty()
-            where row.ClientId == clientId && row.PaymentId == id
-            select new Found
-            {
-                Stored = new StoredPayment
-                {
-                    Row = row,
-                    RequestId = request.PaymentRequestId,
-                    Cancellation = cancellation,
-                },
-                Available = db.Set<AccountRow>()
-                    .Where(account => account.ClientId == clientId && account.Currency == row.Amount.Currency)
-                    .Select(account => account.Balance)
-                    .FirstOrDefault(),
-            }
+    private static readonly Expression<
+        Func<CancelDbContext, IQueryable<StoredPayment>, IQueryable<Found>>
+    > WithBalance = (db, payments) =>
+        payments.Select(payment => new Found
+        {
+            Stored = payment,
+            Available = db.Set<AccountRow>()
+                .Where(account =>
+                    account.ClientId == payment.Row.ClientId && account.Currency == payment.Row.Amount.Currency
+                )
+                .Select(account => account.Balance)
+                .FirstOrDefault(),
+        });
+
+    private readonly Func<CancelDbContext, ClientId, PaymentId, IAsyncEnumerable<Found>> _byId = Compiled<PaymentId>(
+        (payments, clientId, id) => payments.Where(p => p.Row.ClientId == clientId && p.Row.PaymentId == id)
     );
 
     private readonly Func<CancelDbContext, ClientId, PaymentRequestId, IAsyncEnumerable<Found>> _byRequest =
-        EF.CompileAsyncQuery(
-            (CancelDbContext db, ClientId clientId, PaymentRequestId requestId) =>
-                from row in db.Set<PaymentRow>().AsNoTracking()
-                join request in db.Set<PaymentRequestRow>()
-                    on new { row.ClientId, PaymentId = (PaymentId?)row.PaymentId } equals new
-                    {
-                        request.ClientId,
-                        request.PaymentId,
-                    }
-                join line in db.Set<HistoryRow>().Where(line => line.Action == PaymentAction.Cancel)
-                    on new { row.ClientId, row.PaymentId } equals new { line.ClientId, line.PaymentId }
-                    into lines
-                from cancellation in lines.DefaultIfEmpty()
-                where request.ClientId == clientId && request.PaymentRequestId == requestId
-                select new Found
-                {
-                    Stored = new StoredPayment
-                    {
-                        Row = row,
-                        RequestId = request.PaymentRequestId,
-                        Cancellation = cancellation,
-                    },
-                    Available = db.Set<AccountRow>()
-                        .Where(account => account.ClientId == clientId && account.Currency == row.Amount.Currency)
-                        .Select(account => account.Balance)
-                        .FirstOrDefault(),
-                }
+        Compiled<PaymentRequestId>(
+            (payments, clientId, requestId) =>
+                payments.Where(p => p.Row.ClientId == clientId && p.RequestId == requestId)
         );
+
+    // Compiled once: finding a payment is the hot path, and translating the query each time costs more than running it. A
+    // compiled query belongs to one database's model, so each store has its own.
+    private static Func<CancelDbContext, ClientId, TId, IAsyncEnumerable<Found>> Compiled<TId>(
+        Expression<Func<IQueryable<StoredPayment>, ClientId, TId, IQueryable<StoredPayment>>> which
+    )
+    {
+        var db = StoredPayment.All.Parameters[0];
+        var chosen = ReplacingExpressionVisitor.Replace(which.Parameters[0], StoredPayment.All.Body, which.Body);
+        var found = new ReplacingExpressionVisitor(WithBalance.Parameters, [db, chosen]).Visit(WithBalance.Body);
+        return EF.CompileAsyncQuery(
+            Expression.Lambda<Func<CancelDbContext, ClientId, TId, IQueryable<Found>>>(
+                found,
+                db,
+                which.Parameters[1],
+                which.Parameters[2]
+            )
+        );
+    }
 
     /// <summary>Finds a payment by the wallet's identifier, with all that a decision takes.</summary>
     public async Task<FoundPayment?> Find(
