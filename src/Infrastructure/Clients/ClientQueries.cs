@@ -13,30 +13,33 @@ internal sealed class ClientQueries(Database database) : IClientQueries
 {
     public async Task<ClientView?> Client(ClientId clientId, CancellationToken cancellationToken)
     {
-        await using var db = database.CreateContext();
-        var client = await db.Set<Client>()
-            .AsNoTracking()
-            .SingleOrDefaultAsync(c => c.Id == clientId, cancellationToken);
-        await database.Settled(cancellationToken);
+        var client = await database.Read(
+            db => db.Set<Client>().AsNoTracking().SingleOrDefaultAsync(c => c.Id == clientId, cancellationToken),
+            cancellationToken
+        );
         return client is null ? null : View(client);
     }
 
     public async Task<Page<ClientView>> Clients(string? after, int limit, CancellationToken cancellationToken)
     {
-        await using var db = database.CreateContext();
-        // LINQ has no order on typed ids; the database has one.
-        var ids = await db
-            .Database.SqlQuery<string>(
-                $"SELECT client_id AS \"Value\" FROM clients WHERE client_id > {after ?? ""} ORDER BY client_id LIMIT {limit + 1}"
-            )
-            .ToListAsync(cancellationToken);
-        var wanted = ids.ConvertAll(id => new ClientId(id));
-        var found = await db.Set<Client>()
-            .AsNoTracking()
-            .Where(c => wanted.Contains(c.Id))
-            .ToDictionaryAsync(c => c.Id, cancellationToken);
-        await database.Settled(cancellationToken);
-        var clients = wanted.Where(found.ContainsKey).Select(id => found[id]).ToList();
+        var clients = await database.Read(
+            async db =>
+            {
+                // LINQ has no order on typed ids; the database has one.
+                var ids = await db
+                    .Database.SqlQuery<string>(
+                        $"SELECT client_id AS \"Value\" FROM clients WHERE client_id > {after ?? ""} ORDER BY client_id LIMIT {limit + 1}"
+                    )
+                    .ToListAsync(cancellationToken);
+                var wanted = ids.ConvertAll(id => new ClientId(id));
+                var found = await db.Set<Client>()
+                    .AsNoTracking()
+                    .Where(c => wanted.Contains(c.Id))
+                    .ToDictionaryAsync(c => c.Id, cancellationToken);
+                return wanted.Where(found.ContainsKey).Select(id => found[id]).ToList();
+            },
+            cancellationToken
+        );
         return Page.Of(clients.ConvertAll(View), limit, client => client.ClientId);
     }
 
@@ -47,14 +50,16 @@ internal sealed class ClientQueries(Database database) : IClientQueries
         CancellationToken cancellationToken
     )
     {
-        await using var db = database.CreateContext();
-        var keys = await db.Set<ClientKey>()
-            .AsNoTracking()
-            .Where(k => EF.Property<ClientId>(k, ClientTables.KeyClientId) == clientId && k.Version > after)
-            .OrderBy(k => k.Version)
-            .Take(limit + 1)
-            .ToListAsync(cancellationToken);
-        await database.Settled(cancellationToken);
+        var keys = await database.Read(
+            db =>
+                db.Set<ClientKey>()
+                    .AsNoTracking()
+                    .Where(k => EF.Property<ClientId>(k, ClientTables.KeyClientId) == clientId && k.Version > after)
+                    .OrderBy(k => k.Version)
+                    .Take(limit + 1)
+                    .ToListAsync(cancellationToken),
+            cancellationToken
+        );
         return Page.Of(keys.ConvertAll(View), limit, key => key.Version.ToString(CultureInfo.InvariantCulture));
     }
 
@@ -68,36 +73,7 @@ internal sealed class ClientQueries(Database database) : IClientQueries
         if (TimeCursor.Parse(after, filter.From, filter.To) is not { } cursor)
             return null;
 
-        await using var db = database.CreateContext();
-        var wanted = db.Set<ClientChangeRow>().AsNoTracking().Where(c => c.At >= cursor.From && c.At < filter.To);
-        if (filter.ClientId is { } clientId)
-            wanted = wanted.Where(c => c.ClientId == clientId);
-        if (filter.Actor is { } actor)
-            wanted = wanted.Where(c => c.Actor == actor);
-        wanted = filter.Kind switch
-        {
-            ChangeKind.Client => wanted.Where(c => c.KeyVersion == 0),
-            ChangeKind.Key => wanted.Where(c => c.KeyVersion != 0),
-            null => wanted,
-        };
-        var rows = await wanted
-            .OrderBy(c => c.At)
-            .ThenBy(c => c.ClientId)
-            .ThenBy(c => c.Number)
-            .Skip(cursor.Read)
-            .Take(limit + 1)
-            .Select(c => new
-            {
-                Row = c,
-                Before = db.Set<ClientChangeRow>()
-                    .Where(b => b.ClientId == c.ClientId && b.KeyVersion == c.KeyVersion && b.Number < c.Number)
-                    .OrderByDescending(b => b.Number)
-                    .Select(b => b.State)
-                    .FirstOrDefault(),
-            })
-            .ToListAsync(cancellationToken);
-        await database.Settled(cancellationToken);
-
+        var rows = await database.Read(db => Changes(db, filter, cursor, limit, cancellationToken), cancellationToken);
         var items = rows.Take(limit)
             .Select(c => new ClientChange(
                 c.Row.ClientId.Value,
@@ -111,6 +87,50 @@ internal sealed class ClientQueries(Database database) : IClientQueries
             ))
             .ToList();
         return new(items, rows.Count <= limit ? null : cursor.Behind(items.ConvertAll(item => item.At)));
+    }
+
+    private static async Task<List<Changed>> Changes(
+        CancelDbContext db,
+        ChangeFilter filter,
+        TimeCursor cursor,
+        int limit,
+        CancellationToken cancellationToken
+    )
+    {
+        var wanted = db.Set<ClientChangeRow>().AsNoTracking().Where(c => c.At >= cursor.From && c.At < filter.To);
+        if (filter.ClientId is { } clientId)
+            wanted = wanted.Where(c => c.ClientId == clientId);
+        if (filter.Actor is { } actor)
+            wanted = wanted.Where(c => c.Actor == actor);
+        wanted = filter.Kind switch
+        {
+            ChangeKind.Client => wanted.Where(c => c.KeyVersion == 0),
+            ChangeKind.Key => wanted.Where(c => c.KeyVersion != 0),
+            null => wanted,
+        };
+        return await wanted
+            .OrderBy(c => c.At)
+            .ThenBy(c => c.ClientId)
+            .ThenBy(c => c.Number)
+            .Skip(cursor.Read)
+            .Take(limit + 1)
+            .Select(c => new Changed
+            {
+                Row = c,
+                Before = db.Set<ClientChangeRow>()
+                    .Where(b => b.ClientId == c.ClientId && b.KeyVersion == c.KeyVersion && b.Number < c.Number)
+                    .OrderByDescending(b => b.Number)
+                    .Select(b => b.State)
+                    .FirstOrDefault(),
+            })
+            .ToListAsync(cancellationToken);
+    }
+
+    private sealed class Changed
+    {
+        public required ClientChangeRow Row { get; init; }
+
+        public required string? Before { get; init; }
     }
 
     internal static ClientKeyView View(ClientKey key) =>

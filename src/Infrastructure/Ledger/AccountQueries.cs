@@ -16,21 +16,24 @@ internal sealed class AccountQueries(Database database) : IAccountQueries
         CancellationToken cancellationToken
     )
     {
-        await using var db = database.CreateContext();
-        var account = await db.Set<AccountRow>()
-            .AsNoTracking()
-            .SingleOrDefaultAsync(a => a.ClientId == clientId && a.Currency == currency, cancellationToken);
-        if (account is null)
-            return null;
-        var transfers = await db.Set<TransferRow>()
-            .AsNoTracking()
-            .Where(t => t.ClientId == clientId && t.Currency == currency && (after == null || t.TransferId > after))
-            .OrderBy(t => t.TransferId)
-            .Take(limit + 1)
-            .ToListAsync(cancellationToken);
-        await database.Settled(cancellationToken);
-        var page = Page.Of(transfers, limit, transfer => transfer.TransferId.ToString());
-        return new(currency.Code, account.Balance, [.. page.Items.Select(View)], page.Next);
+        return await database.Read(Account, cancellationToken);
+
+        async Task<AccountView?> Account(CancelDbContext db)
+        {
+            var account = await db.Set<AccountRow>()
+                .AsNoTracking()
+                .SingleOrDefaultAsync(a => a.ClientId == clientId && a.Currency == currency, cancellationToken);
+            if (account is null)
+                return null;
+            var transfers = await db.Set<TransferRow>()
+                .AsNoTracking()
+                .Where(t => t.ClientId == clientId && t.Currency == currency && (after == null || t.TransferId > after))
+                .OrderBy(t => t.TransferId)
+                .Take(limit + 1)
+                .ToListAsync(cancellationToken);
+            var page = Page.Of(transfers, limit, transfer => transfer.TransferId.ToString());
+            return new(currency.Code, account.Balance, [.. page.Items.Select(View)], page.Next);
+        }
     }
 
     internal static TransferView View(TransferRow row) =>

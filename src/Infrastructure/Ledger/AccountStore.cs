@@ -25,14 +25,15 @@ internal sealed class AccountStore(Database database) : IAccounts
         CancellationToken cancellationToken
     )
     {
-        await using var db = database.CreateContext();
-        var row = await db.Set<TransferRow>()
-            .AsNoTracking()
-            .SingleOrDefaultAsync(t => t.ClientId == clientId && t.Reference == reference, cancellationToken);
-        if (row is null)
-            return null;
-        await database.Settled(cancellationToken);
-        return new(row.TransferId, clientId, reference, row.Transfer, row.Actor!, row.At);
+        var found = await database.Read(
+            db =>
+                db.Set<TransferRow>()
+                    .AsNoTracking()
+                    .SingleOrDefaultAsync(t => t.ClientId == clientId && t.Reference == reference, cancellationToken),
+            row => row is not null,
+            cancellationToken
+        );
+        return found is not { } row ? null : new(row.TransferId, clientId, reference, row.Transfer, row.Actor!, row.At);
     }
 
     public Task<WriteResult> Post(PostedTransfer transfer, CancellationToken cancellationToken)

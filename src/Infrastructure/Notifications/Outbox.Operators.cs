@@ -39,23 +39,27 @@ public sealed partial class Outbox
                 return null;
             (client, payment) = (lastClient, lastPayment);
         }
-        await using var db = database.CreateContext();
-        var events = db.Set<OutboxRow>()
-            .FromSql($"SELECT * FROM outbox WHERE (client_id, payment_id) > ({client}, {payment})");
-        var wanted = state switch
-        {
-            NotificationState.Due => events.Where(o => o.DueAt != null),
-            NotificationState.Delivered => events.Where(o => o.DeliveredAt != null),
-            NotificationState.Parked => events.Where(o => o.ParkedAt != null),
-            null => events,
-        };
-        var rows = await wanted
-            .AsNoTracking()
-            .OrderBy(o => o.ClientId)
-            .ThenBy(o => o.PaymentId)
-            .Take(limit + 1)
-            .ToListAsync(cancellationToken);
-        await database.Settled(cancellationToken);
+        var rows = await database.Read(
+            db =>
+            {
+                var events = db.Set<OutboxRow>()
+                    .FromSql($"SELECT * FROM outbox WHERE (client_id, payment_id) > ({client}, {payment})");
+                var wanted = state switch
+                {
+                    NotificationState.Due => events.Where(o => o.DueAt != null),
+                    NotificationState.Delivered => events.Where(o => o.DeliveredAt != null),
+                    NotificationState.Parked => events.Where(o => o.ParkedAt != null),
+                    null => events,
+                };
+                return wanted
+                    .AsNoTracking()
+                    .OrderBy(o => o.ClientId)
+                    .ThenBy(o => o.PaymentId)
+                    .Take(limit + 1)
+                    .ToListAsync(cancellationToken);
+            },
+            cancellationToken
+        );
         return Page.Of(rows.ConvertAll(View), limit, item => $"{item.ClientId}/{item.PaymentId}");
     }
 
@@ -74,11 +78,13 @@ public sealed partial class Outbox
             paymentId.Value,
             now
         );
-        await using var db = database.CreateContext();
-        var row = await db.Set<OutboxRow>()
-            .AsNoTracking()
-            .SingleOrDefaultAsync(o => o.ClientId == clientId && o.PaymentId == paymentId, cancellationToken);
-        await database.Settled(cancellationToken);
+        var row = await database.Read(
+            db =>
+                db.Set<OutboxRow>()
+                    .AsNoTracking()
+                    .SingleOrDefaultAsync(o => o.ClientId == clientId && o.PaymentId == paymentId, cancellationToken),
+            cancellationToken
+        );
         return row is null ? null : View(row);
     }
 
@@ -102,9 +108,8 @@ public sealed partial class Outbox
             _ => throw new ArgumentException("What is due is not queued again.", nameof(order)),
         };
 
-        await using var db = database.CreateContext();
         // SKIP LOCKED: rows that another order or a late confirmation is changing now are left to it.
-        var sql = Requeues(column, db is PostgresDbContext ? "FOR UPDATE SKIP LOCKED" : "");
+        var sql = Requeues(column, database.IsPostgres ? "FOR UPDATE SKIP LOCKED" : "");
         var clients = order.ClientId is { } one ? [one] : await ClientsOf(which, since, cancellationToken);
         var requeued = 0;
         foreach (var clientId in clients.TakeWhile(_ => requeued < order.Limit))
@@ -113,11 +118,16 @@ public sealed partial class Outbox
             requeued += await database.Rows(batch, cancellationToken);
         }
 
-        var left = db.Set<OutboxRow>().Where(which);
-        if (order.ClientId is { } only)
-            left = left.Where(o => o.ClientId == only);
-        var more = await left.AnyAsync(cancellationToken);
-        await database.Settled(cancellationToken);
+        var more = await database.Read(
+            db =>
+            {
+                var left = db.Set<OutboxRow>().Where(which);
+                if (order.ClientId is { } only)
+                    left = left.Where(o => o.ClientId == only);
+                return left.AnyAsync(cancellationToken);
+            },
+            cancellationToken
+        );
         return new(requeued, more);
     }
 

@@ -1,3 +1,4 @@
+using System.Linq.Expressions;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
@@ -29,18 +30,21 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
         CancellationToken cancellationToken
     )
     {
-        await using var db = database.CreateContext();
-        var lines = db.Set<HistoryRow>().Where(h => h.ClientId == clientId && h.Action == PaymentAction.Cancel);
-        if (await lines.AnyAsync(h => h.Position == null, cancellationToken))
-            await Place(CancellationLines, clientId, cancellationToken);
-
-        var rows = await Items(
-                db,
-                lines.Where(h => h.Position > after.Position).OrderBy(h => h.Position).Take(limit + 1)
-            )
-            .OrderBy(row => row.Line.Position)
-            .ToListAsync(cancellationToken);
-        await database.Settled(cancellationToken);
+        await Place(h => h.Action == PaymentAction.Cancel, CancellationLines, clientId, cancellationToken);
+        var rows = await database.Read(
+            db =>
+                Items(
+                        db,
+                        db.Set<HistoryRow>()
+                            .Where(h => h.ClientId == clientId && h.Action == PaymentAction.Cancel)
+                            .Where(h => h.Position > after.Position)
+                            .OrderBy(h => h.Position)
+                            .Take(limit + 1)
+                    )
+                    .OrderBy(row => row.Line.Position)
+                    .ToListAsync(cancellationToken),
+            cancellationToken
+        );
         return FeedPage(rows.ConvertAll(row => (row.Line.Position!.Value, row.Item())), after.Epoch, limit);
     }
 
@@ -51,18 +55,18 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
         CancellationToken cancellationToken
     )
     {
-        await using var db = database.CreateContext();
-        var lines = db.Set<HistoryRow>().Where(h => h.ClientId == clientId && h.Remedy != null);
-        if (await lines.AnyAsync(h => h.Position == null, cancellationToken))
-            await Place(LateReportLines, clientId, cancellationToken);
-
-        var rows = await lines
-            .AsNoTracking()
-            .Where(h => h.Position > after.Position)
-            .OrderBy(h => h.Position)
-            .Take(limit + 1)
-            .ToListAsync(cancellationToken);
-        await database.Settled(cancellationToken);
+        await Place(h => h.Remedy != null, LateReportLines, clientId, cancellationToken);
+        var rows = await database.Read(
+            db =>
+                db.Set<HistoryRow>()
+                    .AsNoTracking()
+                    .Where(h => h.ClientId == clientId && h.Remedy != null)
+                    .Where(h => h.Position > after.Position)
+                    .OrderBy(h => h.Position)
+                    .Take(limit + 1)
+                    .ToListAsync(cancellationToken),
+            cancellationToken
+        );
         return FeedPage(
             rows.ConvertAll(h =>
                 (
@@ -97,20 +101,24 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
         if (TimeCursor.Parse(after, fromUtc, toUtc) is not { } cursor)
             return null;
 
-        await using var db = database.CreateContext();
-        var lines = db.Set<HistoryRow>()
-            .Where(h => h.Answer != null && h.At >= cursor.From && h.At < toUtc)
-            .OrderBy(h => h.At)
-            .ThenBy(h => h.ClientId)
-            .ThenBy(h => h.PaymentId)
-            .Skip(cursor.Read)
-            .Take(limit + 1);
-        var rows = await Items(db, lines)
-            .OrderBy(row => row.Line.At)
-            .ThenBy(row => row.Line.ClientId)
-            .ThenBy(row => row.Line.PaymentId)
-            .ToListAsync(cancellationToken);
-        await database.Settled(cancellationToken);
+        var rows = await database.Read(
+            db =>
+                Items(
+                        db,
+                        db.Set<HistoryRow>()
+                            .Where(h => h.Answer != null && h.At >= cursor.From && h.At < toUtc)
+                            .OrderBy(h => h.At)
+                            .ThenBy(h => h.ClientId)
+                            .ThenBy(h => h.PaymentId)
+                            .Skip(cursor.Read)
+                            .Take(limit + 1)
+                    )
+                    .OrderBy(row => row.Line.At)
+                    .ThenBy(row => row.Line.ClientId)
+                    .ThenBy(row => row.Line.PaymentId)
+                    .ToListAsync(cancellationToken),
+            cancellationToken
+        );
 
         var items = rows.Take(limit).Select(row => row.Item()).ToList();
         return new(items, rows.Count <= limit ? null : cursor.Behind(items.ConvertAll(item => item.CancelTime)));
@@ -119,8 +127,20 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
     // The first statement only locks the client's row, so that one reader at a time gives places. The second takes its
     // snapshot after that, so it sees all earlier places. After a restore, new places are above all earlier ones, including
     // those that the restore has undone.
-    private Task<int> Place(string lines, ClientId clientId, CancellationToken cancellationToken) =>
-        database.Rows(
+    private async Task Place(
+        Expression<Func<HistoryRow, bool>> which,
+        string lines,
+        ClientId clientId,
+        CancellationToken cancellationToken
+    )
+    {
+        await using (var db = database.CreateContext())
+        {
+            var unplaced = db.Set<HistoryRow>().Where(h => h.ClientId == clientId && h.Position == null).Where(which);
+            if (!await unplaced.AnyAsync(cancellationToken))
+                return;
+        }
+        await database.Rows(
             new AtomicBatch()
                 .Add("UPDATE clients SET enabled = enabled WHERE client_id = $1", clientId.Value)
                 .Add(
@@ -144,6 +164,7 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
                 ),
             cancellationToken
         );
+    }
 
     private static IQueryable<Row> Items(CancelDbContext db, IQueryable<HistoryRow> lines) =>
         lines

@@ -9,25 +9,19 @@ namespace CancelService.Infrastructure.Payments;
 /// <summary>Reads payments: plain queries, which bypass the domain.</summary>
 internal sealed class PaymentQueries(Database database) : IPaymentQueries
 {
-    public async Task<PaymentDetailView?> Payment(
+    public Task<PaymentDetailView?> Payment(
         ClientId clientId,
         PaymentId paymentId,
         CancellationToken cancellationToken
-    )
-    {
-        // Returns the snapshot's connection first: the barrier needs a connection too, and must not wait for this one.
-        var payment = await Read(clientId, paymentId, cancellationToken);
-        await database.Settled(cancellationToken);
-        return payment;
-    }
+    ) => database.Read(db => Read(db, clientId, paymentId, cancellationToken), cancellationToken);
 
-    private async Task<PaymentDetailView?> Read(
+    private static async Task<PaymentDetailView?> Read(
+        CancelDbContext db,
         ClientId clientId,
         PaymentId paymentId,
         CancellationToken cancellationToken
     )
     {
-        await using var db = database.CreateContext();
         // One snapshot, so that payment and history agree.
         await db.Database.OpenConnectionAsync(cancellationToken);
         await using var snapshot = await Database.Snapshot(db.Database.GetDbConnection(), cancellationToken);
@@ -62,18 +56,17 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
         return new(PaymentView.Of(payment.Restore()), history, transfers.ConvertAll(AccountQueries.View));
     }
 
-    public async Task<PaymentId?> PaymentIdOf(
+    public Task<PaymentId?> PaymentIdOf(
         ClientId clientId,
         PaymentRequestId requestId,
         CancellationToken cancellationToken
-    )
-    {
-        await using var db = database.CreateContext();
-        var id = await db.Set<PaymentRequestRow>()
-            .Where(r => r.ClientId == clientId && r.PaymentRequestId == requestId)
-            .Select(r => r.PaymentId)
-            .SingleOrDefaultAsync(cancellationToken);
-        await database.Settled(cancellationToken);
-        return id;
-    }
+    ) =>
+        database.Read(
+            db =>
+                db.Set<PaymentRequestRow>()
+                    .Where(r => r.ClientId == clientId && r.PaymentRequestId == requestId)
+                    .Select(r => r.PaymentId)
+                    .SingleOrDefaultAsync(cancellationToken),
+            cancellationToken
+        );
 }

@@ -41,46 +41,45 @@ internal sealed partial class PaymentStore(
                 .SingleOrDefault()
     );
 
-    public async Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken)
-    {
-        await using var db = database.CreateContext();
-        return await Settled(await _finder.Find(db, clientId, id, cancellationToken), cancellationToken);
-    }
+    public Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken) =>
+        database.Read(db => _finder.Find(db, clientId, id, cancellationToken), IsTold, cancellationToken);
 
-    public async Task<FoundPayment?> Find(
+    public Task<FoundPayment?> Find(
         ClientId clientId,
         PaymentRequestId requestId,
         CancellationToken cancellationToken
-    )
-    {
-        await using var db = database.CreateContext();
-        return await Settled(await _finder.Find(db, clientId, requestId, cancellationToken), cancellationToken);
-    }
+    ) => database.Read(db => _finder.Find(db, clientId, requestId, cancellationToken), IsTold, cancellationToken);
 
-    // A repeat tells a cancellation that was only read, so it waits for the barrier. For other payments nothing is told
-    // before it is written.
-    private async Task<FoundPayment?> Settled(FoundPayment? found, CancellationToken cancellationToken)
-    {
-        if (found is { Payment.Cancellation: not null })
-            await database.Settled(cancellationToken);
-        return found;
-    }
+    // A repeat tells a cancellation that was only read. Of other payments nothing is told before it is written.
+    private static bool IsTold(FoundPayment? found) => found is { Payment.Cancellation: not null };
 
-    public async Task<RecordedReport?> FindReport(
+    public Task<RecordedReport?> FindReport(
         ClientId clientId,
         PaymentId id,
         string eventId,
         CancellationToken cancellationToken
-    )
-    {
-        await using var db = database.CreateContext();
-        var recorded = await _findReport(db, clientId, id, eventId, cancellationToken);
-        if (recorded is not null)
-            await database.Settled(cancellationToken);
-        return recorded;
-    }
+    ) =>
+        database.Read(
+            db => _findReport(db, clientId, id, eventId, cancellationToken),
+            recorded => recorded is not null,
+            cancellationToken
+        );
 
-    public async Task<EarlierRegistration?> FindRegistration(
+    public Task<EarlierRegistration?> FindRegistration(
+        ClientId clientId,
+        PaymentId id,
+        PaymentRequestId requestId,
+        DateTimeOffset now,
+        CancellationToken cancellationToken
+    ) =>
+        database.Read(
+            db => FindRegistration(db, clientId, id, requestId, now, cancellationToken),
+            found => found is EarlierRegistration.Known,
+            cancellationToken
+        );
+
+    private async Task<EarlierRegistration?> FindRegistration(
+        CancelDbContext db,
         ClientId clientId,
         PaymentId id,
         PaymentRequestId requestId,
@@ -88,17 +87,13 @@ internal sealed partial class PaymentStore(
         CancellationToken cancellationToken
     )
     {
-        await using var db = database.CreateContext();
         var known = await StoredPayment
             .Of(db)
             .Where(p => p.Row.ClientId == clientId && (p.Row.PaymentId == id || p.RequestId == requestId))
             .OrderBy(p => p.Row.PaymentId == id ? 0 : 1)
             .FirstOrDefaultAsync(cancellationToken);
         if (known is not null)
-        {
-            await database.Settled(cancellationToken);
             return new EarlierRegistration.Known(known.Restore());
-        }
         var since = now - unknown.Value.RememberFor;
         var refusedAt = await db.Set<PaymentRequestRow>()
             .Where(r => r.ClientId == clientId && r.PaymentRequestId == requestId && r.RefusedAt > since)

@@ -124,12 +124,28 @@ public sealed class Database : IAsyncDisposable
     }
 
     /// <summary>
-    /// Returns when no promotion of a synchronous standby can take back what was read before: see <see cref="Barrier"/>.
-    /// Call it before telling anything that rests on a read.
+    /// Reads, and returns when no promotion of a synchronous standby can take back what was read: see <see cref="Barrier"/>. So
+    /// the result may be told. The connection goes back to the pool first: the barrier needs one too, and reads that wait for it
+    /// must not have them all.
     /// </summary>
-    /// <exception cref="DbException">It is not known to be safe.</exception>
-    internal Task Settled(CancellationToken cancellationToken) =>
-        _barrier?.Pass(cancellationToken) ?? Task.CompletedTask;
+    /// <exception cref="DbException">Nothing was read, or it is not known to be safe.</exception>
+    internal Task<T> Read<T>(Func<CancelDbContext, Task<T>> read, CancellationToken cancellationToken) =>
+        Read(read, _ => true, cancellationToken);
+
+    /// <summary>The same; what is not <paramref name="told"/> need not be safe.</summary>
+    internal async Task<T> Read<T>(
+        Func<CancelDbContext, Task<T>> read,
+        Func<T, bool> told,
+        CancellationToken cancellationToken
+    )
+    {
+        T result;
+        await using (var db = CreateContext())
+            result = await read(db);
+        if (_barrier is not null && told(result))
+            await _barrier.Pass(cancellationToken);
+        return result;
+    }
 
     /// <summary>
     /// Brings the schema up to date while instances serve. It gives up when it does not get a lock soon, and can be

@@ -129,7 +129,8 @@ public sealed class TestHost : IAsyncDisposable
                 // Refusals are what most tests are about, and every client is new to them.
                 "--Limits:UnverifiedAnswersPerSecond=1000000",
                 "--Limits:UnknownClientsPerSecond=1000000",
-                "--Limits:MaxQueueTime=00:00:30", // A loaded machine turns no test's request away.
+                "--Limits:MaxQueueTime=00:00:30", // A loaded machine turns no test's request away,
+                "--Database:Timeout=00:00:30", // and gives none up.
                 "--Shutdown:DrainTime=00:00:00",
                 .. withoutKey ? Array.Empty<string>() : [$"--Wallet:SigningKeyPath={walletKey}"],
                 .. database.Settings,

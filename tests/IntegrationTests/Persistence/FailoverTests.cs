@@ -104,8 +104,24 @@ public sealed class FailoverTests(PostgresServer postgres)
         (network.Statements - before).ShouldBe(20 + 2);
     }
 
-    [Fact]
-    public async Task Reads_that_wait_for_the_standby_keep_no_connection_from_the_wait()
+    [Theory]
+    [InlineData("GET /clients/*/payments/p1")]
+    [InlineData("GET /clients/*/payments?paymentRequestId=req-p1")]
+    [InlineData("GET /clients/*/accounts/USD")]
+    [InlineData("GET /clients/*/cancellations")]
+    [InlineData("GET /clients/*/late-reports")]
+    [InlineData("GET /cancellations?from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z")]
+    [InlineData("GET /clients/*")]
+    [InlineData("GET /clients/*/keys")]
+    [InlineData("GET /clients")]
+    [InlineData("GET /changes")]
+    [InlineData("GET /notifications")]
+    [InlineData("PUT /clients/*/payments/p1")]
+    [InlineData("POST /clients/*/payments/p1/succeed")]
+    [InlineData("POST /clients/*/accounts/USD/deposits")]
+    [InlineData("POST /notifications/*/p1/requeue")]
+    [InlineData("a repeated cancel")]
+    public async Task What_waits_for_the_standby_keeps_no_connection_from_the_wait(string call)
     {
         await using var pair = await ReplicatedPostgres.Start();
         using var database = await Migrated(pair.First);
@@ -113,18 +129,40 @@ public sealed class FailoverTests(PostgresServer postgres)
             database,
             settings:
             [
-                $"--Database:ConnectionString={pair.First.Replace("Size=20", "Size=2", StringComparison.Ordinal)}",
+                // One connection, so whoever keeps it while it waits waits for ever.
+                $"--Database:ConnectionString={pair.First.Replace("Size=20", "Size=1", StringComparison.Ordinal)}",
             ]
         );
         var client = await host.AddClient();
-        await host.AddPayment(client, State.Success);
+        var registration =
+            $$"""{"paymentRequestId":"req-p1","kind":"PAYMENT","amount":{{InternalWire.Amount()}},"initiatedAt":"{{host.Now:O}}"}""";
+        (await host.Call("PUT", $"/clients/{client.Id}/payments/p1", registration)).Status.ShouldBe(201);
+        (await host.Report(client, "succeed", "e1")).Status.ShouldBe(200);
+        (await host.Call("POST", $"/clients/{client.Id}/accounts/USD/deposits", Deposit)).Status.ShouldBe(201);
+        (await host.Cancel(client)).Code.ShouldBe("SUCCESS");
 
-        var reads = await Task.WhenAll(
-            Enumerable.Range(0, 20).Select(_ => host.Call("GET", $"/clients/{client.Id}/payments/p1"))
-        );
+        var statuses = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => Once()));
 
-        reads.ShouldAllBe(read => read.Status == 200);
+        statuses.ShouldAllBe(status => status == 200);
+
+        async Task<int> Once()
+        {
+            if (call == "a repeated cancel")
+                return (await host.Cancel(client)).Code == "SUCCESS" ? 200 : 0;
+            var (method, path) = (
+                call.Split(' ')[0],
+                call.Split(' ')[1].Replace("*", $"{client.Id}", StringComparison.Ordinal)
+            );
+            var body =
+                method == "PUT" ? registration
+                : path.EndsWith("succeed", StringComparison.Ordinal) ? """{"eventId":"e1"}"""
+                : path.EndsWith("deposits", StringComparison.Ordinal) ? Deposit
+                : null;
+            return (await host.Call(method, path, body)).Status;
+        }
     }
+
+    private const string Deposit = """{"id":"d1","minorUnits":1}""";
 
     [Fact]
     public async Task A_standby_is_not_ready_until_it_is_promoted()

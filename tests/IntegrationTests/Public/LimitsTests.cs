@@ -194,14 +194,14 @@ public sealed class LimitsTests(PostgresServer postgres)
 
         using var connection = new KeptConnection(host.PublicPort);
         var times = new List<TimeSpan>();
-        for (var i = 0; i < 4; i++)
+        for (var i = 0; i < 20 && times.Count < 3; i++)
         {
             var clock = Stopwatch.StartNew();
             if ((await connection.Send(request.ToBytes())).Code == code) // Once a second, one is within the rate.
                 times.Add(clock.Elapsed);
         }
 
-        times.Count.ShouldBeGreaterThan(2);
+        times.Count.ShouldBe(3);
         (times.Min() > delay - TimeSpan.FromMilliseconds(20)).ShouldBe(isHeldBack, times.Min().ToString());
     }
 
