@@ -7,9 +7,9 @@ using Npgsql;
 namespace CancelService.Harness;
 
 /// <summary>
-/// Two PostgreSQL servers: the first is the primary, the second its synchronous standby until it is promoted. Made of the
-/// machine's own programs, or of those in one container: like <see cref="PostgresCluster"/>, either serves where the other
-/// is missing.
+/// Two PostgreSQL servers: a primary and its synchronous standby. The first is the primary until the second is promoted.
+/// Made of the machine's own programs, or of those in one container: like <see cref="PostgresCluster"/>, either serves where
+/// the other is missing.
 /// </summary>
 public sealed class ReplicatedPostgres : IAsyncDisposable
 {
@@ -17,7 +17,8 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
 
     private readonly Func<string, Task<string>> _run;
     private readonly Func<ValueTask> _stop;
-    private string _primary = "";
+    private string _directory = "";
+    private bool _isSecondPrimary;
 
     private ReplicatedPostgres(Func<string, Task<string>> run, Func<ValueTask> stop, string first, string second) =>
         (_run, _stop, First, Second) = (run, stop, first, second);
@@ -27,6 +28,15 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
 
     /// <summary>How the database <c>postgres</c> of the second server is reached.</summary>
     public string Second { get; }
+
+    /// <summary>How the database <c>postgres</c> of the primary is reached.</summary>
+    public string Primary => _isSecondPrimary ? Second : First;
+
+    private string Standby => _isSecondPrimary ? First : Second;
+
+    private (string Name, int Port) PrimaryServer => Server(_isSecondPrimary);
+
+    private (string Name, int Port) StandbyServer => Server(!_isSecondPrimary);
 
     /// <summary>Both servers, as one connection string with two hosts.</summary>
     public string Either =>
@@ -46,14 +56,10 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
                 initdb -D first -U postgres -A trust --no-locale -E UTF8 -N >/dev/null
                 echo 'host all all all trust' >> first/pg_hba.conf
                 {Launch("first", FirstPort)}
-                pg_basebackup -D second -R -c fast -d "{Primary("$PWD")}"
-                {Launch("second", FirstPort + 1)}
                 """
             );
-            pair._primary = Primary((await pair._run("pwd")).Trim());
-            await pair.OnFirst("ALTER SYSTEM SET synchronous_standby_names = 'second'");
-            await pair.OnFirst("SELECT pg_reload_conf()");
-            await pair.Until("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
+            pair._directory = (await pair._run("pwd")).Trim();
+            await pair.MakeStandby();
             return pair;
         }
         catch
@@ -66,16 +72,16 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
     /// <summary>Cuts the standby off: from now on no commit reaches it.</summary>
     public async Task Cut()
     {
-        await Execute(Second, "ALTER SYSTEM SET primary_conninfo = 'host=/nowhere'");
-        await Execute(Second, "SELECT pg_reload_conf()");
+        await Execute(Standby, "ALTER SYSTEM SET primary_conninfo = 'host=/nowhere'");
+        await Execute(Standby, "SELECT pg_reload_conf()");
         await Until("SELECT count(*) = 0 FROM pg_stat_replication");
     }
 
     /// <summary>Lets the standby follow the primary again.</summary>
     public async Task Mend()
     {
-        await Execute(Second, $"ALTER SYSTEM SET primary_conninfo = '{_primary}'");
-        await Execute(Second, "SELECT pg_reload_conf()");
+        await Execute(Standby, $"ALTER SYSTEM SET primary_conninfo = '{PrimaryAsSeenBy(StandbyServer.Name)}'");
+        await Execute(Standby, "SELECT pg_reload_conf()");
         await Until("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
     }
 
@@ -85,14 +91,50 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
     /// <summary>Makes the standby a primary, and returns when it takes writes.</summary>
     public Task Promote() => Execute(Second, "SELECT pg_promote()");
 
+    /// <summary>Kills the primary and starts it again: it recovers by its log.</summary>
+    public Task Restart() =>
+        _run(
+            $"""
+            pg_ctl stop -D {PrimaryServer.Name} -m immediate >/dev/null
+            {Launch(PrimaryServer.Name, PrimaryServer.Port)}
+            """
+        );
+
+    /// <summary>
+    /// Kills the primary and promotes the standby; what only the old primary has committed is lost. The old one comes back, with
+    /// the data of the new one, as its synchronous standby.
+    /// </summary>
+    public async Task FailOver()
+    {
+        await _run($"pg_ctl stop -D {PrimaryServer.Name} -m immediate >/dev/null");
+        await Execute(Standby, "SELECT pg_promote()");
+        _isSecondPrimary = !_isSecondPrimary;
+        await _run($"rm -rf {StandbyServer.Name}");
+        await MakeStandby();
+    }
+
+    private async Task MakeStandby()
+    {
+        var (name, port) = StandbyServer;
+        await _run(
+            $"""
+            pg_basebackup -D {name} -R -c fast -d "{PrimaryAsSeenBy(name)}"
+            {Launch(name, port)}
+            """
+        );
+        await Execute(Primary, $"ALTER SYSTEM SET synchronous_standby_names = '{name}'");
+        await Execute(Primary, "SELECT pg_reload_conf()");
+        await Until("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
+    }
+
     /// <summary>Executes a statement on the first server.</summary>
     public Task OnFirst(string sql) => Execute(First, sql);
 
-    /// <summary>Waits until a query on the first server is true, for 30 seconds at most.</summary>
+    /// <summary>Waits until a query on the primary is true, for 30 seconds at most.</summary>
     public async Task Until(string query)
     {
         var start = TimeProvider.System.GetTimestamp();
-        while (!await Execute(First, query))
+        while (!await Execute(Primary, query))
         {
             if (TimeProvider.System.GetElapsedTime(start) > TimeSpan.FromSeconds(30))
                 throw new TimeoutException($"It stays false: {query}");
@@ -107,10 +149,13 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
         await _stop();
     }
 
-    private static string Primary(string directory) =>
+    private static (string Name, int Port) Server(bool isSecond) =>
+        isSecond ? ("second", FirstPort + 1) : ("first", FirstPort);
+
+    private string PrimaryAsSeenBy(string standby) =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"host={directory} port={FirstPort} user=postgres application_name=second"
+            $"host={_directory} port={PrimaryServer.Port} user=postgres application_name={standby}"
         );
 
     private static string Launch(string data, int port) =>

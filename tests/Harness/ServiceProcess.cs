@@ -158,9 +158,19 @@ public sealed class ServiceProcess : IAsyncDisposable
     }
 
     /// <summary>Sends SIGTERM, and does not wait for what comes of it.</summary>
-    public void Terminate()
+    public void Terminate() => Signal("TERM");
+
+    /// <summary>Stops the process where it is, for a time, and lets it go on: it does not notice that time has passed.</summary>
+    public async Task Freeze(TimeSpan time)
     {
-        using var kill = Process.Start("kill", ["-TERM", Process.Id.ToString(CultureInfo.InvariantCulture)]);
+        Signal("STOP");
+        await Task.Delay(time);
+        Signal("CONT");
+    }
+
+    private void Signal(string name)
+    {
+        using var kill = Process.Start("kill", [$"-{name}", Process.Id.ToString(CultureInfo.InvariantCulture)]);
         kill.WaitForExit();
     }
 

@@ -48,7 +48,7 @@ internal sealed partial class Simulator(
         if (_failure is null)
             await AuditDatabase();
         if (_failure is not var (failed, inWorld, violation))
-            return true;
+            return await NameRareStates(operations);
         await Explain(failed, inWorld, violation);
         return false;
 
@@ -66,6 +66,21 @@ internal sealed partial class Simulator(
                 _finished[number] = world;
             }
         }
+    }
+
+    // False: a run that is long enough has missed one.
+    private async Task<bool> NameRareStates(int operations)
+    {
+        var rare = new RareStates([.. Stage.Happened]);
+        foreach (var world in _finished.Values)
+            rare.Look(world);
+        await output.WriteLineAsync(
+            $"{rare.Seen.Count(state => state.Value > 0)} of {RareStates.All.Count} rare states: {string.Join(", ", rare.Seen.Select(state => $"{state.Key} {state.Value}"))}"
+        );
+        if (operations < RareStates.Enough || !rare.Missed.Any())
+            return true;
+        await output.WriteLineAsync($"\nFAILED: seed {seed}: the run did not reach {string.Join(", ", rare.Missed)}");
+        return false;
     }
 
     /// <summary>Runs one world of the seed again and again, several at a time. False: it failed, and is printed.</summary>
@@ -183,9 +198,16 @@ internal sealed partial class Simulator(
             else
                 throw new InvalidOperationException(verdict);
         }
+        if (_failure is null && await Stage.Told() is { } untold)
+        {
+            var number = ClientName().Match(untold) is { Success: true } told
+                ? int.Parse(told.Groups["number"].Value, CultureInfo.InvariantCulture)
+                : 0;
+            _failure = (number, _finished[number], new ViolationException(untold));
+        }
         if (_failure is null)
             await output.WriteLineAsync(
-                $"every answer was true; the whole database is as the auditor believes, {_finished.Count:N0} clients; verify-ledger found nothing ({Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s)"
+                $"every answer was true; the whole database is as the auditor believes, {_finished.Count:N0} clients; the core was told of every cancellation, by {Stage.Core.Received:N0} events; verify-ledger found nothing ({Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s)"
             );
     }
 

@@ -7,6 +7,7 @@ using CancelService.Infrastructure.Persistence;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Npgsql;
+using static System.FormattableString;
 
 namespace CancelService.Simulation;
 
@@ -40,7 +41,19 @@ internal sealed class SharedClock : TimeProvider, IDisposable
 internal enum Trouble
 {
     KillInstance,
+
+    /// <summary>An instance stands still for longer than its claims and time-outs, and goes on.</summary>
+    FreezeInstance,
     KillDatabase,
+
+    /// <summary>The standby gets nothing for a while: commits wait for it, and some are visible without it.</summary>
+    CutStandby,
+
+    /// <summary>The primary dies, and the standby is promoted.</summary>
+    FailOver,
+
+    /// <summary>The same, after the standby was cut off for a while: whatever only the primary has is lost.</summary>
+    CutAndFailOver,
     CutAll,
     CutBefore,
     CutWithin,
@@ -79,6 +92,8 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
                     trouble switch
                     {
                         Trouble.KillInstance => 1,
+                        Trouble.FreezeInstance or Trouble.CutStandby or Trouble.FailOver => 2,
+                        Trouble.CutAndFailOver => 3,
                         Trouble.KillDatabase or Trouble.CutAll => 4,
                         _ => 8,
                     }
@@ -97,20 +112,25 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Trouble}.{Instance}.{Text}");
 }
 
-/// <summary>Two instances of the service on one PostgreSQL, the network between them, and the clock.</summary>
+/// <summary>Two instances of the service on a PostgreSQL with a synchronous standby, the network between, and the clock.</summary>
 internal sealed class Stage : IAsyncDisposable
 {
     /// <summary>How long the instances go on with terms that have changed.</summary>
     public static readonly TimeSpan CacheTime = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan CutOff = new(16, 15, 0); // 00:15 at UTC+8.
+    private static readonly TimeSpan DatabaseTimeout = TimeSpan.FromSeconds(2);
+
+    // Longer than an answer waits for the database, so that commits are given up which are visible all the same.
+    private static readonly TimeSpan Long = DatabaseTimeout + TimeSpan.FromSeconds(1);
 
     private readonly string _directory = Directory.CreateTempSubdirectory("cancelservice-").FullName;
     private readonly List<ServiceProcess> _instances = [];
     private readonly SemaphoreSlim _oneTrouble = new(1, 1);
-    private PostgresCluster? _postgres;
-    private TcpForwarder? _network;
+    private ReplicatedPostgres? _postgres;
+    private TcpForwarder[] _network = [];
     private SharedClock? _clock;
+    private Core? _core;
     private TimeSpan _cpu;
     private long _operations;
     private long _unknown;
@@ -135,6 +155,12 @@ internal sealed class Stage : IAsyncDisposable
 
     /// <summary>The faults so far, and when they began, in the driver's own time.</summary>
     public System.Collections.Concurrent.ConcurrentQueue<(long At, Fault Fault)> Troubles { get; } = [];
+
+    /// <summary>The faults that are over, with the time that each took.</summary>
+    public System.Collections.Concurrent.ConcurrentQueue<Happening> Happened { get; } = [];
+
+    /// <summary>The wallet's core, which is told of every cancellation.</summary>
+    public Core Core => _core!;
 
     public static async Task<Stage> Set()
     {
@@ -174,9 +200,10 @@ internal sealed class Stage : IAsyncDisposable
     public async Task Happen(Fault fault)
     {
         await _oneTrouble.WaitAsync();
+        var from = Stopwatch.GetTimestamp();
         try
         {
-            Troubles.Enqueue((Stopwatch.GetTimestamp(), fault));
+            Troubles.Enqueue((from, fault));
             switch (fault.Trouble)
             {
                 case Trouble.KillInstance:
@@ -186,13 +213,31 @@ internal sealed class Stage : IAsyncDisposable
                     instance.Launch();
                     await instance.Ready();
                     break;
+                case Trouble.FreezeInstance:
+                    await _instances[fault.Instance].Freeze(Long);
+                    break;
                 case Trouble.KillDatabase:
-                    await _postgres!.Kill();
-                    await _postgres.Start();
+                    await _postgres!.Restart();
                     NpgsqlConnection.ClearAllPools(); // The auditor's.
                     break;
+                case Trouble.CutStandby:
+                    await _postgres!.Cut();
+                    await Task.Delay(Long);
+                    await _postgres.Mend();
+                    break;
+                case Trouble.FailOver:
+                case Trouble.CutAndFailOver:
+                    if (fault.Trouble is Trouble.CutAndFailOver)
+                    {
+                        await _postgres!.Cut();
+                        await Task.Delay(Long);
+                    }
+                    await _postgres!.FailOver();
+                    NpgsqlConnection.ClearAllPools();
+                    break;
                 case Trouble.CutAll:
-                    _network!.CutAll();
+                    foreach (var way in _network)
+                        way.CutAll();
                     break;
                 case Trouble.JumpToCutOff: // Less than a second before it: some see it come.
                     var sinceCutOff = (Clock.UtcTicks - CutOff.Ticks) % TimeSpan.TicksPerDay;
@@ -205,14 +250,51 @@ internal sealed class Stage : IAsyncDisposable
                     Clock.Jump(TimeSpan.FromHours(25).Ticks);
                     break;
                 default:
-                    _network!.Arm(fault.Text, Enum.Parse<Harness.Fault>(fault.Trouble.ToString()));
+                    foreach (var way in _network) // Only the primary is sent a write.
+                        way.Arm(fault.Text, Enum.Parse<Harness.Fault>(fault.Trouble.ToString()));
                     break;
             }
         }
         finally
         {
+            Happened.Enqueue(new(fault, from, Stopwatch.GetTimestamp()));
             _oneTrouble.Release();
         }
+    }
+
+    /// <summary>
+    /// Waits until the core was told of every cancellation, for a minute at most, and compares: what differs, or null.
+    /// </summary>
+    public async Task<string?> Told()
+    {
+        var start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            var differs = Core.Differs(await Cancelled());
+            if (differs is null || Stopwatch.GetElapsedTime(start) > TimeSpan.FromMinutes(1))
+                return differs;
+            await Task.Delay(200);
+        }
+    }
+
+    private async Task<Dictionary<string, (string Effect, long MinorUnits)>> Cancelled()
+    {
+        await using var connection = new NpgsqlConnection(_postgres!.Primary);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(
+            """
+            SELECT client_id || '/' || payment_id,
+                CASE from_status WHEN 'AUTHORIZED' THEN 'HOLD_RELEASED' WHEN 'SUCCESS' THEN 'REFUNDED' ELSE 'CLOSED' END,
+                minor_units
+            FROM payment_history WHERE action = 'CANCEL'
+            """,
+            connection
+        );
+        await using var rows = await command.ExecuteReaderAsync();
+        var cancelled = new Dictionary<string, (string, long)>(StringComparer.Ordinal);
+        while (await rows.ReadAsync())
+            cancelled[rows.GetString(0)] = (rows.GetString(1), rows.GetInt64(2));
+        return cancelled;
     }
 
     /// <summary>What the database says of a client, or of all, in the auditor's words, and the answers that it stores.</summary>
@@ -235,7 +317,7 @@ internal sealed class Stage : IAsyncDisposable
         string? client
     )
     {
-        await using var connection = new NpgsqlConnection(_postgres!.ConnectionString);
+        await using var connection = new NpgsqlConnection(_postgres!.Primary);
         await connection.OpenAsync();
         var lines = new Dictionary<string, List<string>>(StringComparer.Ordinal);
         var answers = new Dictionary<string, Dictionary<int, string>>(StringComparer.Ordinal);
@@ -292,7 +374,7 @@ internal sealed class Stage : IAsyncDisposable
         using var process = Process.Start(
             new ProcessStartInfo(
                 "dotnet",
-                [typeof(ServiceHost).Assembly.Location, "verify-ledger", .. Settings(_postgres!.ConnectionString)]
+                [typeof(ServiceHost).Assembly.Location, "verify-ledger", .. Settings(_postgres!.Primary)]
             )
             {
                 UseShellExecute = false,
@@ -315,10 +397,12 @@ internal sealed class Stage : IAsyncDisposable
     {
         foreach (var instance in _instances)
             await instance.DisposeAsync();
-        if (_network is not null)
-            await _network.DisposeAsync();
+        foreach (var way in _network)
+            await way.DisposeAsync();
         if (_postgres is not null)
             await _postgres.DisposeAsync();
+        if (_core is not null)
+            await _core.DisposeAsync();
         Http.Dispose();
         _clock?.Dispose();
         _oneTrouble.Dispose();
@@ -338,34 +422,34 @@ internal sealed class Stage : IAsyncDisposable
         await File.WriteAllTextAsync(WalletKey, KeyPair.Wallet.PrivatePem);
         _clock = new SharedClock(ClockFile);
         _clock.Jump(TimeProvider.System.GetUtcNow().Ticks - _clock.UtcTicks);
-        _postgres = await PostgresCluster.Start(durable: true, "checkpoint_timeout=30s", "shared_buffers=256MB");
+        _core = await Core.Start();
+        _postgres = await ReplicatedPostgres.Start();
         await using (
             var database = new Database(
                 Options.Create(
-                    new DatabaseOptions
-                    {
-                        Provider = DatabaseProvider.Postgres,
-                        ConnectionString = _postgres.ConnectionString,
-                    }
+                    new DatabaseOptions { Provider = DatabaseProvider.Postgres, ConnectionString = _postgres.Primary }
                 ),
                 TimeProvider.System
             )
         )
             await database.Migrate(createDatabase: false, CancellationToken.None);
         // The first instance's connections can be cut; the second one's go past the network, which costs nothing.
-        var connection = $"{_postgres.ConnectionString};Maximum Pool Size=8";
-        _network = new TcpForwarder(connection);
-        string[] connections =
-        [
-            TcpForwarder.Setting(connection, _network.Port),
-            $"--Database:ConnectionString={connection}",
-        ];
-        foreach (var setting in connections)
+        _network = [new TcpForwarder(_postgres.First), new TcpForwarder(_postgres.Second)];
+        var ways = string.Join(',', _network.Select(way => Invariant($"127.0.0.1:{way.Port}")));
+        var through = new NpgsqlConnectionStringBuilder(_postgres.First)
+        {
+            Host = ways,
+            MaxPoolSize = 8,
+            SslMode = SslMode.Disable,
+        };
+        through.Remove(nameof(through.Port));
+        var past = new NpgsqlConnectionStringBuilder(_postgres.Either) { MaxPoolSize = 8 };
+        foreach (var connection in new[] { through, past })
             _instances.Add(
                 await ServiceProcess.Start(
                     [
-                        .. Settings(_postgres.ConnectionString),
-                        setting,
+                        .. Settings(connection.ConnectionString),
+                        .. _core.Settings,
                         $"--Clients:CacheTime={CacheTime}",
                         "--Limits:UnverifiedAnswersPerSecond=1000000",
                         "--Limits:UnknownClientsPerSecond=1000000",
@@ -390,6 +474,6 @@ internal sealed class Stage : IAsyncDisposable
             $"--Wallet:SigningKeyPath={WalletKey}",
             "--Database:Provider=Postgres",
             $"--Database:ConnectionString={connectionString}",
-            "--Database:Timeout=00:00:02",
+            $"--Database:Timeout={DatabaseTimeout}",
         ];
 }

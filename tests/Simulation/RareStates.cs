@@ -1,0 +1,191 @@
+namespace CancelService.Simulation;
+
+/// <summary>A fault with the time that it took, in the driver's own time.</summary>
+internal sealed record Happening(Fault Fault, long From, long To);
+
+/// <summary>
+/// What is rare, and where services of this kind break. A run names what it reached, and a long run that missed something fails,
+/// because it has not tested it.
+/// </summary>
+internal sealed class RareStates(IReadOnlyList<Happening> faults)
+{
+    /// <summary>How many operations a run has to have for every one of these states to be reached.</summary>
+    public const int Enough = 100_000;
+
+    private readonly Dictionary<string, int> _seen = All.ToDictionary(name => name, _ => 0, StringComparer.Ordinal);
+
+    /// <summary>Their names.</summary>
+    public static IReadOnlyList<string> All { get; } =
+    [
+        "a cancel of unknown outcome that had taken effect",
+        "a cancel of unknown outcome that had not",
+        "a cancel of unknown outcome that is refused when it is repeated",
+        "a registration of unknown outcome that had taken effect",
+        "a registration of unknown outcome that had not",
+        "a report of unknown outcome",
+        "a deposit or payout of unknown outcome that had taken effect",
+        "a late authorisation: release the hold",
+        "a late success: refund the payer",
+        "a late success of a payment whose cancel refunded it: nothing to do",
+        "a late capture",
+        "a failure of a cancelled payment",
+        "a failure that contradicts a refund",
+        "a payment that arrives after its cancel",
+        "a repeat that asks for another extendInfo",
+        "two cancels of a payment at once",
+        "a cancel and a success at once",
+        "a cancel and a capture at once",
+        "a cancel and a refund at once",
+        "a cancel and the payment's registration at once",
+        "a balance that is too low for a cancel, and enough later",
+        "a cancel that is on its way when the clock jumps",
+        "a write that is on its way when an instance is killed",
+        "a write that is on its way when an instance stands still",
+        "a write that is on its way when the database is killed",
+        "a write that is on its way when the standby is cut off",
+        "a write that is on its way when the standby is promoted",
+        "a repeat that is not told while the standby is away",
+        "a cancellation that is told again after a promotion",
+    ];
+
+    /// <summary>What was reached, and how often.</summary>
+    public IReadOnlyDictionary<string, int> Seen => _seen;
+
+    /// <summary>What was not reached.</summary>
+    public IEnumerable<string> Missed => All.Where(name => _seen[name] == 0);
+
+    /// <summary>Looks for the states in what a world has seen.</summary>
+    public void Look(World world)
+    {
+        var history = world.History;
+        foreach (var attempts in history.GroupBy(attempt => attempt.Op))
+            LookAtRepeats([.. attempts]);
+        foreach (var attempt in history)
+            LookAtAnswer(attempt, history);
+        foreach (var ofPayment in history.Where(a => a.Op.Payment >= 0).GroupBy(a => a.Op.Payment))
+            LookAtPayment([.. ofPayment]);
+    }
+
+    private void LookAtRepeats(IReadOnlyList<Attempt> attempts)
+    {
+        if (attempts is not [{ IsKnown: false } first, ..] || attempts[^1] is not { IsKnown: true } last)
+            return;
+        var wasThere =
+            last is { Code: "SUCCESS", CancelTime: { } at } && at.UtcTicks + TimeSpan.TicksPerSecond < last.SentClock;
+        Note(
+            (last.Op.Act, last.Code) switch
+            {
+                (Act.Cancel, "SUCCESS") when last.Op.Id != World.Again => wasThere ? All[0] : All[1],
+                (Act.Cancel, "CANCEL_WINDOW_EXCEED" or "PROCESS_FAIL" or "MERCHANT_BALANCE_NOT_ENOUGH") => All[2],
+                (Act.Register, "200") => All[3],
+                (Act.Register, "201") => All[4],
+                (>= Act.Authorize and <= Act.Fail, "200") => All[5],
+                (Act.Deposit or Act.Payout, "200") => All[6],
+                _ => "",
+            }
+        );
+        if (
+            first.Op.Act is Act.Cancel
+            && last.Code == "SUCCESS"
+            && wasThere
+            && Overlaps(first, Trouble.FailOver, Trouble.CutAndFailOver)
+        )
+            Note("a cancellation that is told again after a promotion");
+    }
+
+    private void LookAtAnswer(Attempt attempt, IReadOnlyList<Attempt> history)
+    {
+        Note(
+            (attempt.Op.Act, attempt.Code, attempt.Detail) switch
+            {
+                (Act.Authorize, "payment-cancelled", _) => "a late authorisation: release the hold",
+                (Act.Succeed, "payment-cancelled", "none") =>
+                    "a late success of a payment whose cancel refunded it: nothing to do",
+                (Act.Succeed, "payment-cancelled", _) => "a late success: refund the payer",
+                (Act.Capture, "payment-cancelled", _) => "a late capture",
+                (Act.Fail, "200", var view) when view.Contains("CANCELLED", StringComparison.Ordinal) =>
+                    "a failure of a cancelled payment",
+                (Act.Fail, "transition-refused", "CANCELLED") => "a failure that contradicts a refund",
+                (Act.Register, "cancelled-before-arrival", _) => "a payment that arrives after its cancel",
+                (Act.Cancel, "SUCCESS", var receipt)
+                    when attempt.Op.Id.Length > 0
+                        && attempt.Op.Id != World.Again
+                        && !receipt.EndsWith($"'{attempt.Op.Id}'", StringComparison.Ordinal) =>
+                    "a repeat that asks for another extendInfo",
+                _ => "",
+            }
+        );
+        if (attempt.Op.Act is < Act.Register or > Act.Cancel)
+            return;
+        if (
+            attempt.Op.Act is Act.Cancel
+            && Overlaps(attempt, Trouble.JumpToCutOff, Trouble.JumpAnHour, Trouble.JumpADay)
+        )
+            Note("a cancel that is on its way when the clock jumps");
+        if (
+            attempt.Op.Act is Act.Cancel
+            && attempt.Code is null
+            && Overlaps(attempt, Trouble.CutStandby, Trouble.CutAndFailOver)
+        )
+        {
+            if (
+                history.Any(a => a.Code == "SUCCESS" && a.Op.Payment == attempt.Op.Payment && a.Received < attempt.Sent)
+            )
+                Note("a repeat that is not told while the standby is away");
+        }
+        if (attempt.IsKnown)
+            return;
+        if (Overlaps(attempt, Trouble.KillInstance))
+            Note("a write that is on its way when an instance is killed");
+        if (Overlaps(attempt, Trouble.FreezeInstance))
+            Note("a write that is on its way when an instance stands still");
+        if (Overlaps(attempt, Trouble.KillDatabase))
+            Note("a write that is on its way when the database is killed");
+        if (Overlaps(attempt, Trouble.CutStandby))
+            Note("a write that is on its way when the standby is cut off");
+        if (Overlaps(attempt, Trouble.FailOver, Trouble.CutAndFailOver))
+            Note("a write that is on its way when the standby is promoted");
+    }
+
+    private void LookAtPayment(IReadOnlyList<Attempt> attempts)
+    {
+        foreach (var cancel in attempts.Where(a => a.Op.Act is Act.Cancel))
+        {
+            foreach (var other in attempts.Where(a => a.Op != cancel.Op && AreAtOnce(a, cancel)))
+                Note(
+                    other.Op.Act switch
+                    {
+                        Act.Cancel => "two cancels of a payment at once",
+                        Act.Succeed => "a cancel and a success at once",
+                        Act.Capture => "a cancel and a capture at once",
+                        Act.Refund => "a cancel and a refund at once",
+                        Act.Register => "a cancel and the payment's registration at once",
+                        _ => "",
+                    }
+                );
+            if (
+                cancel.Code == "MERCHANT_BALANCE_NOT_ENOUGH"
+                && attempts.Any(a => a.Code == "SUCCESS" && a.Sent > cancel.Received)
+            )
+                Note("a balance that is too low for a cancel, and enough later");
+        }
+    }
+
+    private static bool AreAtOnce(Attempt one, Attempt other) => one.Sent < other.Received && other.Sent < one.Received;
+
+    private bool Overlaps(Attempt attempt, params ReadOnlySpan<Trouble> troubles)
+    {
+        foreach (var (fault, from, to) in faults)
+        {
+            if (attempt.Sent <= to && from <= attempt.Received && troubles.Contains(fault.Trouble))
+                return true;
+        }
+        return false;
+    }
+
+    private void Note(string name)
+    {
+        if (name.Length > 0)
+            _seen[name]++;
+    }
+}
