@@ -122,7 +122,8 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
             {Launch(name, port)}
             """
         );
-        await Execute(Primary, $"ALTER SYSTEM SET synchronous_standby_names = '{name}'");
+        // Quoted, because FIRST is a word of that setting's language.
+        await Execute(Primary, $"ALTER SYSTEM SET synchronous_standby_names = '\"{name}\"'");
         await Execute(Primary, "SELECT pg_reload_conf()");
         await Until("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
     }

@@ -19,9 +19,38 @@ public static class AccountsApi
     {
         var account = internalApi.MapGroup("/clients/{clientId}/accounts/{currency}").WithTags("Accounts");
         account.MapGet("/", GetAccount).RequireAuthorization(Scopes.ClientsRead);
+        var client = internalApi.MapGroup("/clients/{clientId}").WithTags("Accounts");
+        client.MapGet("/accounts", ListAccounts).RequireAuthorization(Scopes.ClientsRead);
+        client.MapGet("/transfers/{id}", GetTransfer).RequireAuthorization(Scopes.ClientsRead);
         account.MapPost("/deposits", Deposit).RequireAuthorization(Scopes.AccountsWrite);
         account.MapPost("/payouts", PayOut).RequireAuthorization(Scopes.AccountsWrite);
     }
+
+    /// <summary>The client's accounts: a balance for each currency.</summary>
+    public static async Task<Ok<Page<BalanceView>>> ListAccounts(
+        string clientId,
+        IAccountQueries queries,
+        CancellationToken cancellationToken
+    )
+    {
+        var accounts = ClientId.IsWellFormed(clientId)
+            ? await queries.Accounts(new ClientId(clientId), cancellationToken)
+            : [];
+        return TypedResults.Ok(new Page<BalanceView>(accounts, null));
+    }
+
+    /// <summary>A deposit or payout, by the id that it was posted with.</summary>
+    public static async Task<Results<Ok<TransferView>, ProblemHttpResult>> GetTransfer(
+        string clientId,
+        string id,
+        IAccountQueries queries,
+        CancellationToken cancellationToken
+    ) =>
+        ClientId.IsWellFormed(clientId)
+        && Identifier.IsWellFormed(id)
+        && await queries.Transfer(new ClientId(clientId), id, cancellationToken) is { } transfer
+            ? TypedResults.Ok(transfer)
+            : Problems.NotFound("transfer");
 
     /// <summary>The merchant's balance in a currency, and its transfers, oldest first, paged by cursor.</summary>
     public static async Task<Results<Ok<AccountView>, ProblemHttpResult>> GetAccount(

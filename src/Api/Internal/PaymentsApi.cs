@@ -34,6 +34,8 @@ public static class PaymentsApi
         payments.MapGet("/{paymentId}", Get).RequireAuthorization(Scopes.PaymentsRead);
         payments.MapGet("/", GetByRequestId).RequireAuthorization(Scopes.PaymentsRead);
 
+        internalApi.MapGet("/payments", FindAnywhere).RequireAuthorization(Scopes.PaymentsRead).WithTags("Payments");
+
         var reports = payments.MapGroup("/{paymentId}").RequireAuthorization(Scopes.PaymentsWrite);
         MapReport(reports, "authorize", PaymentAction.Authorize, "The payer's money is on hold");
         MapReport(reports, "succeed", PaymentAction.Succeed, "The payer has paid, in full");
@@ -116,6 +118,19 @@ public static class PaymentsApi
             ? await Get(clientId, paymentId.Value, queries, cancellationToken)
             : Problems.NotFound("payment");
     }
+
+    /// <summary>
+    /// The payments with an identifier, the wallet's or a merchant's, whoever the client is: for when only the identifier is
+    /// known. At most 100.
+    /// </summary>
+    public static async Task<Results<Ok<Page<PaymentView>>, ProblemHttpResult>> FindAnywhere(
+        string? id,
+        IPaymentQueries queries,
+        CancellationToken cancellationToken
+    ) =>
+        Identifier.IsWellFormed(id)
+            ? TypedResults.Ok(new Page<PaymentView>(await queries.Payments(id!, cancellationToken), null))
+            : Problems.Invalid($"id {Identifier.Rule}.");
 
     private static void MapReport(RouteGroupBuilder reports, string path, PaymentAction action, string summary) =>
         reports

@@ -21,9 +21,18 @@ public sealed record TransferView(
 /// <summary>A merchant's account: its balance in minor units, and a page of its transfers, oldest first.</summary>
 public sealed record AccountView(string Currency, long Balance, IReadOnlyList<TransferView> Transfers, string? Next);
 
+/// <summary>A merchant's balance in a currency, in minor units.</summary>
+public sealed record BalanceView(string Currency, long Balance);
+
 /// <summary>Reads the merchants' accounts.</summary>
 public interface IAccountQueries
 {
+    /// <summary>A merchant's accounts, in the order of their currencies.</summary>
+    Task<IReadOnlyList<BalanceView>> Accounts(ClientId clientId, CancellationToken cancellationToken);
+
+    /// <summary>A deposit or payout by the operator's reference; null when the client has none such.</summary>
+    Task<TransferView?> Transfer(ClientId clientId, string reference, CancellationToken cancellationToken);
+
     /// <summary>A merchant's account with a page of its transfers; null when there is none.</summary>
     Task<AccountView?> Account(
         ClientId clientId,

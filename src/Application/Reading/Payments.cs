@@ -74,6 +74,15 @@ public interface IPaymentQueries
     /// <summary>A payment with its history and transfers, at one instant; null when the client has none such.</summary>
     Task<PaymentDetailView?> Payment(ClientId clientId, PaymentId paymentId, CancellationToken cancellationToken);
 
+    /// <summary>The most payments that <see cref="Payments"/> finds.</summary>
+    public const int MaxFound = 100;
+
+    /// <summary>
+    /// The payments with an identifier, the wallet's or a merchant's, of whatever client, in the order of the clients; at most
+    /// <see cref="MaxFound"/>. It asks for every client, by its keys.
+    /// </summary>
+    Task<IReadOnlyList<PaymentView>> Payments(string id, CancellationToken cancellationToken);
+
     /// <summary>The wallet's identifier of the payment with a merchant's identifier; null when there is none.</summary>
     Task<PaymentId?> PaymentIdOf(ClientId clientId, PaymentRequestId requestId, CancellationToken cancellationToken);
 }

@@ -8,6 +8,32 @@ namespace CancelService.Infrastructure.Ledger;
 /// <summary>Reads the merchants' accounts.</summary>
 internal sealed class AccountQueries(Database database) : IAccountQueries
 {
+    public async Task<IReadOnlyList<BalanceView>> Accounts(ClientId clientId, CancellationToken cancellationToken)
+    {
+        var accounts = await database.Read(
+            db =>
+                db.Set<AccountRow>()
+                    .AsNoTracking()
+                    .Where(a => a.ClientId == clientId)
+                    .OrderBy(a => a.Currency)
+                    .ToListAsync(cancellationToken),
+            cancellationToken
+        );
+        return accounts.ConvertAll(account => new BalanceView(account.Currency.Code, account.Balance));
+    }
+
+    public async Task<TransferView?> Transfer(ClientId clientId, string reference, CancellationToken cancellationToken)
+    {
+        var transfer = await database.Read(
+            db =>
+                db.Set<TransferRow>()
+                    .AsNoTracking()
+                    .SingleOrDefaultAsync(t => t.ClientId == clientId && t.Reference == reference, cancellationToken),
+            cancellationToken
+        );
+        return transfer is null ? null : View(transfer);
+    }
+
     public async Task<AccountView?> Account(
         ClientId clientId,
         Currency currency,

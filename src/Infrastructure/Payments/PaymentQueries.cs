@@ -56,6 +56,38 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
         return new(PaymentView.Of(payment.Restore()), history, transfers.ConvertAll(AccountQueries.View));
     }
 
+    public async Task<IReadOnlyList<PaymentView>> Payments(string id, CancellationToken cancellationToken)
+    {
+        var found = await database.Read(
+            async db =>
+            {
+                // From the clients, so that each look-up is one by the keys, which begin with the client.
+                var keys = await db
+                    .Database.SqlQuery<Key>(
+                        $"""
+                        SELECT p.client_id AS client_id, p.payment_id AS payment_id FROM clients c
+                        JOIN payments p ON p.client_id = c.client_id AND p.payment_id = {id}
+                        UNION
+                        SELECT r.client_id, r.payment_id FROM clients c
+                        JOIN payment_requests r ON r.client_id = c.client_id AND r.payment_request_id = {id}
+                        WHERE r.payment_id IS NOT NULL
+                        ORDER BY client_id, payment_id LIMIT {IPaymentQueries.MaxFound}
+                        """
+                    )
+                    .ToListAsync(cancellationToken);
+                var clients = keys.ConvertAll(key => new ClientId(key.ClientId));
+                var payments = keys.ConvertAll(key => new PaymentId(key.PaymentId));
+                var stored = await StoredPayment
+                    .Of(db)
+                    .Where(p => clients.Contains(p.Row.ClientId) && payments.Contains(p.Row.PaymentId))
+                    .ToDictionaryAsync(p => (p.Row.ClientId, p.Row.PaymentId), cancellationToken);
+                return clients.Zip(payments).Where(stored.ContainsKey).Select(key => stored[key]).ToList();
+            },
+            cancellationToken
+        );
+        return found.ConvertAll(payment => PaymentView.Of(payment.Restore()));
+    }
+
     public Task<PaymentId?> PaymentIdOf(
         ClientId clientId,
         PaymentRequestId requestId,
@@ -69,4 +101,11 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
                     .SingleOrDefaultAsync(cancellationToken),
             cancellationToken
         );
+
+    private sealed class Key
+    {
+        public required string ClientId { get; init; }
+
+        public required string PaymentId { get; init; }
+    }
 }

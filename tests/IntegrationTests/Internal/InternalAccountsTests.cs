@@ -91,6 +91,26 @@ public sealed class InternalAccountsTests(SharedHosts hosts) : IClassFixture<Sha
         ).ShouldBe(Enumerable.Range(1, 20).Select(i => $"{i}"));
     }
 
+    [Theory]
+    [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
+    public async Task Balances_are_listed_and_a_deposit_or_payout_is_shown_by_its_id(DatabaseProvider provider)
+    {
+        var host = await hosts.On(provider);
+        var client = await host.AddClient();
+        await Transfer(host, client, "deposits", "d1", 100);
+        await Transfer(host, client, "deposits", "d2", 7, "EUR");
+        var payout = await Transfer(host, client, "payouts", "p1", 30);
+
+        var accounts = (await host.Call("GET", $"/clients/{client.Id}/accounts")).ShouldBe(200).Items;
+        accounts
+            .Select(account => $"{account.GetProperty("currency")} {account.GetProperty("balance")}")
+            .ShouldBe(["EUR 7", "USD 70"]);
+        (await host.Call("GET", "/clients/NOBODY/accounts")).ShouldBe(200).Items.ShouldBeEmpty();
+        (await host.Call("GET", $"/clients/{client.Id}/transfers/p1")).ShouldBe(200).Text.ShouldBe(payout.Text);
+        (await host.Call("GET", $"/clients/{client.Id}/transfers/p2")).ShouldBeProblem(404, "not-found");
+        (await host.Call("GET", "/clients/NOBODY/transfers/p1")).ShouldBeProblem(404, "not-found");
+    }
+
     private static Task<Reply> Transfer(
         TestHost host,
         TestClient client,

@@ -328,6 +328,32 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
         (await host.Call("GET", $"/clients/{client.Id}/payments?paymentRequestId=req-p1")).Text.ShouldBe(detail.Text);
     }
 
+    [Theory]
+    [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
+    public async Task A_payment_is_found_by_either_identifier_without_its_client(DatabaseProvider provider)
+    {
+        var host = await hosts.On(provider);
+        var (one, two) = (await host.AddClient(), await host.AddClient());
+        var id = $"any-{one.Id}";
+        await host.AddPayment(one, State.Success, id);
+        await host.AddPayment(two, State.Processing, id);
+
+        (await Found(id)).ShouldBe([$"{one.Id} {id} SUCCESS", $"{two.Id} {id} PROCESSING"], ignoreOrder: true);
+        (await Found($"req-{id}")).Count.ShouldBe(2);
+        (await Found("none-such")).ShouldBeEmpty();
+        (await host.Call("GET", "/payments?id=no%20id")).ShouldBeProblem(400, "invalid-request");
+        (await host.Call("GET", "/payments")).ShouldBeProblem(400, "invalid-request");
+
+        async Task<List<string>> Found(string wanted) =>
+            [
+                .. (await host.Call("GET", $"/payments?id={wanted}"))
+                    .ShouldBe(200)
+                    .Items.Select(p =>
+                        $"{p.GetProperty("clientId")} {p.GetProperty("paymentId")} {p.GetProperty("status")}"
+                    ),
+            ];
+    }
+
     private static IEnumerable<string> Members(Reply reply, string array, params string[] names) =>
         reply
             .Json.GetProperty(array)
