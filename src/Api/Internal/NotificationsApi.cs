@@ -81,7 +81,7 @@ public static partial class NotificationsApi
         ClaimsPrincipal caller,
         INotifications notifications,
         TimeProvider time,
-        ILogger<INotifications> log,
+        ILoggerFactory logs,
         CancellationToken cancellationToken
     )
     {
@@ -96,6 +96,7 @@ public static partial class NotificationsApi
             body.Limit ?? INotifications.MaxRequeued
         );
         var view = await notifications.Requeue(order, now, cancellationToken);
+        var log = logs.CreateLogger(typeof(NotificationsApi));
         Requeued(log, caller.Actor(), view.Requeued, order.State, body.ClientId ?? "all clients", body.From, body.To);
         return TypedResults.Ok(view);
     }

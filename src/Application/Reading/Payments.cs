@@ -68,11 +68,23 @@ public sealed record HistoryView(
     string? TraceId
 );
 
+/// <summary>A cancelled payment, as its event tells of it.</summary>
+/// <param name="Payment">The payment, with its cancellation.</param>
+/// <param name="TraceId">The trace of the request that cancelled it, as in the log and in the history; may be empty.</param>
+public sealed record CancelledPayment(Payment Payment, string TraceId);
+
 /// <summary>Reads payments for the core and for operators.</summary>
 public interface IPaymentQueries
 {
     /// <summary>A payment with its history and transfers, at one instant; null when the client has none such.</summary>
     Task<PaymentDetailView?> Payment(ClientId clientId, PaymentId paymentId, CancellationToken cancellationToken);
+
+    /// <summary>Some cancelled payments of a client. What their events say never changes.</summary>
+    Task<IReadOnlyDictionary<PaymentId, CancelledPayment>> Cancelled(
+        ClientId clientId,
+        IReadOnlyList<PaymentId> paymentIds,
+        CancellationToken cancellationToken
+    );
 
     /// <summary>The most payments that <see cref="Payments"/> finds.</summary>
     public const int MaxFound = 100;

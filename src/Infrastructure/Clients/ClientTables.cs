@@ -1,5 +1,6 @@
 using CancelService.Domain;
 using CancelService.Domain.Clients;
+using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
@@ -28,6 +29,14 @@ public sealed class ClientChangeRow
 
     /// <summary>The state after the change, as JSON in the form of the internal API.</summary>
     public required string State { get; init; }
+}
+
+/// <summary>What other writes do with a client's row.</summary>
+internal static class ClientStatements
+{
+    /// <summary>Locks the client's row until the commit, and changes nothing.</summary>
+    public static AtomicBatch LockClient(this AtomicBatch batch, ClientId clientId) =>
+        batch.Add("UPDATE clients SET enabled = enabled WHERE client_id = $1", clientId.Value);
 }
 
 /// <summary>The tables <c>clients</c>, <c>client_keys</c> and <c>client_changes</c>.</summary>

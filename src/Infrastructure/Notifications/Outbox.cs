@@ -2,7 +2,6 @@ using System.Linq.Expressions;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Payments;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 
@@ -24,7 +23,7 @@ internal sealed record ClaimedEvent(int Attempt, DateTimeOffset ClaimedUntil, Pa
 /// claim that is never settled runs out, and the event is due again. Every write names one client, so that none spans
 /// two when PostgreSQL is distributed by client.
 /// </summary>
-public sealed partial class Outbox(Database database) : INotifications
+public sealed partial class Outbox(Database database, IPaymentQueries payments) : INotifications
 {
     // The next look goes on with the other clients.
     private const int ClientsAtATime = INotifications.MaxClients;
@@ -61,11 +60,10 @@ public sealed partial class Outbox(Database database) : INotifications
         CancellationToken cancellationToken
     )
     {
-        await using var db = database.CreateContext();
         // The claim's own commit comes after the cancellation's, so a standby that has the one has the other.
         var claimed = await database.Rows(
             new AtomicBatch().Add(
-                db is PostgresDbContext ? PostgresClaims : SqliteClaims,
+                database.IsPostgres ? PostgresClaims : SqliteClaims,
                 clientId.Value,
                 now,
                 limit,
@@ -77,16 +75,11 @@ public sealed partial class Outbox(Database database) : INotifications
         if (claimed.Count == 0)
             return [];
 
-        // What the event says never changes, so it need not be read by the same statement.
-        var ids = claimed.ConvertAll(row => row.PaymentId);
-        var payments = await StoredPayment
-            .Of(db)
-            .Where(p => p.Row.ClientId == clientId && ids.Contains(p.Row.PaymentId))
-            .ToDictionaryAsync(p => p.Row.PaymentId, cancellationToken);
+        var cancelled = await payments.Cancelled(clientId, claimed.ConvertAll(row => row.PaymentId), cancellationToken);
         return claimed.ConvertAll(row =>
         {
-            var stored = payments[row.PaymentId];
-            return new ClaimedEvent(row.Attempt, until, stored.Restore(), stored.Cancellation?.TraceId ?? "");
+            var (payment, traceId) = cancelled[row.PaymentId];
+            return new ClaimedEvent(row.Attempt, until, payment, traceId);
         });
     }
 

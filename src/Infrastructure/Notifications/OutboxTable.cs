@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using CancelService.Domain;
+using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
@@ -58,6 +59,24 @@ internal static class EventIdentifier
         hash[8] = (byte)((hash[8] & 0x3F) | 0x80);
         return new Guid(hash[..16], bigEndian: true);
     }
+}
+
+/// <summary>What other writes add to the outbox.</summary>
+internal static class OutboxStatements
+{
+    /// <summary>Adds the event of a cancellation, due at once; a part of the transaction that cancels.</summary>
+    public static AtomicBatch AddEvent(
+        this AtomicBatch batch,
+        ClientId clientId,
+        PaymentId paymentId,
+        DateTimeOffset cancelledAt
+    ) =>
+        batch.Add(
+            "INSERT INTO outbox (client_id, payment_id, created_at, due_at, attempts) VALUES ($1, $2, $3, $3, 0)",
+            clientId.Value,
+            paymentId.Value,
+            cancelledAt
+        );
 }
 
 /// <summary>The table <c>outbox</c>.</summary>

@@ -2,6 +2,7 @@ using System.Linq.Expressions;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
+using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 
@@ -142,7 +143,7 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
         }
         await database.Rows(
             new AtomicBatch()
-                .Add("UPDATE clients SET enabled = enabled WHERE client_id = $1", clientId.Value)
+                .LockClient(clientId)
                 .Add(
                     $"""
                     UPDATE payment_history SET position = placed.position

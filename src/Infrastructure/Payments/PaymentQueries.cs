@@ -56,6 +56,23 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
         return new(PaymentView.Of(payment.Restore()), history, transfers.ConvertAll(AccountQueries.View));
     }
 
+    public async Task<IReadOnlyDictionary<PaymentId, CancelledPayment>> Cancelled(
+        ClientId clientId,
+        IReadOnlyList<PaymentId> paymentIds,
+        CancellationToken cancellationToken
+    )
+    {
+        await using var db = database.CreateContext();
+        var stored = await StoredPayment
+            .Of(db)
+            .Where(p => p.Row.ClientId == clientId && paymentIds.Contains(p.Row.PaymentId))
+            .ToListAsync(cancellationToken);
+        return stored.ToDictionary(
+            p => p.Row.PaymentId,
+            p => new CancelledPayment(p.Restore(), p.Cancellation?.TraceId ?? "")
+        );
+    }
+
     public async Task<IReadOnlyList<PaymentView>> Payments(string id, CancellationToken cancellationToken)
     {
         var found = await database.Read(

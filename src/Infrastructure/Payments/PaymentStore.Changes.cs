@@ -2,6 +2,7 @@ using CancelService.Application.Payments;
 using CancelService.Application.Pipeline;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
+using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Persistence;
 
 namespace CancelService.Infrastructure.Payments;
@@ -100,12 +101,7 @@ internal sealed partial class PaymentStore
             payment.Id.Value
         );
         AddLine(batch, payment, change, Canceller.Actor, null, canceller.KeyVersion, canceller.TraceId, answer);
-        batch.Add(
-            "INSERT INTO outbox (client_id, payment_id, created_at, due_at, attempts) VALUES ($1, $2, $3, $3, 0)",
-            payment.ClientId.Value,
-            payment.Id.Value,
-            change.At
-        );
+        batch.AddEvent(payment.ClientId, payment.Id, change.At);
         return Commit(batch, payment, change, cancellationToken);
     }
 

@@ -115,7 +115,7 @@ public sealed class RequeueTests(PostgresServer postgres)
 
         await host.Call("POST", Path, """{"clientId":"A","from":"2026-11-23T10:30:00+00:00"}""");
 
-        var line = log.Of("Notifications.Outbox").ShouldHaveSingleItem().Text;
+        var line = log.Of("Internal.NotificationsApi").ShouldHaveSingleItem().Text;
         line.ShouldBe(
             $"{Bearer.Subject} queued 1 Parked events of A again, from 2026-11-23T10:30:00.0000000+00:00 to (null)"
         );
