@@ -18,7 +18,6 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
     private readonly Func<string, Task<string>> _run;
     private readonly Func<ValueTask> _stop;
     private string _directory = "";
-    private bool _isSecondPrimary;
 
     private ReplicatedPostgres(Func<string, Task<string>> run, Func<ValueTask> stop, string first, string second) =>
         (_run, _stop, First, Second) = (run, stop, first, second);
@@ -29,14 +28,17 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
     /// <summary>How the database <c>postgres</c> of the second server is reached.</summary>
     public string Second { get; }
 
+    /// <summary>Whether the second server is the primary now.</summary>
+    public bool IsSecondPrimary { get; private set; }
+
     /// <summary>How the database <c>postgres</c> of the primary is reached.</summary>
-    public string Primary => _isSecondPrimary ? Second : First;
+    public string Primary => IsSecondPrimary ? Second : First;
 
-    private string Standby => _isSecondPrimary ? First : Second;
+    private string Standby => IsSecondPrimary ? First : Second;
 
-    private (string Name, int Port) PrimaryServer => Server(_isSecondPrimary);
+    private (string Name, int Port) PrimaryServer => Server(IsSecondPrimary);
 
-    private (string Name, int Port) StandbyServer => Server(!_isSecondPrimary);
+    private (string Name, int Port) StandbyServer => Server(!IsSecondPrimary);
 
     /// <summary>Both servers, as one connection string with two hosts.</summary>
     public string Either =>
@@ -108,7 +110,7 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
     {
         await _run($"pg_ctl stop -D {PrimaryServer.Name} -m immediate >/dev/null");
         await Execute(Standby, "SELECT pg_promote()");
-        _isSecondPrimary = !_isSecondPrimary;
+        IsSecondPrimary = !IsSecondPrimary;
         await _run($"rm -rf {StandbyServer.Name}");
         await MakeStandby();
     }

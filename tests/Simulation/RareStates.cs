@@ -75,12 +75,15 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults)
         Note(
             (last.Op.Act, last.Code) switch
             {
-                (Act.Cancel, "SUCCESS") when last.Op.Id != World.Again => wasThere ? All[0] : All[1],
-                (Act.Cancel, "CANCEL_WINDOW_EXCEED" or "PROCESS_FAIL" or "MERCHANT_BALANCE_NOT_ENOUGH") => All[2],
-                (Act.Register, "200") => All[3],
-                (Act.Register, "201") => All[4],
-                (>= Act.Authorize and <= Act.Fail, "200") => All[5],
-                (Act.Deposit or Act.Payout, "200") => All[6],
+                (Act.Cancel, "SUCCESS") when last.Op.Id != World.Again => wasThere
+                    ? "a cancel of unknown outcome that had taken effect"
+                    : "a cancel of unknown outcome that had not",
+                (Act.Cancel, "CANCEL_WINDOW_EXCEED" or "PROCESS_FAIL" or "MERCHANT_BALANCE_NOT_ENOUGH") =>
+                    "a cancel of unknown outcome that is refused when it is repeated",
+                (Act.Register, "200") => "a registration of unknown outcome that had taken effect",
+                (Act.Register, "201") => "a registration of unknown outcome that had not",
+                (>= Act.Authorize and <= Act.Fail, "200") => "a report of unknown outcome",
+                (Act.Deposit or Act.Payout, "200") => "a deposit or payout of unknown outcome that had taken effect",
                 _ => "",
             }
         );

@@ -250,8 +250,9 @@ internal sealed class Stage : IAsyncDisposable
                     Clock.Jump(TimeSpan.FromHours(25).Ticks);
                     break;
                 default:
-                    foreach (var way in _network) // Only the primary is sent a write.
-                        way.Arm(fault.Text, Enum.Parse<Harness.Fault>(fault.Trouble.ToString()));
+                    // Only the primary is sent a write.
+                    _network[_postgres!.IsSecondPrimary ? 1 : 0]
+                        .Arm(fault.Text, Enum.Parse<Harness.Fault>(fault.Trouble.ToString()));
                     break;
             }
         }

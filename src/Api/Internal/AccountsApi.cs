@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Claims;
 using CancelService.Application.Accounts;
 using CancelService.Application.Reading;
@@ -43,13 +44,13 @@ public static class AccountsApi
     public static async Task<Results<Ok<TransferView>, ProblemHttpResult>> GetTransfer(
         string clientId,
         string id,
-        IAccountQueries queries,
+        IAccounts accounts,
         CancellationToken cancellationToken
     ) =>
         ClientId.IsWellFormed(clientId)
         && Identifier.IsWellFormed(id)
-        && await queries.Transfer(new ClientId(clientId), id, cancellationToken) is { } transfer
-            ? TypedResults.Ok(transfer)
+        && await accounts.FindTransfer(new ClientId(clientId), id, cancellationToken) is { } transfer
+            ? TypedResults.Ok(View(transfer))
             : Problems.NotFound("transfer");
 
     /// <summary>The merchant's balance in a currency, and its transfers, oldest first, paged by cursor.</summary>
@@ -116,7 +117,8 @@ public static class AccountsApi
             PostTransferResult.TransferDiffers => Problems.TransferDiffers(),
             PostTransferResult.BalanceNotEnough => Problems.BalanceNotEnough(),
             PostTransferResult.BalanceLimit => Problems.BalanceLimit(),
-            _ => Problems.OutcomeUnknown(),
+            PostTransferResult.Unknown => Problems.OutcomeUnknown(),
+            _ => throw new UnreachableException($"{result} has no status."),
         };
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Claims;
 using CancelService.Application.Intake;
 using CancelService.Application.Reading;
@@ -80,7 +81,8 @@ public static class PaymentsApi
             RegisterPaymentResult.PaymentDiffers => Problems.PaymentDiffers(),
             RegisterPaymentResult.MappingConflict => Problems.MappingConflict(),
             RegisterPaymentResult.CancelledBeforeArrival early => Problems.CancelledBeforeArrival(early.RefusedAt),
-            _ => Problems.OutcomeUnknown(),
+            RegisterPaymentResult.Unknown => Problems.OutcomeUnknown(),
+            _ => throw new UnreachableException($"{result} has no status."),
         };
     }
 
@@ -120,8 +122,8 @@ public static class PaymentsApi
     }
 
     /// <summary>
-    /// The payments with an identifier, the wallet's or a merchant's, whoever the client is: for when only the identifier is
-    /// known. At most 100.
+    /// Finds payments when only an identifier is known, the wallet's or a merchant's. Looks at all clients, and returns at
+    /// most 100 payments.
     /// </summary>
     public static async Task<Results<Ok<Page<PaymentView>>, ProblemHttpResult>> FindAnywhere(
         string? id,
@@ -182,7 +184,8 @@ public static class PaymentsApi
             ReportPaymentResult.Malformed malformed => Problems.Invalid(malformed.Message),
             ReportPaymentResult.PaymentNotFound => Problems.NotFound("payment"),
             ReportPaymentResult.EventDiffers => Problems.EventDiffers(),
-            _ => Problems.OutcomeUnknown(),
+            ReportPaymentResult.Unknown => Problems.OutcomeUnknown(),
+            _ => throw new UnreachableException($"{result} has no status."),
         };
     }
 }

@@ -6,8 +6,8 @@ using Microsoft.AspNetCore.Http.HttpResults;
 namespace CancelService.Api.Internal;
 
 /// <summary>
-/// The refusals of the internal API (RFC 9457). Their types are stable, so callers may branch on them. Each says what was
-/// wrong and what to do.
+/// The error answers of the internal API, as problem details (RFC 9457). A problem's type never changes, so callers may
+/// branch on it. Each says what was wrong and what to do.
 /// </summary>
 public static class Problems
 {

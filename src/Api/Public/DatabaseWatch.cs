@@ -49,8 +49,8 @@ public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvide
     public Deadline NewDeadline() => new(options.Value.Timeout);
 
     /// <summary>
-    /// Asks the database within the deadline. When it fails or the time is up, the outcome of what is under way is unknown,
-    /// and the answer is UNKNOWN_EXCEPTION.
+    /// Asks the database, and waits until the deadline at most. If the database fails or the time runs out, nobody knows
+    /// whether the request took effect, so the answer is UNKNOWN_EXCEPTION.
     /// </summary>
     public async Task<Step<T>> Ask<T>(
         Deadline deadline,

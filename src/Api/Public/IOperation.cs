@@ -13,8 +13,8 @@ public interface IOperation
     string Path { get; }
 
     /// <summary>
-    /// Decides the codes from 9 on. An exception means an unknown outcome: the client gets UNKNOWN_EXCEPTION. What was
-    /// written stays written.
+    /// Decides the codes from 9 on, in the order of the protocol. If it throws, the client gets UNKNOWN_EXCEPTION, because
+    /// the outcome is unknown. Nothing that was written is taken back.
     /// </summary>
     Task<Answer> Execute(VerifiedRequest request, CancellationToken cancellationToken);
 }

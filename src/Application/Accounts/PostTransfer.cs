@@ -34,7 +34,7 @@ public abstract record PostTransferResult : IValidated<PostTransferResult>
     /// <summary>Posted earlier, with the same content.</summary>
     public sealed record Known(PostedTransfer Transfer) : PostTransferResult;
 
-    /// <summary>The command is malformed; the message says what is wrong.</summary>
+    /// <summary>A member of the command is missing or malformed; the message names it and says what it must be.</summary>
     public sealed record Malformed(string Message) : PostTransferResult;
 
     /// <summary>There is no such client.</summary>

@@ -44,7 +44,7 @@ public abstract record ClientResult : IValidated<ClientResult>
     /// <summary>Done; other instances see it within the cache time.</summary>
     public sealed record Done : ClientResult;
 
-    /// <summary>The command is malformed; the message says what is wrong.</summary>
+    /// <summary>A member of the command is missing or malformed; the message names it and says what it must be.</summary>
     public sealed record Malformed(string Message) : ClientResult;
 
     /// <summary>There is no such client, or it has no such key.</summary>

@@ -41,7 +41,7 @@ public abstract record RegisterPaymentResult : IValidated<RegisterPaymentResult>
     /// <summary>The payment was known already, with the same content.</summary>
     public sealed record Known(Payment Payment) : RegisterPaymentResult;
 
-    /// <summary>The command is malformed; the message says what is wrong.</summary>
+    /// <summary>A member of the command is missing or malformed; the message names it and says what it must be.</summary>
     public sealed record Malformed(string Message) : RegisterPaymentResult;
 
     /// <summary>There is no such client.</summary>

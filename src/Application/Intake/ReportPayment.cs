@@ -44,7 +44,7 @@ public abstract record ReportPaymentResult : IValidated<ReportPaymentResult>
     /// <summary>The report can't be true of the payment, or the merchant's account does not allow it; the payment is unchanged.</summary>
     public sealed record Refused(Payment Payment, ReportRefusal Reason) : ReportPaymentResult;
 
-    /// <summary>The command is malformed; the message says what is wrong.</summary>
+    /// <summary>A member of the command is missing or malformed; the message names it and says what it must be.</summary>
     public sealed record Malformed(string Message) : ReportPaymentResult;
 
     /// <summary>The client has no such payment.</summary>

@@ -30,9 +30,6 @@ public interface IAccountQueries
     /// <summary>A merchant's accounts, in the order of their currencies.</summary>
     Task<IReadOnlyList<BalanceView>> Accounts(ClientId clientId, CancellationToken cancellationToken);
 
-    /// <summary>A deposit or payout by the operator's reference; null when the client has none such.</summary>
-    Task<TransferView?> Transfer(ClientId clientId, string reference, CancellationToken cancellationToken);
-
     /// <summary>A merchant's account with a page of its transfers; null when there is none.</summary>
     Task<AccountView?> Account(
         ClientId clientId,

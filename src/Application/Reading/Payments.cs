@@ -90,8 +90,8 @@ public interface IPaymentQueries
     public const int MaxFound = 100;
 
     /// <summary>
-    /// The payments with an identifier, the wallet's or a merchant's, of whatever client, in the order of the clients; at most
-    /// <see cref="MaxFound"/>. It asks for every client, by its keys.
+    /// Finds the payments of all clients that have an identifier, the wallet's or a merchant's, in the order of the clients:
+    /// at most <see cref="MaxFound"/>. One look-up by key for each client.
     /// </summary>
     Task<IReadOnlyList<PaymentView>> Payments(string id, CancellationToken cancellationToken);
 

@@ -22,18 +22,6 @@ internal sealed class AccountQueries(Database database) : IAccountQueries
         return accounts.ConvertAll(account => new BalanceView(account.Currency.Code, account.Balance));
     }
 
-    public async Task<TransferView?> Transfer(ClientId clientId, string reference, CancellationToken cancellationToken)
-    {
-        var transfer = await database.Read(
-            db =>
-                db.Set<TransferRow>()
-                    .AsNoTracking()
-                    .SingleOrDefaultAsync(t => t.ClientId == clientId && t.Reference == reference, cancellationToken),
-            cancellationToken
-        );
-        return transfer is null ? null : View(transfer);
-    }
-
     public async Task<AccountView?> Account(
         ClientId clientId,
         Currency currency,
