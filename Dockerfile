@@ -21,8 +21,8 @@ COPY src src
 ARG REVISION=unknown
 # The OpenAPI documents are checked in, so the image's build need not write them.
 RUN dotnet publish src/Api --no-restore --configuration Release --runtime linux-x64 --self-contained false --output /publish \
-        -p:OpenApiGenerateDocuments=false -p:DebugType=embedded -p:SourceRevisionId="$REVISION" \
-    && mkdir /publish/data
+        -p:OpenApiGenerateDocuments=false -p:SourceRevisionId="$REVISION" \
+    && mkdir -p /writable/data
 
 FROM mcr.microsoft.com/dotnet/aspnet:10.0
 ARG VERSION=unknown
@@ -36,7 +36,7 @@ LABEL org.opencontainers.image.title="CancelService" \
 WORKDIR /app
 COPY --from=build /publish ./
 # Only the demo wallet and SQLite write, and only here. Mount something at it to run them on a read-only root.
-COPY --from=build --chown=1654:1654 /publish/data ./data
+COPY --from=build --chown=1654:1654 /writable ./
 
 # The ports come from Kestrel:Endpoints. Without diagnostics the runtime writes nothing into /tmp.
 ENV ASPNETCORE_HTTP_PORTS= DOTNET_EnableDiagnostics=0

@@ -26,7 +26,7 @@ Task("Format")
     .Does(() => Run("csharpier check ."));
 
 Task("Test")
-    .Description("Runs every test, on PostgreSQL and on SQLite; fails when one is skipped")
+    .Description("Runs every test, on PostgreSQL and on SQLite, and with a container engine those of the image; fails when one is skipped")
     .IsDependentOn("Build")
     .Does(() =>
     {
@@ -35,7 +35,14 @@ Task("Test")
         var failures = new List<string>();
         var (passed, failed, skipped) = (0, 0, 0);
         // The fast ones first. All run, so that one call tells everything that is broken.
-        foreach (var project in new[] { "UnitTests", "IntegrationTests" })
+        var projects = new List<string> { "UnitTests", "IntegrationTests", "ShippingTests" };
+        if (!HasEngine() && EnvironmentVariable("CI") != "true")
+        {
+            Warning("No container engine, or none that gets the .NET images: what is shipped (image, compose.yaml, systemd units, "
+                + "Testcontainers module) is not tested here.");
+            projects.Remove("ShippingTests");
+        }
+        foreach (var project in projects)
         {
             try
             {
@@ -107,6 +114,46 @@ Task("Publish")
 var allowedLicences = new HashSet<string> { "MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "PostgreSQL", "MS-PL" };
 var exceptedPackages = new HashSet<string> { "AutoMapper", "MediatR" };
 
+Task("Image")
+    .Description("Builds the image cancelservice:VERSION, and puts it into artifacts/release as an archive that 'docker load' takes")
+    .Does(() =>
+    {
+        if (!HasEngine())
+            throw new CakeException("The image needs a container engine. Start Docker, or another that answers to its client.");
+        var release = MakeAbsolute(artifacts + Directory("release")).FullPath;
+        EnsureDirectoryExists(release);
+        var version = System.Xml.Linq.XDocument.Load("Directory.Build.props").Descendants("Version").Single().Value;
+        // The network of the machine, because some reach the packages by it alone.
+        Shell($"docker build --network=host --build-arg VERSION={version} --build-arg REVISION=$(git rev-parse HEAD) "
+            + $"--tag cancelservice:{version} .");
+        Shell($"docker save cancelservice:{version} | gzip -n > '{release}/cancelservice-image.tar.gz'");
+    });
+
+Task("Module")
+    .Description("Packs the Testcontainers module into artifacts/release")
+    .IsDependentOn("Build")
+    .Does(() => Run($"pack tests/Testcontainers --no-build --configuration {configuration} --output {artifacts}/release"));
+
+Task("Vulnerabilities")
+    .Description("Fails on a package, however deep, that the package source knows a vulnerability of")
+    .IsDependentOn("Restore")
+    .Does(() =>
+    {
+        // The list ends with 0 whatever it finds. A source without such data finds nothing.
+        IEnumerable<string> lines;
+        var exitCode = StartProcess("dotnet", new ProcessSettings
+        {
+            Arguments = "list src/Api/Api.csproj package --vulnerable --include-transitive --format json",
+            RedirectStandardOutput = true,
+        }, out lines);
+        var list = string.Join("\n", lines);
+        if (exitCode != 0)
+            throw new CakeException($"The list of vulnerable packages can't be had:\n{list}");
+        var found = VulnerablePackages(list);
+        if (found.Count > 0)
+            throw new CakeException("Vulnerable packages:\n" + string.Join("\n", found));
+    });
+
 Task("Sbom")
     .Description("Writes what the service is made of to artifacts/release/sbom.json (CycloneDX); fails on a licence that is not allowed")
     .IsDependentOn("Restore")
@@ -135,16 +182,19 @@ Task("Sbom")
     });
 
 Task("Release")
-    .Description("Makes what is shipped, in artifacts/release: the service as an archive, SBOM, licences, checksums")
-    .IsDependentOn("Publish")
+    .Description("Makes what is shipped, in artifacts/release: the service and the image as archives, the Testcontainers module, SBOM, licences, checksums")
+    .IsDependentOn("Vulnerabilities")
     .IsDependentOn("Sbom")
+    .IsDependentOn("Publish")
+    .IsDependentOn("Module")
+    .IsDependentOn("Image")
     .Does(() =>
     {
         var release = MakeAbsolute(artifacts + Directory("release")).FullPath;
         // Names in their order, no owner and the commit's time: two builds of one commit are equal byte for byte.
         Shell($"tar --sort=name --mtime=@$(git log -1 --format=%ct) --owner=0 --group=0 --numeric-owner -C {artifacts} -cf - service "
             + $"| gzip -n > '{release}/cancelservice.tar.gz'");
-        Shell($"cd '{release}' && sha256sum cancelservice.tar.gz sbom.json LICENCES.txt > SHA256SUMS && cat SHA256SUMS");
+        Shell($"cd '{release}' && sha256sum *.gz *.nupkg sbom.json LICENCES.txt > SHA256SUMS && cat SHA256SUMS");
     });
 
 Task("Default")
@@ -164,6 +214,48 @@ string LicenceOf(System.Text.Json.JsonElement given)
         : licence.TryGetProperty("url", out var url) ? url.GetString()
         : licence.TryGetProperty("name", out var name) ? name.GetString()
         : "none given";
+}
+
+// Each with its severity, from the JSON of "dotnet list package --vulnerable".
+List<string> VulnerablePackages(string json)
+{
+    using var list = System.Text.Json.JsonDocument.Parse(json);
+    return (
+        from project in Members(list.RootElement, "projects")
+        from framework in Members(project, "frameworks")
+        from kind in new[] { "topLevelPackages", "transitivePackages" }
+        from package in Members(framework, kind)
+        from vulnerability in Members(package, "vulnerabilities")
+        select $"{package.GetProperty("id")} {package.GetProperty("resolvedVersion")}: {vulnerability.GetProperty("severity")}, "
+            + vulnerability.GetProperty("advisoryurl")
+    ).ToList();
+
+    IEnumerable<System.Text.Json.JsonElement> Members(System.Text.Json.JsonElement parent, string name) =>
+        parent.TryGetProperty(name, out var found) ? found.EnumerateArray() : [];
+}
+
+// An engine serves when it has the images that the Dockerfile builds on, or gets them.
+bool HasEngine()
+{
+    return Docker("version") && new[] { "sdk:10.0", "aspnet:10.0" }.All(image =>
+        Docker($"image inspect mcr.microsoft.com/dotnet/{image}") || Docker($"pull --quiet mcr.microsoft.com/dotnet/{image}"));
+
+    bool Docker(string arguments)
+    {
+        try
+        {
+            using var process = StartAndReturnProcess("docker", new ProcessSettings
+            {
+                Arguments = arguments, Silent = true, RedirectStandardError = true, RedirectStandardOutput = true,
+            });
+            process.WaitForExit();
+            return process.GetExitCode() == 0;
+        }
+        catch (Exception)
+        {
+            return false; // No docker at all.
+        }
+    }
 }
 
 void Shell(string command)

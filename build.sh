@@ -5,7 +5,8 @@
 #   ./build.sh --target=Release    # another target; --tree lists them
 #
 # Most tests need PostgreSQL. With a container engine nothing else is needed. Without one, PostgreSQL's programs serve; where
-# they are missing, this installs them on Debian and Ubuntu (as root, or with sudo), and says so first.
+# they are missing, this installs them on Debian and Ubuntu (as root, or with sudo), and says so first. The tests of the image
+# and of compose.yaml run where there is an engine.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
@@ -28,6 +29,13 @@ engine() {
     docker pull --quiet "$image" 2>&1
 }
 
+# What brings compose.yaml up: Docker's plugin, or Debian's program. Without it the tests of the image say that it is missing.
+compose() {
+    docker version >/dev/null 2>&1 || return 0
+    docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null && return 0
+    apt_get docker-compose "The tests of compose.yaml need Compose." || true
+}
+
 programs() {
     if [ -n "${CANCELSERVICE_POSTGRES_PROGRAMS:-}" ]; then
         [ -x "$CANCELSERVICE_POSTGRES_PROGRAMS/initdb" ]
@@ -36,16 +44,22 @@ programs() {
     fi
 }
 
-install() {
+# Installs a package of Debian or Ubuntu, as root or with sudo, and says why first.
+apt_get() {
     command -v apt-get >/dev/null || return 1
     local sudo=()
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null || return 1
         sudo=(sudo)
     fi
-    echo "The tests need a container engine or PostgreSQL's programs. Installing these: ${sudo[*]} apt-get install postgresql"
+    echo "$2 Installing: ${sudo[*]} apt-get install $1"
     "${sudo[@]}" apt-get -o DPkg::Lock::Timeout=300 update -q >/dev/null || true
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -q postgresql >/dev/null && programs
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends "$1" >/dev/null
+}
+
+install() {
+    apt_get postgresql "The tests need a container engine or PostgreSQL's programs." && programs
 }
 
 bring() {
@@ -70,9 +84,10 @@ TEXT
 
 # Only the targets that test need it.
 case "$*" in
-*--target=Coverage* | *--target=Test* | *--target=Default*) bring ;;
+*--target=Coverage*) bring ;;
+*--target=Test* | *--target=Default*) bring && compose ;;
 *--target* | *--tree* | *--help* | *--version* | *--description*) ;;
-*) bring ;;
+*) bring && compose ;;
 esac
 
 # The last line counts the tests, where they ran.

@@ -17,5 +17,7 @@ for owner in wallet merchant; do # The merchant is the demo's.
         openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$owner-private.pem"
     openssl pkey -in "$owner-private.pem" -pubout -out "$owner-public.pem"
 done
+# What the demo signs its events with.
+[ -e webhook-secret.txt ] || printf 'whsec_%s\n' "$(openssl rand -base64 32)" >webhook-secret.txt
 chmod 644 ./*
 echo "Secrets are in $directory. Keep them out of version control."

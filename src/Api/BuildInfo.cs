@@ -5,10 +5,12 @@ namespace CancelService.Api;
 /// <summary>What runs: the same in <c>--version</c>, the log, the metrics and the image.</summary>
 public static class BuildInfo
 {
-    private static readonly string[] Parts = (
+    private static readonly string[] Parts = Full.Split('+', 2);
+
+    /// <summary>Version and revision: <c>1.0.0+9fceb02…</c>.</summary>
+    public static string Full =>
         typeof(BuildInfo).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
-        ?? ""
-    ).Split('+', 2);
+        ?? "";
 
     /// <summary>The version, as in CHANGELOG.md: <c>1.0.0</c>.</summary>
     public static string Version => Parts[0];

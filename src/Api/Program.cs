@@ -32,7 +32,7 @@ public static class Program
                                         find what was told and the database does not bear out; exit codes as above
           diagnose [FILE]               say why a merchant's request is refused, to the byte: raw HTTP, a curl command, an HAR
                                         entry or a log line, from the file or standard input; 0 nothing is wrong, 1 something
-          --help, --version             print this, or the version
+          --help, --version             print this, or the version and the commit that it was built of
 
         Settings come from appsettings.json, the environment (Database__Provider=Postgres) and the command line
         (--Database:Provider=Postgres). README.md lists them.
@@ -56,7 +56,7 @@ public static class Program
         }
         if (args.Contains("--version", StringComparer.Ordinal))
         {
-            Console.WriteLine($"CancelService {BuildInfo.Version}");
+            Console.WriteLine($"CancelService {BuildInfo.Full}");
             return 0;
         }
         try
@@ -101,8 +101,9 @@ public static class Program
                 await Console.Error.WriteLineAsync($"CancelService does not start: {failure}");
             return failed;
         }
-        // An address that can't be listened on, or a database that the command can't reach.
-        catch (Exception e) when (e is IOException or SocketException or FormatException or DbException)
+        // An address that can't be listened on, a file that can't be read, or a database that the command can't reach.
+        catch (Exception e)
+            when (e is IOException or UnauthorizedAccessException or SocketException or FormatException or DbException)
         {
             await Console.Error.WriteLineAsync($"CancelService fails: {e.Message}");
             return failed;

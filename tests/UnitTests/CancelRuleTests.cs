@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
@@ -375,4 +376,27 @@ public sealed class CancelRuleTests
     }
 
     private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
+
+    /// <summary>
+    /// Goal: only where an earlier cancel may have been allowed a moment ago does a refusal wait for it; the others can't change
+    /// with time or balance.
+    /// </summary>
+    [Fact]
+    public void A_refusal_rests_on_time_or_balance_when_a_window_closed_or_a_balance_is_too_low()
+    {
+        new CancelRefusal.WindowClosed().RestsOnTimeOrBalance.ShouldBeTrue();
+        new CancelRefusal.BalanceNotEnough().RestsOnTimeOrBalance.ShouldBeTrue();
+        new CancelRefusal.AccessDenied().RestsOnTimeOrBalance.ShouldBeFalse();
+        new CancelRefusal.NotFound().RestsOnTimeOrBalance.ShouldBeFalse();
+        new CancelRefusal.MoneyMoved().RestsOnTimeOrBalance.ShouldBeFalse();
+    }
+
+    [Theory]
+    [InlineData(PaymentStatus.Captured)]
+    [InlineData(PaymentStatus.Refunded)]
+    [InlineData(PaymentStatus.Cancelled)]
+    public void A_cancellation_from_a_status_that_can_t_be_cancelled_has_no_effect_but_is_loud(PaymentStatus from) =>
+        Should
+            .Throw<UnreachableException>(() => new Cancellation(from, Given.Noon).Effect)
+            .Message.ShouldContain(from.ToString());
 }

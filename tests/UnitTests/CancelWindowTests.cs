@@ -113,7 +113,7 @@ public sealed class CancelWindowTests
     [InlineData("T+99999999999 00:15 +08:00")]
     [InlineData("P99999999999D")]
     public void A_text_that_is_no_window_is_refused(string text) =>
-        Should.Throw<FormatException>(() => CancelWindow.Parse(text));
+        Should.Throw<FormatException>(() => CancelWindow.Parse(text)).Message.ShouldContain($"'{text}'");
 
     [Theory]
     [InlineData("T+367 00:15 +08:00")]

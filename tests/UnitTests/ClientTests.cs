@@ -119,6 +119,7 @@ public sealed class ClientTests
         { "PKCS#1", Given.KeyPair.ExportRSAPublicKeyPem() },
         { "bare PKCS#1", Bare(Given.KeyPair.ExportRSAPublicKey()) },
         { "certificate", Certificate(Given.KeyPair).ExportCertificatePem() },
+        { "certificate, as OpenSSL once called it", Pem("X509 CERTIFICATE", Certificate(Given.KeyPair).RawData) },
         { "bare certificate", Bare(Certificate(Given.KeyPair).RawData) },
     };
 
@@ -201,8 +202,11 @@ public sealed class ClientTests
     }
 
     [Fact]
-    public void The_crafted_keys_are_refused_for_what_is_wrong_with_them_and_for_nothing_else() =>
+    public void The_crafted_keys_are_refused_for_what_is_wrong_with_them_and_for_nothing_else()
+    {
         PublicKey.TryParse(Spki(bits: 2048, exponent: 65537), out _, out var problem).ShouldBeTrue(problem);
+        PublicKey.TryParse(Spki(bits: 8192, exponent: 65537), out _, out problem).ShouldBeTrue(problem);
+    }
 
     [Theory]
     [InlineData("a", true)]

@@ -30,6 +30,49 @@ public sealed class PersistenceTests
         connection.ApplicationName.ShouldBe("cancelservice");
     }
 
+    /// <summary>Goal: failover is configuration: with several hosts the primary is found, in a second for each host.</summary>
+    [Theory]
+    [InlineData("Host=a,b", 1, "primary", 1)]
+    [InlineData("Host=a,b;Target Session Attributes=any", 1, "any", 1)]
+    [InlineData("Host=a,b;Host Recheck Seconds=7", 1, "primary", 7)]
+    [InlineData("Host=a", 3, null, 10)]
+    public void With_several_hosts_the_primary_is_looked_for(
+        string connectionString,
+        int timeout,
+        string? target,
+        int recheckSeconds
+    )
+    {
+        var connection = new DatabaseOptions { ConnectionString = connectionString }.Postgres();
+
+        connection.Timeout.ShouldBe(timeout);
+        connection.TargetSessionAttributes.ShouldBe(target);
+        connection.HostRecheckSeconds.ShouldBe(recheckSeconds);
+    }
+
+    [Theory]
+    [InlineData(DatabaseProvider.Postgres, -1, false)]
+    [InlineData(DatabaseProvider.Postgres, 0, true)]
+    [InlineData(DatabaseProvider.Postgres, 1, true)]
+    [InlineData(DatabaseProvider.Postgres, 16, true)]
+    [InlineData(DatabaseProvider.Postgres, 17, false)]
+    [InlineData(DatabaseProvider.Sqlite, 0, true)]
+    [InlineData(DatabaseProvider.Sqlite, 1, false)]
+    public void Only_PostgreSQL_has_standbys_and_at_most_16(DatabaseProvider provider, int standbys, bool possible)
+    {
+        var problem = new DatabaseOptions
+        {
+            Provider = provider,
+            SynchronousStandbys = standbys,
+            ConnectionString = provider is DatabaseProvider.Postgres ? "Host=a" : "Data Source=a.db",
+        }.Problem();
+
+        if (possible)
+            problem.ShouldBeNull();
+        else
+            problem.ShouldNotBeNull().ShouldContain($"Database:SynchronousStandbys is {standbys}.");
+    }
+
     [Fact]
     public void What_an_operator_sets_in_the_connection_string_stays()
     {

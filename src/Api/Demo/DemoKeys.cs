@@ -3,7 +3,10 @@ using CancelService.Infrastructure.Notifications;
 
 namespace CancelService.Api.Demo;
 
-/// <summary>The demo's keys, made up at the first start and kept in <c>Demo:Directory</c>. Only in Development.</summary>
+/// <summary>
+/// The demo's keys, made up at the first start and kept in <c>Demo:Directory</c>. Keys that are there already may lie in a
+/// directory that can't be written. Only in Development.
+/// </summary>
 public sealed class DemoKeys
 {
     /// <summary>Finds the keys, or makes them.</summary>
@@ -47,10 +50,10 @@ public sealed class DemoKeys
             using var rsa = RSA.Create(2048);
             WritePrivate(privatePath, rsa.ExportPkcs8PrivateKeyPem() + "\n");
             File.WriteAllText(publicPath, rsa.ExportSubjectPublicKeyInfoPem() + "\n");
+            // The same keys as SDKs of this scheme take them: bare base64 on one line.
+            WritePrivate(Path.ChangeExtension(privatePath, ".b64"), Base64(privatePath));
+            File.WriteAllText(Path.ChangeExtension(publicPath, ".b64"), Base64(publicPath));
         }
-        // The same keys as SDKs of this scheme take them: bare base64 on one line.
-        WritePrivate(Path.ChangeExtension(privatePath, ".b64"), Base64(privatePath));
-        File.WriteAllText(Path.ChangeExtension(publicPath, ".b64"), Base64(publicPath));
         return (privatePath, publicPath);
     }
 

@@ -1,0 +1,78 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace CancelService.ShippingTests.Fixtures;
+
+/// <summary>compose.yaml with the demo wallet, brought up on free ports as the file's head says it, and taken down.</summary>
+public sealed class ComposeProject : IAsyncLifetime
+{
+    private const string Project = "cancelservice-tests";
+
+    private readonly Dictionary<string, string> _environment = new(StringComparer.Ordinal)
+    {
+        ["CANCELSERVICE_IMAGE"] = BuiltImage.Name,
+        ["COMPOSE_PROJECT_NAME"] = Project,
+    };
+
+    private string[] _compose = [];
+
+    /// <summary>The load balancer's port for merchants, on this machine.</summary>
+    public Uri Address { get; private set; } = null!;
+
+    /// <summary>The internal port of the instance with the demo wallet, on this machine.</summary>
+    public Uri InternalAddress { get; private set; } = null!;
+
+    /// <summary>Where the secrets are.</summary>
+    public static string Secrets => Path.Combine(Repository.Root, "deploy/compose/secrets");
+
+    public async ValueTask InitializeAsync()
+    {
+        if (Environment.GetEnvironmentVariable("CANCELSERVICE_POSTGRES_IMAGE") is { Length: > 0 } image)
+            _environment["POSTGRES_IMAGE"] = image;
+        (Address, _environment["PORT"]) = Free();
+        (InternalAddress, _environment["INTERNAL_PORT"]) = Free();
+        // Compose v2 is a plugin of Docker; 1.29 a program of its own.
+        var plugin = await Command.Try("docker", ["compose", "version"], _environment);
+        _compose = plugin.Status == 0 ? ["docker", "compose"] : ["docker-compose"];
+        await Command.Run("bash", "deploy/compose/prepare.sh");
+        await Down();
+        await Run("--profile", "demo", "up", "--detach");
+    }
+
+    /// <summary>Runs Compose with the project's settings; fails when it fails.</summary>
+    public async Task<string> Run(params string[] arguments)
+    {
+        var ended = await Command.Try(_compose[0], [.. _compose[1..], .. arguments], _environment);
+        if (ended.Status == 0)
+            return ended.Output;
+        var logs = await Command.Try(_compose[0], [.. _compose[1..], "logs", "--tail=20"], _environment);
+        throw new InvalidOperationException(
+            $"compose {string.Join(' ', arguments)} ended with {ended.Status}:\n{ended.Error}\n{logs.Output}"
+        );
+    }
+
+    /// <summary>The container of a service, whether it runs or not.</summary>
+    public static async Task<string> Container(string service) =>
+        (
+            await Command.Run(
+                "docker",
+                "ps",
+                "--all",
+                "--quiet",
+                $"--filter=label=com.docker.compose.project={Project}",
+                $"--filter=label=com.docker.compose.service={service}"
+            )
+        ).Trim();
+
+    public async ValueTask DisposeAsync() => await Down();
+
+    private Task<string> Down() => Run("--profile", "demo", "down", "--volumes", "--timeout=30");
+
+    private static (Uri Address, string Port) Free()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        return (new UriBuilder(Uri.UriSchemeHttp, "127.0.0.1", port).Uri, $"{port}");
+    }
+}

@@ -1,0 +1,143 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using CancelService.ShippingTests.Fixtures;
+
+namespace CancelService.ShippingTests;
+
+/// <summary>Goal: the image is what docs/operations.md ("The image") says of it.</summary>
+public sealed class ImageTests(BuiltImage image)
+{
+    private const string Base = "mcr.microsoft.com/dotnet/aspnet:10.0";
+    private const long MaxBytesAboveBase = 130_000_000;
+
+    private static readonly string[] Locked = ["--rm", "--read-only", "--cap-drop=ALL", "--network=none"];
+
+    [Fact]
+    public async Task It_is_small_says_what_it_is_and_runs_as_nobody()
+    {
+        var built = await Inspect(BuiltImage.Name);
+        var config = built.GetProperty("Config");
+
+        (Size(built) - Size(await Inspect(Base))).ShouldBeInRange(1, MaxBytesAboveBase);
+        config.GetProperty("User").GetString().ShouldBe("1654");
+        config.GetProperty("StopSignal").GetString().ShouldBe("SIGTERM");
+        config.GetProperty("Entrypoint").Deserialize<string[]>().ShouldBe(["dotnet", "CancelService.Api.dll"]);
+        var labels = config.GetProperty("Labels").Deserialize<Dictionary<string, string>>()!;
+        labels["org.opencontainers.image.title"].ShouldBe("CancelService");
+        labels["org.opencontainers.image.version"].ShouldBe(BuiltImage.Version);
+        labels["org.opencontainers.image.revision"].ShouldBe(image.Revision);
+        labels["org.opencontainers.image.licenses"].ShouldBe("MIT");
+
+        static long Size(JsonElement image) => image.GetProperty("Size").GetInt64();
+    }
+
+    [Fact]
+    public async Task It_says_the_version_and_the_commit_that_its_labels_say() =>
+        (await Command.Run("docker", ["run", .. Locked, BuiltImage.Name, "--version"]))
+            .Trim()
+            .ShouldBe($"CancelService {BuiltImage.Version}+{image.Revision}");
+
+    /// <summary>Goal: the service's commands are the image's, and end with what a job goes by.</summary>
+    [Fact]
+    public async Task Its_commands_work_in_it()
+    {
+        var volume = (await Command.Run("docker", "volume", "create")).Trim();
+        try
+        {
+            (await Run("verify-ledger")).ShouldBe(2, "there is no database, and so no verdict");
+            (await Run("migrate")).ShouldBe(0);
+            (await Run("migrate")).ShouldBe(0, "there is nothing to do");
+            (await Run("verify-ledger")).ShouldBe(0);
+            (await Run("after-restore")).ShouldBe(0);
+            (await Run("reconcile")).ShouldBe(1, "there is no such command");
+        }
+        finally
+        {
+            await Command.Run("docker", "volume", "rm", volume);
+        }
+
+        async Task<int> Run(string command) =>
+            (
+                await Command.Try(
+                    "docker",
+                    ["run", .. Locked, $"--volume={volume}:/app/data", BuiltImage.Name, command],
+                    new Dictionary<string, string>(StringComparer.Ordinal)
+                )
+            ).Status;
+    }
+
+    /// <summary>
+    /// Goal: two builds of one commit are equal byte for byte, so that anybody can check what was shipped. The image was built
+    /// in a container in another directory; the other build is this machine's.
+    /// </summary>
+    [Fact]
+    public async Task What_it_holds_is_what_another_build_of_the_commit_makes()
+    {
+        var work = Directory.CreateTempSubdirectory("cancelservice-");
+        try
+        {
+            var shipped = Path.Combine(work.FullName, "shipped");
+            var container = (await Command.Run("docker", "create", BuiltImage.Name)).Trim();
+            await Command.Run("docker", "cp", $"{container}:/app", shipped);
+            await Command.Run("docker", "rm", container);
+
+            var published = await Publish(work, image.Revision);
+
+            var (ours, theirs) = (Hashes(published), Hashes(shipped));
+            ours.Count.ShouldBeGreaterThan(50);
+            ours.Except(theirs, StringComparer.Ordinal).ShouldBeEmpty();
+            theirs.Except(ours, StringComparer.Ordinal).ShouldBeEmpty();
+        }
+        finally
+        {
+            work.Delete(recursive: true);
+        }
+    }
+
+    // Of a copy of what git tracks and of what it does not know yet, so that no earlier build is in it.
+    private static async Task<string> Publish(DirectoryInfo work, string revision)
+    {
+        var source = work.CreateSubdirectory("source").FullName;
+        var files = await Command.Run("git", "ls-files", "--cached", "--others", "--exclude-standard", "src", ".");
+        foreach (var file in files.Split('\n', StringSplitOptions.RemoveEmptyEntries).Distinct(StringComparer.Ordinal))
+        {
+            var from = Path.Combine(Repository.Root, file);
+            if (!File.Exists(from))
+                continue; // Deleted, and not yet committed.
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(source, file))!);
+            File.Copy(from, Path.Combine(source, file));
+        }
+        var output = Path.Combine(work.FullName, "published");
+        var ended = await Command.Try(
+            "dotnet",
+            [
+                "publish",
+                "src/Api",
+                "--configuration=Release",
+                "--runtime=linux-x64",
+                "--self-contained=false",
+                $"--output={output}",
+                $"-p:SourceRevisionId={revision}",
+                "-p:OpenApiGenerateDocuments=false",
+            ],
+            new Dictionary<string, string>(StringComparer.Ordinal),
+            source
+        );
+        ended.Status.ShouldBe(0, ended.Output + ended.Error);
+        return output;
+    }
+
+    private static HashSet<string> Hashes(string directory) =>
+        Directory
+            .EnumerateFiles(directory, "*", SearchOption.AllDirectories)
+            .Select(file =>
+                $"{Path.GetRelativePath(directory, file)} {Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)))}"
+            )
+            .ToHashSet(StringComparer.Ordinal);
+
+    private static async Task<JsonElement> Inspect(string name)
+    {
+        using var document = JsonDocument.Parse(await Command.Run("docker", "image", "inspect", name));
+        return document.RootElement[0].Clone();
+    }
+}

@@ -1,0 +1,57 @@
+using CancelService.ShippingTests.Fixtures;
+
+namespace CancelService.ShippingTests;
+
+/// <summary>Goal: systemd understands every line of the units, and finds them closed.</summary>
+public sealed class SystemdTests
+{
+    private const string Folder = "deploy/systemd";
+
+    [Fact]
+    public async Task Systemd_accepts_the_units()
+    {
+        var root = Directory.CreateTempSubdirectory("cancelservice-");
+        try
+        {
+            // What the units start, and the machine's own units, have to be there.
+            var system = root.CreateSubdirectory("usr/lib/systemd").FullName;
+            await Command.Run("cp", "--recursive", "/usr/lib/systemd/system", system);
+            var program = Path.Combine(root.CreateSubdirectory("usr/bin").FullName, "dotnet");
+            await Command.Run("install", "--mode=755", "/dev/null", program);
+            var units = root.CreateSubdirectory("etc/systemd/system").FullName;
+            foreach (var unit in Units())
+                File.Copy(unit, Path.Combine(units, Path.GetFileName(unit)));
+
+            var ended = await Command.Try(
+                "systemd-analyze",
+                ["verify", $"--root={root.FullName}", "--man=no", .. Units().Select(Path.GetFileName)!],
+                new Dictionary<string, string>(StringComparer.Ordinal)
+            );
+
+            // What it does not know it warns of, and ignores.
+            ended.Status.ShouldBe(0, ended.Error);
+            ended
+                .Error.Split('\n')
+                .Where(line => line.Contains("cancelservice", StringComparison.Ordinal))
+                .ShouldBeEmpty();
+        }
+        finally
+        {
+            root.Delete(recursive: true);
+        }
+    }
+
+    /// <summary>Goal: the exposure that systemd computes (0 is closed, 10 open) of what faces merchants stays where it is.</summary>
+    [Fact]
+    public Task The_instance_is_hardened() =>
+        Command.Run(
+            "systemd-analyze",
+            "security",
+            "--offline=true",
+            "--threshold=20",
+            $"{Folder}/cancelservice.service"
+        );
+
+    private static IEnumerable<string> Units() =>
+        Directory.EnumerateFiles(Path.Combine(Repository.Root, Folder), "*.service");
+}

@@ -1,0 +1,39 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using CancelService.Harness;
+
+namespace CancelService.Testcontainers;
+
+/// <summary>Signs every request as the API's documentation asks for it, over the bytes that are sent.</summary>
+/// <param name="clientId">Who signs.</param>
+/// <param name="keyVersion">The version under which the wallet knows the key.</param>
+/// <param name="privateKey">The merchant's private key, in PEM.</param>
+/// <param name="time">The clock of Request-Time; the system's when it is left out.</param>
+public sealed class SigningHandler(string clientId, int keyVersion, string privateKey, TimeProvider? time = null)
+    : DelegatingHandler
+{
+    /// <inheritdoc/>
+    protected override async Task<HttpResponseMessage> SendAsync(
+        HttpRequestMessage request,
+        CancellationToken cancellationToken
+    )
+    {
+        var body = request.Content is null ? [] : await request.Content.ReadAsByteArrayAsync(cancellationToken);
+        var now = (time ?? TimeProvider.System)
+            .GetUtcNow()
+            .ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+        using var key = RSA.Create();
+        key.ImportFromPem(privateKey);
+        var signature = Convert.ToBase64String(
+            key.SignData(
+                StringToSign.Of(request.Method.Method, request.RequestUri!.AbsolutePath, clientId, now, body),
+                HashAlgorithmName.SHA256,
+                RSASignaturePadding.Pkcs1
+            )
+        );
+        request.Headers.Add("Client-Id", clientId);
+        request.Headers.Add("Request-Time", now);
+        request.Headers.Add("Signature", $"algorithm=RSA256, keyVersion={keyVersion}, signature={signature}");
+        return await base.SendAsync(request, cancellationToken);
+    }
+}
