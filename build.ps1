@@ -1,5 +1,5 @@
 #!/usr/bin/env pwsh
-# Builds and runs every test, like build.sh. On Windows, the tests that kill and restart PostgreSQL and HAProxy run in WSL;
+# Builds and runs every test, like build.sh. On Windows, the tests that kill and restart PostgreSQL run in WSL;
 # without WSL, the fast tests run. Arguments are Cake's: ./build.ps1 --target=Publish
 $ErrorActionPreference = 'Stop'
 Set-Location $PSScriptRoot
@@ -16,7 +16,7 @@ if ($args.Count -eq 0) {
         wsl --exec bash ./build.sh
         exit $LASTEXITCODE
     }
-    Write-Warning 'Running the fast tests only. The others need PostgreSQL and HAProxy: install WSL (wsl --install) and run this again.'
+    Write-Warning 'Running the fast tests only. The others need PostgreSQL and Unix signals: install WSL (wsl --install) and run this again.'
     dotnet test --project tests/UnitTests
     exit $LASTEXITCODE
 }

@@ -1,0 +1,40 @@
+using System.Text;
+using CancelService.Application.Doctor;
+using static CancelService.UnitTests.Doctor.Corpus;
+
+namespace CancelService.UnitTests.Doctor;
+
+/// <summary>The doctor names the mistake: a row for each of the corpus.</summary>
+public sealed class MistakesTests
+{
+    public static TheoryData<string> Mistakes() =>
+        [
+            .. Directory
+                .GetFiles(Folder, "*.http")
+                .Select(path => Path.GetFileNameWithoutExtension(path)!)
+                .Order(StringComparer.Ordinal),
+        ];
+
+    [Theory]
+    [MemberData(nameof(Mistakes))]
+    public void The_doctor_names_what_is_wrong(string mistake)
+    {
+        var file = File.ReadAllBytes(Path.Combine(Folder, mistake + ".http"));
+        var end = file.AsSpan().IndexOf((byte)'\n');
+        var causes = Encoding.UTF8.GetString(file.AsSpan(0, end))["causes:".Length..];
+
+        var diagnosis = Examine(file[(end + 1)..]);
+
+        Sorted(diagnosis.Causes.Select(cause => cause.Id))
+            .ShouldBe(Sorted(causes.Split(' ', StringSplitOptions.RemoveEmptyEntries)), DiagnosisText.Of(diagnosis));
+        diagnosis.Code.ShouldBe(
+            diagnosis.Causes.Count == 0 ? "SUCCESS" : diagnosis.Steps.First(step => !step.Passed).Code
+        );
+        (diagnosis.Signature?.Tried ?? 0).ShouldBeLessThanOrEqualTo(45_000);
+    }
+
+    [Fact]
+    public void There_are_at_least_150_mistakes() => Mistakes().Count.ShouldBeGreaterThan(150);
+
+    private static string Sorted(IEnumerable<string> causes) => string.Join(' ', causes.Order(StringComparer.Ordinal));
+}
