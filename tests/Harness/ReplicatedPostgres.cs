@@ -118,12 +118,33 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
     private async Task MakeStandby()
     {
         var (name, port) = StandbyServer;
-        await _run(
-            $"""
-            pg_basebackup -D {name} -R -c fast -d "{PrimaryAsSeenBy(name)}"
-            {Launch(name, port)}
-            """
-        );
+        // By the server's own functions, because not every set of programs has pg_basebackup. A file that vanishes meanwhile is
+        // none that a backup needs; its log is fetched from the primary.
+        await using (var backup = new NpgsqlConnection($"{Primary};Pooling=false"))
+        {
+            await backup.OpenAsync();
+            await using var start = new NpgsqlCommand("SELECT pg_backup_start('standby', true)::text", backup);
+            await start.ExecuteScalarAsync();
+            await _run(
+                $"""
+                cp -r {PrimaryServer.Name} {name} 2>/dev/null || true
+                rm -rf {name}/postmaster.* {name}/pg_wal
+                mkdir -m 700 {name}/pg_wal
+                """
+            );
+            await using var stop = new NpgsqlCommand("SELECT labelfile FROM pg_backup_stop()", backup);
+            var label = (string?)await stop.ExecuteScalarAsync();
+            await _run(
+                $"""
+                cat > {name}/backup_label <<'LABEL'
+                {label?.TrimEnd()}
+                LABEL
+                echo "primary_conninfo = '{PrimaryAsSeenBy(name)}'" >> {name}/postgresql.auto.conf
+                touch {name}/standby.signal
+                {Launch(name, port)}
+                """
+            );
+        }
         // Quoted, because FIRST is a word of that setting's language.
         await Execute(Primary, $"ALTER SYSTEM SET synchronous_standby_names = '\"{name}\"'");
         await Execute(Primary, "SELECT pg_reload_conf()");

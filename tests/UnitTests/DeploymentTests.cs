@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Reflection;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using CancelService.Api;
 using CancelService.Api.Public;
@@ -18,6 +19,9 @@ namespace CancelService.UnitTests;
 public sealed partial class DeploymentTests
 {
     private const string Folder = "deploy/kubernetes";
+    private const RegexOptions Bounded = RegexOptions.ExplicitCapture;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
     private static readonly IConfiguration Settings = new ConfigurationBuilder()
         .AddJsonFile(Path.Combine(AppContext.BaseDirectory, "deploy", "appsettings.json"))
@@ -167,6 +171,31 @@ public sealed partial class DeploymentTests
                 .ShouldBe($"{mount.MountPath}/{pod.Volumes.Single().Secret.Items.Single().Path}");
         }
         One<V1Job>().Spec.Template.Spec.Containers.Single().Args.ShouldBe(["migrate"]);
+    }
+
+    /// <summary>Goal: who is woken finds the panel that shows it. The disk is another exporter's.</summary>
+    [Fact]
+    public void The_dashboard_has_a_panel_for_every_alert_and_names_no_other()
+    {
+        var panels = Read("deploy/grafana/cancelservice.json");
+        var alerts = Regex
+            .Matches(Read("deploy/prometheus/alerts.yml"), "- alert: (?<name>[A-Za-z]+)", Bounded, Patience)
+            .Select(match => match.Groups["name"].Value)
+            .Where(name => name != "CancelServiceDiskFills");
+
+        Regex
+            .Matches(panels, "CancelService[A-Z][A-Za-z]+", Bounded, Patience)
+            .Select(match => match.Value)
+            .Distinct(StringComparer.Ordinal)
+            .ShouldBe(alerts, ignoreOrder: true);
+        using var dashboard = JsonDocument.Parse(panels);
+        foreach (var panel in dashboard.RootElement.GetProperty("panels").EnumerateArray())
+        {
+            if (panel.GetProperty("type").GetString() == "row")
+                continue;
+            panel.GetProperty("description").GetString().ShouldNotBeNullOrEmpty();
+            panel.GetProperty("targets").GetArrayLength().ShouldBeGreaterThan(0);
+        }
     }
 
     [Fact]

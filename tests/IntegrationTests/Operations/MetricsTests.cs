@@ -13,6 +13,7 @@ public sealed partial class MetricsTests(PostgresServer postgres)
 {
     [Theory]
     [InlineData("deploy/prometheus/alerts.yml")]
+    [InlineData("deploy/grafana/cancelservice.json")]
     [InlineData("docs/runbook.md")]
     [InlineData("docs/operations.md")]
     public async Task Every_metric_that_is_named_exists_on_a_running_instance(string file)

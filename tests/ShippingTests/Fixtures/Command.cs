@@ -21,6 +21,12 @@ internal sealed record Command(int Status, string Output, string Error)
             );
     }
 
+    /// <summary>Whether the machine has a program.</summary>
+    public static async Task<bool> IsThere(string program) =>
+        (
+            await Try("sh", ["-c", $"command -v {program}"], new Dictionary<string, string>(StringComparer.Ordinal))
+        ).Status == 0;
+
     /// <summary>Runs a program with more in its environment.</summary>
     public static async Task<Command> Try(
         string program,
