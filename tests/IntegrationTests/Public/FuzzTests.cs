@@ -16,6 +16,7 @@ namespace CancelService.IntegrationTests.Public;
 /// to be one that the protocol allows. CANCELSERVICE_FUZZ_SEED repeats a run's requests, CANCELSERVICE_FUZZ_REQUESTS says how
 /// many there are.
 /// </summary>
+[Collection(nameof(Alone))]
 public sealed class FuzzTests(PostgresServer postgres)
 {
     private const int Workers = 64;
