@@ -29,11 +29,14 @@ engine() {
     docker pull --quiet "$image" 2>&1
 }
 
-# What brings compose.yaml up: Docker's plugin, or Debian's program. Without it the tests of the image say that it is missing.
-compose() {
+# What the tests of what is shipped use beside the engine: Compose (Docker's plugin, or Debian's program), and on Linux systemd's
+# checker of units. Where one can't be brought, those tests say that it is missing.
+tools() {
     docker version >/dev/null 2>&1 || return 0
-    docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null && return 0
-    apt_get docker-compose "The tests of compose.yaml need Compose." || true
+    docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null ||
+        apt_get docker-compose "The tests of compose.yaml need Compose." || true
+    [ "$(uname)" != Linux ] || command -v systemd-analyze >/dev/null ||
+        apt_get systemd "The tests of the units need systemd-analyze." || true
 }
 
 programs() {
@@ -85,9 +88,9 @@ TEXT
 # Only the targets that test need it.
 case "$*" in
 *--target=Coverage*) bring ;;
-*--target=Test* | *--target=Default*) bring && compose ;;
+*--target=Test* | *--target=Default*) bring && tools ;;
 *--target* | *--tree* | *--help* | *--version* | *--description*) ;;
-*) bring && compose ;;
+*) bring && tools ;;
 esac
 
 # The last line counts the tests, where they ran.

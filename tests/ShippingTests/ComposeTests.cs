@@ -61,7 +61,7 @@ public sealed class ComposeTests(BuiltImage image, ComposeProject compose) : ICl
         );
         var log = await Command.Run("docker", "logs", await ComposeProject.Container("one"));
         log.ShouldContain(BuiltImage.Version);
-        log.ShouldContain(image.Revision);
+        log.ShouldContain(await image.Revision);
     }
 
     /// <summary>Goal: SIGTERM ends an instance by itself within its time; Docker would kill it with 137.</summary>

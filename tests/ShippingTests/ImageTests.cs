@@ -15,6 +15,7 @@ public sealed class ImageTests(BuiltImage image)
     [Fact]
     public async Task It_is_small_says_what_it_is_and_runs_as_nobody()
     {
+        var revision = await image.Revision;
         var built = await Inspect(BuiltImage.Name);
         var config = built.GetProperty("Config");
 
@@ -25,22 +26,26 @@ public sealed class ImageTests(BuiltImage image)
         var labels = config.GetProperty("Labels").Deserialize<Dictionary<string, string>>()!;
         labels["org.opencontainers.image.title"].ShouldBe("CancelService");
         labels["org.opencontainers.image.version"].ShouldBe(BuiltImage.Version);
-        labels["org.opencontainers.image.revision"].ShouldBe(image.Revision);
+        labels["org.opencontainers.image.revision"].ShouldBe(revision);
         labels["org.opencontainers.image.licenses"].ShouldBe("MIT");
 
         static long Size(JsonElement image) => image.GetProperty("Size").GetInt64();
     }
 
     [Fact]
-    public async Task It_says_the_version_and_the_commit_that_its_labels_say() =>
+    public async Task It_says_the_version_and_the_commit_that_its_labels_say()
+    {
+        var revision = await image.Revision;
         (await Command.Run("docker", ["run", .. Locked, BuiltImage.Name, "--version"]))
             .Trim()
-            .ShouldBe($"CancelService {BuiltImage.Version}+{image.Revision}");
+            .ShouldBe($"CancelService {BuiltImage.Version}+{revision}");
+    }
 
     /// <summary>Goal: the service's commands are the image's, and end with what a job goes by.</summary>
     [Fact]
     public async Task Its_commands_work_in_it()
     {
+        await image.Revision;
         var volume = (await Command.Run("docker", "volume", "create")).Trim();
         try
         {
@@ -73,6 +78,7 @@ public sealed class ImageTests(BuiltImage image)
     [Fact]
     public async Task What_it_holds_is_what_another_build_of_the_commit_makes()
     {
+        var revision = await image.Revision;
         var work = Directory.CreateTempSubdirectory("cancelservice-");
         try
         {
@@ -81,7 +87,7 @@ public sealed class ImageTests(BuiltImage image)
             await Command.Run("docker", "cp", $"{container}:/app", shipped);
             await Command.Run("docker", "rm", container);
 
-            var published = await Publish(work, image.Revision);
+            var published = await Publish(work, revision);
 
             var (ours, theirs) = (Hashes(published), Hashes(shipped));
             ours.Count.ShouldBeGreaterThan(50);

@@ -5,11 +5,12 @@ using CancelService.Testcontainers;
 namespace CancelService.ShippingTests;
 
 /// <summary>Goal: someone else's integration test has a wallet in a few lines.</summary>
-public sealed class ModuleTests
+public sealed class ModuleTests(BuiltImage image)
 {
     [Fact]
     public async Task A_stranger_starts_the_wallet_cancels_a_payment_and_registers_one_of_their_own()
     {
+        await image.Revision;
         await using var wallet = new CancelServiceBuilder(BuiltImage.Name).Build();
         await wallet.StartAsync(TestContext.Current.CancellationToken);
 

@@ -136,12 +136,13 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults)
             )
                 Note("a repeat that is not told while the standby is away");
         }
+        // It is answered after the instance goes on, or never.
+        if (Spans(attempt, Trouble.FreezeInstance))
+            Note("a write that is on its way when an instance stands still");
         if (attempt.IsKnown)
             return;
         if (Overlaps(attempt, Trouble.KillInstance))
             Note("a write that is on its way when an instance is killed");
-        if (Overlaps(attempt, Trouble.FreezeInstance))
-            Note("a write that is on its way when an instance stands still");
         if (Overlaps(attempt, Trouble.KillDatabase))
             Note("a write that is on its way when the database is killed");
         if (Overlaps(attempt, Trouble.CutStandby))
@@ -185,6 +186,15 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults)
         }
         return false;
     }
+
+    // Whether it was sent before the fault ended, and answered only afterwards, if at all.
+    private bool Spans(Attempt attempt, Trouble trouble) =>
+        faults.Any(happening =>
+            happening.Fault.Trouble == trouble
+            && attempt.Sent < happening.To
+            && happening.From <= attempt.Received
+            && (!attempt.IsKnown || happening.To <= attempt.Received)
+        );
 
     private void Note(string name)
     {

@@ -91,8 +91,7 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
                     trouble,
                     trouble switch
                     {
-                        Trouble.KillInstance => 1,
-                        Trouble.FreezeInstance or Trouble.CutStandby or Trouble.FailOver => 2,
+                        Trouble.KillInstance or Trouble.FreezeInstance or Trouble.CutStandby or Trouble.FailOver => 2,
                         Trouble.CutAndFailOver => 3,
                         Trouble.KillDatabase or Trouble.CutAll => 4,
                         _ => 8,

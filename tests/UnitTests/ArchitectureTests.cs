@@ -1,10 +1,7 @@
 using System.Reflection;
-using ArchUnitNET.Fluent.Slices;
-using ArchUnitNET.Loader;
 using CancelService.Application.Cancelling;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Signing;
-using Architecture = ArchUnitNET.Domain.Architecture;
 
 namespace CancelService.UnitTests;
 
@@ -46,10 +43,6 @@ public sealed class ArchitectureTests
         ],
     };
 
-    private static readonly Lazy<Architecture> Code = new(() =>
-        new ArchLoader().LoadAssemblies([.. Layers.Values]).Build()
-    );
-
     [Theory]
     [InlineData("Domain")]
     [InlineData("Application")]
@@ -80,29 +73,6 @@ public sealed class ArchitectureTests
 
         who.ShouldAllBe(layer => layer == "Infrastructure" || layer == "Api");
         who.ShouldNotBeEmpty();
-    }
-
-    // The types in the root of a layer are shared by its folders, or put them together, and belong to none.
-    [Theory]
-    [InlineData("CancelService.Domain.(*)")]
-    [InlineData("CancelService.Application.(*)")]
-    [InlineData("CancelService.Infrastructure.(*)")]
-    [InlineData("CancelService.Api.(*)")]
-    public void No_two_folders_depend_on_each_other_in_a_circle(string folders)
-    {
-        var slices = SliceRuleDefinition.Slices().Matching(folders);
-
-        slices.GetObjects(Code.Value).Count().ShouldBeGreaterThan(2);
-        slices.Should().BeFreeOfCycles().Evaluate(Code.Value).ShouldAllBe(result => result.Passed);
-    }
-
-    [Fact]
-    public void A_circle_is_found()
-    {
-        var tests = new ArchLoader().LoadAssemblies(typeof(ArchitectureTests).Assembly).Build();
-        var slices = SliceRuleDefinition.Slices().Matching("CancelService.UnitTests.Circle.(*)");
-
-        slices.Should().BeFreeOfCycles().Evaluate(tests).ShouldContain(result => !result.Passed);
     }
 
     [Fact]

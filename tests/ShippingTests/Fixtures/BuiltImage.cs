@@ -5,33 +5,34 @@ using CancelService.ShippingTests.Fixtures;
 
 namespace CancelService.ShippingTests.Fixtures;
 
-/// <summary>The image, built once by the Dockerfile as anybody builds it.</summary>
-public sealed class BuiltImage : IAsyncLifetime
+/// <summary>The image, built once by the Dockerfile as anybody builds it, when the first test asks for it.</summary>
+public sealed class BuiltImage
 {
     /// <summary>Its name. It stays, so that the next build finds its layers.</summary>
     public const string Name = "cancelservice:tests";
+
+    private readonly Lazy<Task<string>> _build = new(Build);
 
     /// <summary>The version of Directory.Build.props.</summary>
     public static string Version { get; } =
         XDocument.Load(Path.Combine(Repository.Root, "Directory.Build.props")).Descendants("Version").Single().Value;
 
-    /// <summary>The commit of the working tree.</summary>
-    public string Revision { get; private set; } = "";
+    /// <summary>The commit that it was built of; it is there when the image is.</summary>
+    public Task<string> Revision => _build.Value;
 
-    public async ValueTask InitializeAsync()
+    private static async Task<string> Build()
     {
-        Revision = (await Command.Run("git", "rev-parse", "HEAD")).Trim();
+        var revision = (await Command.Run("git", "rev-parse", "HEAD")).Trim();
         // The network of the machine, because some reach the packages by it alone.
         await Command.Run(
             "docker",
             "build",
             "--network=host",
             $"--build-arg=VERSION={Version}",
-            $"--build-arg=REVISION={Revision}",
+            $"--build-arg=REVISION={revision}",
             $"--tag={Name}",
             "."
         );
+        return revision;
     }
-
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }

@@ -4,7 +4,7 @@ using System.Net.Sockets;
 namespace CancelService.ShippingTests.Fixtures;
 
 /// <summary>compose.yaml with the demo wallet, brought up on free ports as the file's head says it, and taken down.</summary>
-public sealed class ComposeProject : IAsyncLifetime
+public sealed class ComposeProject(BuiltImage image) : IAsyncLifetime
 {
     private const string Project = "cancelservice-tests";
 
@@ -27,8 +27,9 @@ public sealed class ComposeProject : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        if (Environment.GetEnvironmentVariable("CANCELSERVICE_POSTGRES_IMAGE") is { Length: > 0 } image)
-            _environment["POSTGRES_IMAGE"] = image;
+        await image.Revision;
+        if (Environment.GetEnvironmentVariable("CANCELSERVICE_POSTGRES_IMAGE") is { Length: > 0 } postgres)
+            _environment["POSTGRES_IMAGE"] = postgres;
         (Address, _environment["PORT"]) = Free();
         (InternalAddress, _environment["INTERNAL_PORT"]) = Free();
         // Compose v2 is a plugin of Docker; 1.29 a program of its own.
