@@ -20,6 +20,9 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
     // After an unknown outcome the request may still be under way for a while.
     private static readonly long Ghost = Ticks(TimeSpan.FromSeconds(10));
 
+    // The orders of what is under way grow with its factorial. Few worlds come to a thousandth of this.
+    private const int MaxStates = 100_000;
+
     private readonly Lock _lock = new();
     private readonly long _cacheTime = Ticks(cacheTime);
     private readonly List<(Terms Terms, long From, long Until)> _terms =
@@ -35,6 +38,12 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
 
     /// <summary>The answers of the payments that were cancelled, by their numbers.</summary>
     public IReadOnlyDictionary<int, string> Answers => _answers;
+
+    /// <summary>
+    /// Whether so much was under way at once, with unknown outcomes, that there are too many orders to try. Of such a world only
+    /// the facts are audited from then on: what was answered once stays so.
+    /// </summary>
+    public bool IsTangled { get; private set; }
 
     /// <summary>The terms that were agreed last.</summary>
     public Terms Terms => _terms[^1].Terms;
@@ -80,6 +89,8 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
             .ThenBy(e => e.IsAnswer);
         foreach (var (_, isAnswer, attempt) in events)
         {
+            if (IsTangled)
+                break;
             if (isAnswer)
             {
                 Linearize(attempt, open);
@@ -95,20 +106,22 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
             if (!attempt.IsKnown)
                 _unknown.Add(attempt);
         }
-        Forget();
+        if (!IsTangled)
+            Forget();
         foreach (
             var attempt in round.Where(a => a is { IsKnown: true, Code: "200" } && a.Op.Act >= Act.ReadCancellations)
         )
             CheckFeed(attempt);
     }
 
-    /// <summary>What the database may say of the world once nothing is under way.</summary>
+    /// <summary>What the database may say of the world once nothing is under way; not to be asked of a tangled world.</summary>
     public IReadOnlySet<string> Summaries()
     {
         var seen = new HashSet<(WorldState WorldState, ulong Done)>(_possible);
         var queue = new Queue<(WorldState WorldState, ulong Done)>(_possible);
-        while (queue.TryDequeue(out var at))
+        while (queue.TryDequeue(out var at) && !IsTangled)
         {
+            IsTangled = seen.Count > MaxStates;
             foreach (
                 var next in _unknown.Where(a => (at.Done & a.Bit) == 0).SelectMany(a => Next(at.WorldState, a, at.Done))
             )
@@ -145,6 +158,9 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
         var queue = new Queue<(WorldState WorldState, ulong Done)>(_possible);
         while (queue.TryDequeue(out var at))
         {
+            IsTangled = seen.Count > MaxStates;
+            if (IsTangled)
+                return;
             if ((at.Done & attempt.Bit) != 0)
             {
                 next.Add((at.WorldState, at.Done & ~attempt.Bit));

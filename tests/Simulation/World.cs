@@ -40,6 +40,9 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
     /// <summary>The answers of the cancelled payments, by their numbers.</summary>
     public IReadOnlyDictionary<int, string> Answers => _auditor.Answers;
 
+    /// <inheritdoc cref="Auditor.IsTangled"/>
+    public bool IsTangled => _auditor.IsTangled;
+
     /// <summary>What the database may say of the client at the end.</summary>
     public IReadOnlySet<string> Summaries { get; private set; } = new HashSet<string>(StringComparer.Ordinal);
 

@@ -90,11 +90,13 @@ public sealed class BoundsTests(PostgresServer postgres)
                 idle.Add(new TcpClient());
                 await idle[^1].ConnectAsync(IPAddress.Loopback, host.PublicPort, Token);
             }
-            await TestHost.Until(() => IsClosed(host)).Becomes(true);
+            // One that is taken after all keeps its place: a stray client of the port's last owner may have had it for a moment.
+            await TestHost.Until(() => IsClosed(host, idle)).Becomes(true);
+            idle.Count.ShouldBeLessThan(20);
             await host.Ready();
 
-            // The server notices a little later that a place is free again.
-            idle[0].Dispose();
+            // The server notices a little later that places are free again.
+            idle.Take(5).ToList().ForEach(connection => connection.Dispose());
             await TestHost.Until(() => Code(host, client)).Becomes("ORDER_NOT_EXIST");
         }
         finally
@@ -154,9 +156,10 @@ public sealed class BoundsTests(PostgresServer postgres)
         }
     }
 
-    private static async Task<bool> IsClosed(TestHost host)
+    private static async Task<bool> IsClosed(TestHost host, List<TcpClient> open)
     {
-        using var connection = new TcpClient();
+        var connection = new TcpClient();
+        open.Add(connection);
         await connection.ConnectAsync(IPAddress.Loopback, host.PublicPort, Token);
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5));
         var answer = new byte[1];

@@ -141,6 +141,7 @@ public sealed class StoppingTests
             $"--Wallet:SigningKeyPath={Path.Combine(database.Directory, "wallet.pem")}",
             "--Api:RequestTimeTolerance=00:30:00", // Requests are signed before the load begins.
             "--Database:Timeout=00:00:45", // What is in flight outlasts the time in which the instance goes on serving.
+            "--Limits:MaxQueueTime=00:01:00", // A slow machine turns nobody away.
         ];
 
     // A host that only looks on, and prepares the database.
