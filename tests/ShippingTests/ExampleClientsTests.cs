@@ -8,7 +8,8 @@ namespace CancelService.ShippingTests;
 /// </summary>
 public sealed class ExampleClientsTests
 {
-    // What is wrong comes first and says S wherever it can; what is true comes last. A client that believes the first prints SUCCESS.
+    // Each row: the answers in their order, and the code that the client has to print. The false answers come first and mostly say
+    // SUCCESS, the true one comes last: a client that believes a false answer prints the wrong code.
     private static readonly (string[] Answers, string Code)[] Scripts =
     [
         (["S"], "SUCCESS"),

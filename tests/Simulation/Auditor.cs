@@ -20,7 +20,7 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
     // After an unknown outcome the request may still be under way for a while.
     private static readonly long Ghost = Ticks(TimeSpan.FromSeconds(10));
 
-    // The orders of what is under way grow with its factorial. Few worlds come to a thousandth of this.
+    // The number of possible orders grows with the factorial of what is under way, so the search for one needs a bound.
     private const int MaxStates = 100_000;
 
     private readonly Lock _lock = new();

@@ -13,7 +13,7 @@ internal sealed record Command(int Status, string Output, string Error)
     /// <summary>Runs a program, and returns its standard output; fails when it fails.</summary>
     public static async Task<string> Run(string program, params string[] arguments)
     {
-        var ended = await Try(program, arguments, new Dictionary<string, string>(StringComparer.Ordinal));
+        var ended = await Try(program, arguments);
         return ended.Status == 0
             ? ended.Output
             : throw new InvalidOperationException(
@@ -23,21 +23,23 @@ internal sealed record Command(int Status, string Output, string Error)
 
     /// <summary>Whether the machine has a program.</summary>
     public static async Task<bool> IsThere(string program) =>
-        (
-            await Try("sh", ["-c", $"command -v {program}"], new Dictionary<string, string>(StringComparer.Ordinal))
-        ).Status == 0;
+        (await Try("sh", "-c", $"command -v {program}")).Status == 0;
 
-    /// <summary>Runs a program with more in its environment.</summary>
+    /// <summary>Runs a program, whatever it ends with.</summary>
+    public static Task<Command> Try(string program, params string[] arguments) =>
+        Try(program, arguments, new Dictionary<string, string>(StringComparer.Ordinal), Repository.Root);
+
+    /// <summary>Runs a program with more in its environment, in a directory.</summary>
     public static async Task<Command> Try(
         string program,
         string[] arguments,
         IReadOnlyDictionary<string, string> environment,
-        string? directory = null
+        string directory
     )
     {
         var start = new ProcessStartInfo(program, arguments)
         {
-            WorkingDirectory = directory ?? Repository.Root,
+            WorkingDirectory = directory,
             UseShellExecute = false,
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -33,7 +33,7 @@ public sealed class ComposeProject(BuiltImage image) : IAsyncLifetime
         (Address, _environment["PORT"]) = Free();
         (InternalAddress, _environment["INTERNAL_PORT"]) = Free();
         // Compose v2 is a plugin of Docker; 1.29 a program of its own.
-        var plugin = await Command.Try("docker", ["compose", "version"], _environment);
+        var plugin = await Command.Try("docker", "compose", "version");
         _compose = plugin.Status == 0 ? ["docker", "compose"] : ["docker-compose"];
         await Command.Run("bash", "deploy/compose/prepare.sh");
         await Down();
@@ -43,10 +43,15 @@ public sealed class ComposeProject(BuiltImage image) : IAsyncLifetime
     /// <summary>Runs Compose with the project's settings; fails when it fails.</summary>
     public async Task<string> Run(params string[] arguments)
     {
-        var ended = await Command.Try(_compose[0], [.. _compose[1..], .. arguments], _environment);
+        var ended = await Command.Try(_compose[0], [.. _compose[1..], .. arguments], _environment, Repository.Root);
         if (ended.Status == 0)
             return ended.Output;
-        var logs = await Command.Try(_compose[0], [.. _compose[1..], "logs", "--tail=20"], _environment);
+        var logs = await Command.Try(
+            _compose[0],
+            [.. _compose[1..], "logs", "--tail=20"],
+            _environment,
+            Repository.Root
+        );
         throw new InvalidOperationException(
             $"compose {string.Join(' ', arguments)} ended with {ended.Status}:\n{ended.Error}\n{logs.Output}"
         );

@@ -33,7 +33,7 @@ internal sealed class ScriptedWallet : IDisposable
         _ = Serve();
     }
 
-    /// <summary>What was wrong with what was asked.</summary>
+    /// <summary>The heads of requests that were not signed or written as the documentation asks.</summary>
     public ConcurrentQueue<string> Complaints { get; } = new();
 
     public string Url => $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}{Path}";
