@@ -1,7 +1,9 @@
 using CancelService.Application.Accounts;
+using CancelService.Application.Cancelling;
 using CancelService.Application.Clients;
 using CancelService.Application.Payments;
 using CancelService.Application.Reading;
+using CancelService.Infrastructure.Changes;
 using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
@@ -25,12 +27,16 @@ public static class InfrastructureServices
             .AddSingleton<GroupCommit>()
             .AddSingleton<IPayments, PaymentStore>()
             .AddSingleton<IAccounts, AccountStore>()
+            .AddSingleton<RefusedCancels>()
+            .AddSingleton<IRefusedCancels>(provider => provider.GetRequiredService<RefusedCancels>())
+            .AddHostedService(provider => provider.GetRequiredService<RefusedCancels>())
             .AddSingleton<ClientCache>()
             .AddSingleton<IClients>(provider => provider.GetRequiredService<ClientCache>())
             .AddSingleton<IClientRegistry, ClientRegistry>()
             .AddSingleton<IPaymentQueries, PaymentQueries>()
             .AddSingleton<IAccountQueries, AccountQueries>()
             .AddSingleton<IClientQueries, ClientQueries>()
+            .AddSingleton<IChangeQueries, ChangeQueries>()
             .AddSingleton<IFeeds, Feeds>()
             .AddHostedService<KeyMetrics>()
             .AddRelay();

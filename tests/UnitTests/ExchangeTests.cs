@@ -240,6 +240,8 @@ public sealed class ExchangeTests
     {
         public string Path => "/v2/payments/cancel";
 
+        public Answer Conclude(Answer answer, VerifiedRequest request) => answer;
+
         public Task<Answer> Execute(VerifiedRequest request, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
     }

@@ -2,6 +2,7 @@ using CancelService.Application.Accounts;
 using CancelService.Application.Clients;
 using CancelService.Application.Intake;
 using CancelService.Application.Payments;
+using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;

@@ -152,10 +152,12 @@ public static class ServiceHost
         Add<DatabaseOptions>("Database", options => options.Problem());
         Add<ClientsOptions>("Clients", options => options.Problem());
         Add<UnknownPaymentsOptions>("UnknownPayments", options => options.Problem());
+        Add<RefusedCancelsOptions>("RefusedCancels", options => options.Problem());
         Add<NotificationsOptions>("Notifications", options => options.Problem());
         Add<ApiOptions>("Api", options => options.Problem());
         Add<ShutdownOptions>("Shutdown", options => options.Problem());
         Add<LimitsOptions>("Limits", options => options.Problem());
+        Add<ChangesOptions>("Changes", _ => null);
         Add<BearerSettings>(BearerSettings.Section, options => options.Problem());
         Add<WalletOptions>(
             "Wallet",

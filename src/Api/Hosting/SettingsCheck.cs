@@ -21,11 +21,13 @@ public sealed class SettingsCheck(IConfiguration configuration)
     {
         ["Api"] = typeof(Public.ApiOptions),
         ["AutoMapper"] = typeof(AutoMapperSettings),
+        ["Changes"] = typeof(Internal.ChangesOptions),
         ["Clients"] = typeof(Infrastructure.Clients.ClientsOptions),
         ["Database"] = typeof(Infrastructure.Persistence.DatabaseOptions),
         ["Demo"] = typeof(DemoSettings),
         ["Limits"] = typeof(Public.LimitsOptions),
         ["Notifications"] = typeof(Infrastructure.Notifications.NotificationsOptions),
+        ["RefusedCancels"] = typeof(Infrastructure.Payments.RefusedCancelsOptions),
         ["Shutdown"] = typeof(ShutdownOptions),
         ["UnknownPayments"] = typeof(Infrastructure.Payments.UnknownPaymentsOptions),
         ["Wallet"] = typeof(Infrastructure.Signing.WalletOptions),

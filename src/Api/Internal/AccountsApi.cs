@@ -79,35 +79,54 @@ public static class AccountsApi
         string clientId,
         string currency,
         TransferBody body,
+        [AsParameters] Reason reason,
         ClaimsPrincipal caller,
+        ILoggerFactory logs,
         IMediator mediator,
         CancellationToken cancellationToken
-    ) => Post(clientId, currency, TransferKind.Deposit, body, caller, mediator, cancellationToken);
+    ) => Post(clientId, currency, TransferKind.Deposit, body, reason, caller, logs, mediator, cancellationToken);
 
     /// <summary>Debits the merchant's account, as far as its balance goes. Idempotent: 201 the first time, 200 afterwards.</summary>
     public static Task<Results<Created<TransferView>, Ok<TransferView>, ProblemHttpResult>> PayOut(
         string clientId,
         string currency,
         TransferBody body,
+        [AsParameters] Reason reason,
         ClaimsPrincipal caller,
+        ILoggerFactory logs,
         IMediator mediator,
         CancellationToken cancellationToken
-    ) => Post(clientId, currency, TransferKind.Payout, body, caller, mediator, cancellationToken);
+    ) => Post(clientId, currency, TransferKind.Payout, body, reason, caller, logs, mediator, cancellationToken);
 
     private static async Task<Results<Created<TransferView>, Ok<TransferView>, ProblemHttpResult>> Post(
         string clientId,
         string currency,
         TransferKind kind,
         TransferBody body,
+        Reason reason,
         ClaimsPrincipal caller,
+        ILoggerFactory logs,
         IMediator mediator,
         CancellationToken cancellationToken
     )
     {
+        if (reason.Mistake(isRequired: true) is { } mistake)
+            return Problems.Invalid(mistake);
         var result = await mediator.Send(
-            new PostTransferCommand(clientId, currency, kind, body.Id, body.MinorUnits, caller.Actor()),
+            new PostTransferCommand(
+                clientId,
+                currency,
+                kind,
+                body.Id,
+                body.MinorUnits,
+                caller.Actor(),
+                reason.Text ?? ""
+            ),
             cancellationToken
         );
+        if (result is PostTransferResult.Posted { Transfer.Reference: var id })
+            logs.CreateLogger(typeof(AccountsApi))
+                .Changed(caller.Actor(), ChangeKind.Transfer, id, clientId, reason.Text ?? "");
         return result switch
         {
             PostTransferResult.Posted posted => TypedResults.Created((string?)null, View(posted.Transfer)),

@@ -1,11 +1,12 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Security.Claims;
 using CancelService.Application.Clients;
+using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using MediatR;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Microsoft.AspNetCore.Mvc;
 
 namespace CancelService.Api.Internal;
 
@@ -26,16 +27,9 @@ public sealed record ContractBody(
 /// <summary>A public key in PEM, and when it is valid.</summary>
 public sealed record KeyBody(string? PublicKey, DateTimeOffset? NotBefore = null, DateTimeOffset? NotAfter = null);
 
-/// <summary>The operators' side: clients with their contracts and keys, and who changed them.</summary>
+/// <summary>The operators' side: clients with their contracts and keys.</summary>
 public static class ClientsApi
 {
-    /// <summary>Why a client or a key is changed; on record with the change.</summary>
-    public const string ReasonHeader = "X-Reason";
-
-    private const int MaxReason = 512;
-
-    private static readonly DateTimeOffset Forever = new(9999, 1, 1, 0, 0, 0, TimeSpan.Zero);
-
     /// <summary>Maps the endpoints under <c>/internal/v1</c>.</summary>
     public static void MapClients(this RouteGroupBuilder internalApi)
     {
@@ -47,8 +41,6 @@ public static class ClientsApi
         clients.MapGet("/{clientId}/keys/{version:int}", GetKey).RequireAuthorization(Scopes.ClientsRead);
         clients.MapPut("/{clientId}/keys/{version:int}", PutKey).RequireAuthorization(Scopes.ClientsWrite);
         clients.MapDelete("/{clientId}/keys/{version:int}", RevokeKey).RequireAuthorization(Scopes.ClientsWrite);
-
-        internalApi.MapGet("/changes", Changes).WithTags("Clients").RequireAuthorization(Scopes.ClientsRead);
     }
 
     /// <summary>The clients, in the order of their ids, paged by cursor.</summary>
@@ -80,16 +72,18 @@ public static class ClientsApi
     public static async Task<Results<Ok<ClientView>, ProblemHttpResult>> Put(
         string clientId,
         ClientBody body,
-        [FromHeader(Name = ReasonHeader)] string? reason,
+        [AsParameters] Reason reason,
         ClaimsPrincipal caller,
         TimeProvider time,
+        ILoggerFactory logs,
         IMediator mediator,
         IClientQueries queries,
         CancellationToken cancellationToken
     )
     {
-        if (Author(caller, reason, time) is not { } author)
-            return BadReason();
+        if (reason.Mistake(isRequired: true) is { } mistake)
+            return Problems.Invalid(mistake);
+        var author = reason.Author(caller, time);
         var contract = body.Contract;
         var result = await mediator.Send(
             new PutClientCommand(
@@ -105,7 +99,10 @@ public static class ClientsApi
             ),
             cancellationToken
         );
-        return Refusal(result) is { } refusal ? refusal : await Get(clientId, queries, cancellationToken);
+        if (Refusal(result) is { } refusal)
+            return refusal;
+        Log(logs, author, ChangeKind.Client, "", clientId);
+        return await Get(clientId, queries, cancellationToken);
     }
 
     /// <summary>The keys of a client, in the order of their versions, paged by cursor.</summary>
@@ -147,88 +144,59 @@ public static class ClientsApi
         string clientId,
         int version,
         KeyBody body,
-        [FromHeader(Name = ReasonHeader)] string? reason,
+        [AsParameters] Reason reason,
         ClaimsPrincipal caller,
         TimeProvider time,
+        ILoggerFactory logs,
         IMediator mediator,
         IClientQueries queries,
         CancellationToken cancellationToken
     )
     {
-        if (Author(caller, reason, time) is not { } author)
-            return BadReason();
+        if (reason.Mistake(isRequired: true) is { } mistake)
+            return Problems.Invalid(mistake);
+        var author = reason.Author(caller, time);
         var result = await mediator.Send(
             new PutClientKeyCommand(clientId, version, body.PublicKey, body.NotBefore, body.NotAfter, author),
             cancellationToken
         );
-        return Refusal(result) is { } refusal ? refusal : await GetKey(clientId, version, queries, cancellationToken);
+        if (Refusal(result) is { } refusal)
+            return refusal;
+        Log(logs, author, ChangeKind.Key, Text(version), clientId);
+        return await GetKey(clientId, version, queries, cancellationToken);
     }
 
     /// <summary>Revokes a key for good: within the cache time no instance accepts it any more.</summary>
     public static async Task<Results<NoContent, ProblemHttpResult>> RevokeKey(
         string clientId,
         int version,
-        [FromHeader(Name = ReasonHeader)] string? reason,
+        [AsParameters] Reason reason,
         ClaimsPrincipal caller,
         TimeProvider time,
+        ILoggerFactory logs,
         IMediator mediator,
         CancellationToken cancellationToken
     )
     {
-        if (Author(caller, reason, time) is not { } author)
-            return BadReason();
+        if (reason.Mistake(isRequired: true) is { } mistake)
+            return Problems.Invalid(mistake);
+        var author = reason.Author(caller, time);
         var result = await mediator.Send(new RevokeClientKeyCommand(clientId, version, author), cancellationToken);
-        return Refusal(result) is { } refusal ? refusal : TypedResults.NoContent();
+        if (Refusal(result) is { } refusal)
+            return refusal;
+        Log(logs, author, ChangeKind.Key, Text(version), clientId);
+        return TypedResults.NoContent();
     }
 
-    /// <summary>
-    /// Lists the changes of clients and keys in the order of their times: who made each, when, and why. Each parameter that is
-    /// given narrows the list down.
-    /// </summary>
-    public static async Task<Results<Ok<Page<ClientChange>>, ProblemHttpResult>> Changes(
-        string? clientId,
-        string? actor,
-        string? kind,
-        OffsetTime? from,
-        OffsetTime? to,
-        string? after,
-        int? limit,
-        IClientQueries queries,
-        CancellationToken cancellationToken
-    )
-    {
-        if (Paging.Size(limit) is not { } size)
-            return Paging.BadLimit();
-        if (clientId is not null && !ClientId.IsWellFormed(clientId))
-            return Problems.Invalid($"clientId {ClientId.Rule}.");
-        if (actor?.Any(char.IsControl) is true)
-            return Problems.Invalid("actor must be the subject of a token.");
-        ChangeKind? wanted = null;
-        if (kind is not null)
-        {
-            if (!Enum.TryParse<ChangeKind>(kind, ignoreCase: true, out var parsed) || !Enum.IsDefined(parsed))
-                return Problems.Invalid("kind must be CLIENT or KEY.");
-            wanted = parsed;
-        }
-        var filter = new ChangeFilter(
-            clientId is null ? null : new ClientId(clientId),
-            actor,
-            wanted,
-            (from?.Value ?? DateTimeOffset.UnixEpoch).ToUniversalTime(),
-            (to?.Value ?? Forever).ToUniversalTime()
-        );
-        return await queries.Changes(filter, after, size, cancellationToken) is { } page
-            ? TypedResults.Ok(page)
-            : Paging.BadCursor();
-    }
+    private static void Log(
+        ILoggerFactory logs,
+        ChangeAuthor author,
+        ChangeKind kind,
+        string subject,
+        string clientId
+    ) => logs.CreateLogger(typeof(ClientsApi)).Changed(author.Actor, kind, subject, clientId, author.Reason);
 
-    private static ChangeAuthor? Author(ClaimsPrincipal caller, string? reason, TimeProvider time) =>
-        reason is { Length: > MaxReason } || reason?.Any(char.IsControl) is true
-            ? null
-            : new ChangeAuthor(caller.Actor(), reason ?? "", time.GetUtcNow());
-
-    private static ProblemHttpResult BadReason() =>
-        Problems.Invalid($"The header {ReasonHeader} must be at most {MaxReason} characters of text.");
+    private static string Text(int version) => version.ToString(CultureInfo.InvariantCulture);
 
     private static ProblemHttpResult? Refusal(ClientResult result) =>
         result switch

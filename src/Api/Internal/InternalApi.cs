@@ -83,6 +83,7 @@ public static class InternalApi
         internalApi.MapPayments();
         internalApi.MapCancellations();
         internalApi.MapClients();
+        internalApi.MapChanges();
         internalApi.MapAccounts();
         internalApi.MapNotifications();
         internalApi.MapDiagnose();

@@ -56,21 +56,28 @@ public static partial class NotificationsApi
     public static async Task<Results<Ok<NotificationView>, ProblemHttpResult>> Requeue(
         string clientId,
         string paymentId,
+        [AsParameters] Reason reason,
+        ClaimsPrincipal caller,
         INotifications notifications,
         TimeProvider time,
         CancellationToken cancellationToken
-    ) =>
-        ClientId.IsWellFormed(clientId)
-        && Identifier.IsWellFormed(paymentId)
-        && await notifications.Requeue(
-            new ClientId(clientId),
-            new PaymentId(paymentId),
-            time.GetUtcNow(),
-            cancellationToken
-        )
-            is { } item
+    )
+    {
+        if (reason.Mistake(isRequired: false) is { } mistake)
+            return Problems.Invalid(mistake);
+        return
+            ClientId.IsWellFormed(clientId)
+            && Identifier.IsWellFormed(paymentId)
+            && await notifications.Requeue(
+                new ClientId(clientId),
+                new PaymentId(paymentId),
+                reason.Author(caller, time),
+                cancellationToken
+            )
+                is { } item
             ? TypedResults.Ok(item)
             : Problems.NotFound("notification");
+    }
 
     /// <summary>
     /// Queues many events again: due at once, with all their attempts. The answer says how many, and whether the next
@@ -78,6 +85,7 @@ public static partial class NotificationsApi
     /// </summary>
     public static async Task<Results<Ok<RequeueView>, ProblemHttpResult>> RequeueMany(
         RequeueBody body,
+        [AsParameters] Reason reason,
         ClaimsPrincipal caller,
         INotifications notifications,
         TimeProvider time,
@@ -85,8 +93,8 @@ public static partial class NotificationsApi
         CancellationToken cancellationToken
     )
     {
-        var now = time.GetUtcNow();
-        if (Mistake(body, now) is { } mistake)
+        var author = reason.Author(caller, time);
+        if ((reason.Mistake(isRequired: false) ?? Mistake(body, author.At)) is { } mistake)
             return Problems.Invalid(mistake);
         var order = new RequeueOrder(
             State(body.State) ?? NotificationState.Parked,
@@ -95,7 +103,7 @@ public static partial class NotificationsApi
             body.To?.ToUniversalTime() ?? DateTimeOffset.MaxValue,
             body.Limit ?? INotifications.MaxRequeued
         );
-        var view = await notifications.Requeue(order, now, cancellationToken);
+        var view = await notifications.Requeue(order, author, cancellationToken);
         var log = logs.CreateLogger(typeof(NotificationsApi));
         Requeued(log, caller.Actor(), view.Requeued, order.State, body.ClientId ?? "all clients", body.From, body.To);
         return TypedResults.Ok(view);

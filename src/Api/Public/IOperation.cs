@@ -17,6 +17,12 @@ public interface IOperation
     /// the outcome is unknown. Nothing that was written is taken back.
     /// </summary>
     Task<Answer> Execute(VerifiedRequest request, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Called with the answer that the client gets, also where that is UNKNOWN_EXCEPTION because <see cref="Execute"/> threw or
+    /// took too long: the place to note it, and to name for the log what the request was about. It asks no database.
+    /// </summary>
+    Answer Conclude(Answer answer, VerifiedRequest request);
 }
 
 /// <summary>A request whose signature was verified.</summary>

@@ -174,10 +174,17 @@ public sealed class SignedExchange(
             token => request.Operation.Execute(verified, token)
         );
         if (!operated.GoesOn(out var answer, out var end))
-            return end;
-        if (answer.Code.RestsOnThePayment)
+        {
+            if (end is not Reply.Answered { Answer: var unknown })
+                return end;
+            answer = unknown;
+        }
+        else if (answer.Code.RestsOnThePayment)
+        {
             database.HasAnswered();
-        return new Reply.Answered(answer with { KeyVersion = verified.KeyVersion }, IsVerified: true);
+        }
+        answer = request.Operation.Conclude(answer with { KeyVersion = verified.KeyVersion }, verified);
+        return new Reply.Answered(answer, IsVerified: true);
     }
 
     private async Task SignAndWrite(HttpContext http, Envelope envelope, Reply reply, long started)

@@ -24,11 +24,13 @@ public interface IAccounts
 /// <param name="Transfer">What moves.</param>
 /// <param name="Actor">Who asked for it.</param>
 /// <param name="At">When it was decided (UTC).</param>
+/// <param name="Reason">Why, as the caller said; empty when nothing was said.</param>
 public sealed record PostedTransfer(
     Guid Id,
     ClientId ClientId,
     string Reference,
     Transfer Transfer,
     string Actor,
-    DateTimeOffset At
+    DateTimeOffset At,
+    string Reason = ""
 );

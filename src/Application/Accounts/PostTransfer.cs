@@ -14,13 +14,15 @@ namespace CancelService.Application.Accounts;
 /// <param name="Id">The operator's identifier: repeated, the transfer is not posted again.</param>
 /// <param name="MinorUnits">The amount, in minor units.</param>
 /// <param name="Actor">Who calls.</param>
+/// <param name="Reason">Why, for the record; empty when nothing was said.</param>
 public sealed record PostTransferCommand(
     string ClientId,
     string? Currency,
     TransferKind Kind,
     string? Id,
     long? MinorUnits,
-    string Actor
+    string Actor,
+    string Reason = ""
 ) : IRequest<PostTransferResult>;
 
 /// <summary>The result of a <see cref="PostTransferCommand"/>: exactly one of eight.</summary>
@@ -103,7 +105,8 @@ public sealed class PostTransferHandler(IAccounts accounts, IClients clients, Ra
                 request.Id!,
                 transfer,
                 request.Actor,
-                now
+                now,
+                request.Reason
             );
             if (await accounts.Post(posted, cancellationToken) is WriteResult.Written)
                 return new PostTransferResult.Posted(posted);

@@ -30,12 +30,6 @@ public interface IClientRegistry
     );
 }
 
-/// <summary>Who changes a client or a key, and why; on record in the transaction that changes it.</summary>
-/// <param name="Actor">The token's subject, at most 256 characters.</param>
-/// <param name="Reason">What the caller gave as the reason, at most 512 characters; empty when nothing.</param>
-/// <param name="At">When (UTC).</param>
-public sealed record ChangeAuthor(string Actor, string Reason, DateTimeOffset At);
-
 /// <summary>How a change of a client or a key ended: exactly one of five.</summary>
 public abstract record ClientResult : IValidated<ClientResult>
 {

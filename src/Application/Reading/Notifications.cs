@@ -1,3 +1,4 @@
+using CancelService.Application.Pipeline;
 using CancelService.Domain;
 
 namespace CancelService.Application.Reading;
@@ -76,7 +77,7 @@ public interface INotifications
     Task<NotificationView?> Requeue(
         ClientId clientId,
         PaymentId paymentId,
-        DateTimeOffset now,
+        ChangeAuthor author,
         CancellationToken cancellationToken
     );
 
@@ -84,5 +85,5 @@ public interface INotifications
     /// Queues many events again, each due at once with all its attempts, client by client. Only what nobody has claimed is
     /// touched, so no claim is lost.
     /// </summary>
-    Task<RequeueView> Requeue(RequeueOrder order, DateTimeOffset now, CancellationToken cancellationToken);
+    Task<RequeueView> Requeue(RequeueOrder order, ChangeAuthor author, CancellationToken cancellationToken);
 }

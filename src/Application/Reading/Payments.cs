@@ -43,11 +43,31 @@ public sealed record PaymentView(
 /// <summary>What a cancel did, and when (UTC).</summary>
 public sealed record CancellationView(CancelEffect Effect, DateTimeOffset CancelTime);
 
-/// <summary>A payment with all that happened to it.</summary>
+/// <summary>
+/// A payment with all that happened to it: its history, its money, the cancels of it that were refused (the newest first, at
+/// most <see cref="IPaymentQueries.MaxRefused"/>), and the core's notification, null while there is none.
+/// </summary>
 public sealed record PaymentDetailView(
     PaymentView Payment,
     IReadOnlyList<HistoryView> History,
-    IReadOnlyList<TransferView> Transfers
+    IReadOnlyList<TransferView> Transfers,
+    IReadOnlyList<RefusedCancelView> RefusedCancels,
+    NotificationView? Notification
+);
+
+/// <summary>
+/// Equal cancels that were answered with anything but S: how many, the first and the last (UTC). Key and trace are the last
+/// one's. What a cancel did not name is empty. They are kept beside the payment, within seconds, and the oldest go.
+/// </summary>
+public sealed record RefusedCancelView(
+    string PaymentId,
+    string PaymentRequestId,
+    string Code,
+    int Times,
+    DateTimeOffset FirstAt,
+    DateTimeOffset LastAt,
+    int KeyVersion,
+    string TraceId
 );
 
 /// <summary>
@@ -85,6 +105,9 @@ public interface IPaymentQueries
         IReadOnlyList<PaymentId> paymentIds,
         CancellationToken cancellationToken
     );
+
+    /// <summary>The most refused cancels that a payment is shown with.</summary>
+    public const int MaxRefused = 100;
 
     /// <summary>The most payments that <see cref="Payments"/> finds.</summary>
     public const int MaxFound = 100;

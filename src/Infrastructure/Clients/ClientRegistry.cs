@@ -1,9 +1,10 @@
-using System.Text.Encodings.Web;
-using System.Text.Json;
+using System.Globalization;
 using CancelService.Application.Clients;
 using CancelService.Application.Pipeline;
+using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
+using CancelService.Infrastructure.Changes;
 using CancelService.Infrastructure.Persistence;
 
 namespace CancelService.Infrastructure.Clients;
@@ -15,11 +16,6 @@ namespace CancelService.Infrastructure.Clients;
 /// </remarks>
 internal sealed class ClientRegistry(Database database, ClientCache cache) : IClientRegistry
 {
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
-    {
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
-
     public async Task Put(Client client, ChangeAuthor author, CancellationToken cancellationToken)
     {
         var batch = new AtomicBatch()
@@ -43,7 +39,10 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
                 client.Contract.Burst,
                 client.Contract.RememberUnknown
             )
-            .Add(Records("clients", "client_id = $1"), Change(client.Id, author, 0, ClientQueries.View(client)));
+            .Record(
+                new(client.Id, author, ChangeKind.Client, "", ChangeStatements.Text(ClientQueries.View(client))),
+                "clients WHERE client_id = $1"
+            );
         await database.Write(batch, cancellationToken);
         cache.Forget(client.Id);
     }
@@ -57,7 +56,8 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
     {
         // Recorded only if it was written: by now the key's row is locked, and it has this key only if the change was not
         // refused.
-        var batch = Locking(clientId)
+        var batch = new AtomicBatch()
+            .BeginChange(database, clientId)
             .Add(
                 """
                 INSERT INTO client_keys (client_id, version, public_key, not_before, not_after)
@@ -72,9 +72,11 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
                 key.NotBefore,
                 key.NotAfter
             )
-            .Add(
-                Records("client_keys", "client_id = $1 AND version = $5 AND public_key = $7 AND revoked_at IS NULL"),
-                [.. Change(clientId, author, key.Version, ClientQueries.View(key)), key.PublicKey.Pem]
+            .Record(
+                Change(clientId, author, key.Version, ClientQueries.View(key)),
+                "client_keys WHERE client_id = $1 AND version = $8 AND public_key = $9 AND revoked_at IS NULL",
+                key.Version,
+                key.PublicKey.Pem
             );
         var written = await database.Write(batch, cancellationToken);
         cache.Forget(clientId);
@@ -94,10 +96,12 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
     )
     {
         // Recorded before the key is changed, so that a second revocation changes nothing and is not recorded.
-        var batch = Locking(clientId)
-            .Add(
-                Records("client_keys", "client_id = $1 AND version = $5 AND revoked_at IS NULL"),
-                Change(clientId, author, version, new { version, revokedAt = author.At })
+        var batch = new AtomicBatch()
+            .BeginChange(database, clientId)
+            .Record(
+                Change(clientId, author, version, new { version, revokedAt = author.At }),
+                "client_keys WHERE client_id = $1 AND version = $8 AND revoked_at IS NULL",
+                version
             )
             .Add(
                 """
@@ -112,19 +116,12 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
         return written is WriteResult.Written ? new ClientResult.Done() : new ClientResult.NotFound();
     }
 
-    // Changes of one client come one after the other. SQLite has one writer, and no such lock.
-    private AtomicBatch Locking(ClientId clientId) =>
-        database.IsPostgres
-            ? new AtomicBatch().Add("SELECT FROM clients WHERE client_id = $1 FOR UPDATE", clientId.Value)
-            : new AtomicBatch();
-
-    private static string Records(string table, string where) =>
-        $"""
-            INSERT INTO client_changes (client_id, number, at, actor, reason, key_version, state)
-            SELECT $1, (SELECT coalesce(max(number), 0) + 1 FROM client_changes WHERE client_id = $1), $2, $3, $4, $5, $6
-            FROM {table} WHERE {where}
-            """;
-
-    private static object?[] Change<T>(ClientId clientId, ChangeAuthor author, int keyVersion, T state) =>
-        [clientId.Value, author.At, author.Actor, author.Reason, keyVersion, JsonSerializer.Serialize(state, Json)];
+    private static Recorded Change<T>(ClientId clientId, ChangeAuthor author, int keyVersion, T state) =>
+        new(
+            clientId,
+            author,
+            ChangeKind.Key,
+            keyVersion.ToString(CultureInfo.InvariantCulture),
+            ChangeStatements.Text(state)
+        );
 }

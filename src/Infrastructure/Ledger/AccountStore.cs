@@ -1,7 +1,10 @@
+using System.Globalization;
 using CancelService.Application.Accounts;
 using CancelService.Application.Pipeline;
+using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
+using CancelService.Infrastructure.Changes;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 
@@ -38,7 +41,7 @@ internal sealed class AccountStore(Database database) : IAccounts
 
     public Task<WriteResult> Post(PostedTransfer transfer, CancellationToken cancellationToken)
     {
-        var batch = new AtomicBatch();
+        var batch = new AtomicBatch().BeginChange(database, transfer.ClientId);
         var row = new TransferRow
         {
             ClientId = transfer.ClientId,
@@ -52,7 +55,30 @@ internal sealed class AccountStore(Database database) : IAccounts
             Actor = transfer.Actor,
         };
         LedgerStatements.Add(batch, transfer.ClientId, [row]);
+        batch.Record(Change(transfer), "accounts WHERE client_id = $1 AND currency = $8", row.Currency.Code);
         return database.Write(batch, cancellationToken);
+    }
+
+    // By now the account's row is locked and holds the new balance.
+    private static Recorded Change(PostedTransfer transfer)
+    {
+        var state = ChangeStatements.Text(
+            new
+            {
+                debit = CancelDbContext.Stored(transfer.Transfer.Debit),
+                credit = CancelDbContext.Stored(transfer.Transfer.Credit),
+                amount = MoneyView.Of(transfer.Transfer.Amount),
+            }
+        );
+        var before = string.Create(CultureInfo.InvariantCulture, $"balance - ({transfer.Transfer.Change})");
+        return new(
+            transfer.ClientId,
+            new ChangeAuthor(transfer.Actor, transfer.Reason, transfer.At),
+            ChangeKind.Transfer,
+            transfer.Reference,
+            state[..^1],
+            $$$"""$7 || ',"balance":{"before":' || ({{{before}}}) || ',"after":' || balance || '}}'"""
+        );
     }
 }
 

@@ -7,7 +7,7 @@ namespace CancelService.Infrastructure.Ledger;
 internal static class AuditChecks
 {
     /// <summary>The checks, in the order in which they run.</summary>
-    public static readonly AuditCheck[] All = [.. MoneyChecks.All, .. PaymentChecks.All];
+    public static readonly AuditCheck[] All = [.. MoneyChecks.All, .. PaymentChecks.All, .. RecordChecks.All];
 
     // SQLite stores any value in any column, and turns a sum that overflows into a floating-point number.
     public static string NotWhole(string column) => $"CAST({column} AS TEXT) <> CAST(CAST({column} AS BIGINT) AS TEXT)";

@@ -1,6 +1,8 @@
 using System.Linq.Expressions;
+using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Domain;
+using CancelService.Infrastructure.Changes;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 
@@ -67,17 +69,24 @@ public sealed partial class Outbox
     public async Task<NotificationView?> Requeue(
         ClientId clientId,
         PaymentId paymentId,
-        DateTimeOffset now,
+        ChangeAuthor author,
         CancellationToken cancellationToken
     )
     {
-        await Write(
-            "UPDATE outbox SET parked_at = NULL, due_at = $3, attempts = 0 WHERE client_id = $1 AND payment_id = $2 AND parked_at IS NOT NULL",
-            cancellationToken,
-            clientId.Value,
-            paymentId.Value,
-            now
-        );
+        ArgumentNullException.ThrowIfNull(author);
+        var batch = new AtomicBatch()
+            .BeginChange(database, clientId)
+            .Add(
+                "UPDATE outbox SET parked_at = NULL, due_at = $3, attempts = 0 WHERE client_id = $1 AND payment_id = $2 AND parked_at IS NOT NULL",
+                clientId.Value,
+                paymentId.Value,
+                author.At
+            )
+            .Record(
+                Change(clientId, author, paymentId.Value, new { state = "PARKED" }),
+                $"{Requeued} AND payment_id = $6 HAVING count(*) > 0"
+            );
+        await database.Rows(batch, cancellationToken);
         var row = await database.Read(
             db =>
                 db.Set<OutboxRow>()
@@ -89,9 +98,10 @@ public sealed partial class Outbox
     }
 
     /// <inheritdoc/>
-    public async Task<RequeueView> Requeue(RequeueOrder order, DateTimeOffset now, CancellationToken cancellationToken)
+    public async Task<RequeueView> Requeue(RequeueOrder order, ChangeAuthor author, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(order);
+        ArgumentNullException.ThrowIfNull(author);
         var (from, to) = (order.From, order.To);
         var (column, since, which) = order.State switch
         {
@@ -111,11 +121,20 @@ public sealed partial class Outbox
         // SKIP LOCKED: rows that another order or a late confirmation is changing now are left to it.
         var sql = Requeues(column, database.IsPostgres ? "FOR UPDATE SKIP LOCKED" : "");
         var clients = order.ClientId is { } one ? [one] : await ClientsOf(which, since, cancellationToken);
+        var ordered = new
+        {
+            state = CancelDbContext.Stored(order.State),
+            from = from == DateTimeOffset.MinValue ? (DateTimeOffset?)null : from,
+            to = to == DateTimeOffset.MaxValue ? (DateTimeOffset?)null : to,
+        };
         var requeued = 0;
         foreach (var clientId in clients.TakeWhile(_ => requeued < order.Limit))
         {
-            var batch = new AtomicBatch().Add(sql, clientId.Value, now, from, to, order.Limit - requeued);
-            requeued += await database.Rows(batch, cancellationToken);
+            var batch = new AtomicBatch()
+                .BeginChange(database, clientId)
+                .Add(sql, clientId.Value, author.At, from, to, order.Limit - requeued)
+                .Record(Change(clientId, author, "", ordered), $"{Requeued} HAVING count(*) > 0");
+            requeued += Math.Max(0, await database.Rows(batch, cancellationToken) - 1); // One row is the record.
         }
 
         var more = await database.Read(
@@ -131,7 +150,20 @@ public sealed partial class Outbox
         return new(requeued, more);
     }
 
-    private static NotificationView View(OutboxRow row) =>
+    // What an order has just queued: due at its very instant, to the microsecond, and no younger.
+    private const string Requeued = "outbox WHERE client_id = $1 AND due_at = $2 AND attempts = 0 AND created_at <= $2";
+
+    private static Recorded Change<T>(ClientId clientId, ChangeAuthor author, string paymentId, T which) =>
+        new(
+            clientId,
+            author,
+            ChangeKind.Requeue,
+            paymentId,
+            ChangeStatements.Text(which)[..^1],
+            """$7 || ',"events":' || count(*) || '}'"""
+        );
+
+    internal static NotificationView View(OutboxRow row) =>
         new(
             row.EventId,
             row.ClientId.Value,

@@ -1,6 +1,7 @@
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Infrastructure.Ledger;
+using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 
@@ -53,7 +54,32 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
             .Where(t => t.ClientId == clientId && t.PaymentId == paymentId)
             .OrderBy(t => t.PaymentVersion)
             .ToListAsync(cancellationToken);
-        return new(PaymentView.Of(payment.Restore()), history, transfers.ConvertAll(AccountQueries.View));
+        var requestId = payment.RequestId.Value;
+        var refused = await db.Set<RefusedCancelRow>()
+            .Where(r => r.ClientId == clientId && (r.PaymentId == paymentId.Value || r.PaymentRequestId == requestId))
+            .OrderByDescending(r => r.LastAt)
+            .Take(IPaymentQueries.MaxRefused)
+            .Select(r => new RefusedCancelView(
+                r.PaymentId,
+                r.PaymentRequestId,
+                r.Code,
+                r.Times,
+                r.FirstAt,
+                r.LastAt,
+                r.KeyVersion,
+                r.TraceId
+            ))
+            .ToListAsync(cancellationToken);
+        var notification = await db.Set<OutboxRow>()
+            .AsNoTracking()
+            .SingleOrDefaultAsync(o => o.ClientId == clientId && o.PaymentId == paymentId, cancellationToken);
+        return new(
+            PaymentView.Of(payment.Restore()),
+            history,
+            transfers.ConvertAll(AccountQueries.View),
+            refused,
+            notification is null ? null : Outbox.View(notification)
+        );
     }
 
     public async Task<IReadOnlyDictionary<PaymentId, CancelledPayment>> Cancelled(

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Ledger;
@@ -30,6 +31,7 @@ public abstract class CancelDbContext(DbContextOptions options) : DbContext(opti
         Convert<PaymentAction, EnumConverter<PaymentAction>>(16);
         Convert<Remedy, EnumConverter<Remedy>>(16);
         Convert<LedgerAccount, EnumConverter<LedgerAccount>>(16);
+        Convert<ChangeKind, EnumConverter<ChangeKind>>(16);
         configurationBuilder.Properties<PublicKey>().HaveConversion<PublicKeyConverter>();
 
         void Convert<T, TConverter>(int maxLength) =>

@@ -5,16 +5,21 @@ public sealed class Polled<T>(Func<Task<T>> ask)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(1);
 
-    public async Task Becomes(T expected)
+    public Task Becomes(T expected) => Matches(answer => Equals(answer, expected), answer => answer.ShouldBe(expected));
+
+    public Task Matches(Func<T, bool> isAwaited) =>
+        Matches(isAwaited, answer => isAwaited(answer).ShouldBeTrue($"the last answer was {answer}"));
+
+    private async Task Matches(Func<T, bool> isAwaited, Action<T> fail)
     {
         var start = TimeProvider.System.GetTimestamp();
         while (true)
         {
             var answer = await ask();
-            if (Equals(answer, expected))
+            if (isAwaited(answer))
                 return;
             if (TimeProvider.System.GetElapsedTime(start) > Deadline)
-                answer.ShouldBe(expected);
+                fail(answer);
             await Task.Delay(10);
         }
     }

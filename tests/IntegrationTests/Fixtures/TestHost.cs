@@ -3,6 +3,7 @@ using System.Net;
 using System.Text;
 using CancelService.Api.Hosting;
 using CancelService.Application.Accounts;
+using CancelService.Application.Clients;
 using CancelService.Application.Payments;
 using CancelService.Application.Pipeline;
 using CancelService.Domain;
@@ -188,9 +189,16 @@ public sealed class TestHost : IAsyncDisposable
             Contract = contract ?? new Contract { RequestsPerSecond = 10_000, Burst = 10_000 },
             Keys = keys ?? [new ClientKey { Version = 1, PublicKey = KeyPair.Merchant.PublicKey }],
         };
-        await using var db = Db();
-        db.Set<Client>().Add(client);
-        await db.SaveChangesAsync();
+        // As operators do it, so that it is on record.
+        var registry = Services.GetRequiredService<IClientRegistry>();
+        var author = new ChangeAuthor("operator", "a test", Now);
+        await registry.Put(client, author, CancellationToken.None);
+        foreach (var key in client.Keys)
+        {
+            await registry.PutKey(client.Id, key, author, CancellationToken.None);
+            if (key.RevokedAt is { } at)
+                await registry.RevokeKey(client.Id, key.Version, author with { At = at }, CancellationToken.None);
+        }
         return new TestClient(client.Id, KeyPair.Merchant);
     }
 

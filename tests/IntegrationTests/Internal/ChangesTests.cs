@@ -4,8 +4,8 @@ using CancelService.Infrastructure.Persistence;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>Who changed which client or key, when and why, is on record with the change.</summary>
-public sealed class ChangesTests(SharedHosts hosts) : IClassFixture<SharedHosts>
+/// <summary>Who changed which client or key, moved money or queued events again, when and why, is on record with the change.</summary>
+public sealed class ChangesTests(SharedHosts hosts, PostgresServer postgres) : IClassFixture<SharedHosts>
 {
     private static string Body(string name, int burst = 5) =>
         $$$"""{"name":"{{{name}}}","enabled":true,"contract":{"burst":{{{burst}}}}}""";
@@ -36,7 +36,7 @@ public sealed class ChangesTests(SharedHosts hosts) : IClassFixture<SharedHosts>
         page.Items[0].GetProperty("before").ValueKind.ShouldBe(System.Text.Json.JsonValueKind.Null);
         page.Items[1].GetProperty("before").GetProperty("contract").GetProperty("burst").GetInt32().ShouldBe(5);
         page.Items[1].GetProperty("after").GetProperty("contract").GetProperty("burst").GetInt32().ShouldBe(9);
-        page.Items[3].GetProperty("keyVersion").GetInt32().ShouldBe(1);
+        page.Items[3].GetProperty("subject").GetString().ShouldBe("1");
         page.Items[3].GetProperty("before").ToString().ShouldBe(page.Items[2].GetProperty("after").ToString());
         page.Items[4].GetProperty("after").GetProperty("revokedAt").GetDateTimeOffset().ShouldBe(host.Now);
 
@@ -80,6 +80,66 @@ public sealed class ChangesTests(SharedHosts hosts) : IClassFixture<SharedHosts>
             page.Items[i].GetProperty("before").ToString().ShouldBe(page.Items[i - 1].GetProperty("after").ToString());
         var present = (await host.Call("GET", $"/clients/{id}")).ShouldBe(200);
         page.Items[^1].GetProperty("after").GetProperty("name").GetString().ShouldBe(present["name"]);
+    }
+
+    [Theory]
+    [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
+    public async Task Money_and_requeued_events_are_on_record_too(DatabaseProvider provider)
+    {
+        var host = await hosts.On(provider);
+        var client = await host.AddClient();
+        var account = $"/clients/{client.Id}/accounts/USD";
+        await Send(host, HttpMethod.Post, $"{account}/deposits", """{"id":"d1","minorUnits":500}""", "settlement 9");
+        await Send(host, HttpMethod.Post, $"{account}/deposits", """{"id":"d1","minorUnits":500}""", "again"); // Known.
+        await Send(host, HttpMethod.Post, $"{account}/payouts", """{"id":"o1","minorUnits":120}""", "");
+        await Send(host, HttpMethod.Post, $"{account}/payouts", """{"id":"o2","minorUnits":9999}""", "too much"); // Refused.
+        await host.AddPayment(client, State.Success);
+        (await host.Send(new CancelCall { Client = client, At = host.Now })).Code.ShouldBe("SUCCESS");
+        await host.Execute($"UPDATE outbox SET due_at = NULL, parked_at = created_at WHERE client_id = '{client.Id}'");
+        var events = "/notifications";
+        await Send(host, HttpMethod.Post, $"{events}/{client.Id}/p1/requeue", "", "the core is back");
+        host.Clock.Advance(TimeSpan.FromSeconds(1));
+        await Send(host, HttpMethod.Post, $"{events}/{client.Id}/p1/requeue", "", "again"); // It is not parked.
+        await host.Execute($"UPDATE outbox SET due_at = NULL, parked_at = created_at WHERE client_id = '{client.Id}'");
+        await Send(host, HttpMethod.Post, $"{events}/requeue", $$"""{"clientId":"{{client.Id}}"}""", "ticket 5");
+
+        var page = (await host.Call("GET", $"/changes?clientId={client.Id}")).ShouldBe(200);
+
+        page.Items.Where(item => item.GetProperty("kind").GetString() is "TRANSFER" or "REQUEUE")
+            .Select(item =>
+                $"{item.GetProperty("kind")} {item.GetProperty("subject")} {item.GetProperty("reason")} {item.GetProperty("after")}"
+            )
+            .ShouldBe([
+                """TRANSFER d1 settlement 9 {"debit":"SETTLEMENT","credit":"MERCHANT","amount":{"minorUnits":500,"currency":"USD"},"balance":{"before":0,"after":500}}""",
+                """TRANSFER o1  {"debit":"MERCHANT","credit":"SETTLEMENT","amount":{"minorUnits":120,"currency":"USD"},"balance":{"before":500,"after":380}}""",
+                """REQUEUE p1 the core is back {"state":"PARKED","events":1}""",
+                """REQUEUE  ticket 5 {"state":"PARKED","from":null,"to":null,"events":1}""",
+            ]);
+        page.Items.ShouldAllBe(item =>
+            item.GetProperty("kind").GetString() == "CLIENT"
+            || item.GetProperty("kind").GetString() == "KEY"
+            || item.GetProperty("actor").GetString() == Bearer.Subject
+        );
+        await host.ShouldPassTheAudit();
+    }
+
+    [Theory]
+    // Method, path, body: what is refused without a reason, where that is demanded.
+    [InlineData("PUT", "/clients/C", """{"name":"x","enabled":true}""")]
+    [InlineData("PUT", "/clients/C/keys/1", """{"publicKey":"x"}""")]
+    [InlineData("DELETE", "/clients/C/keys/1", "")]
+    [InlineData("POST", "/clients/C/accounts/USD/deposits", """{"id":"d","minorUnits":1}""")]
+    [InlineData("POST", "/clients/C/accounts/USD/payouts", """{"id":"d","minorUnits":1}""")]
+    public async Task Without_a_reason_nothing_is_changed_where_one_is_demanded(string method, string path, string body)
+    {
+        await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres, "--Changes:RequireReason=true");
+        foreach (var reason in (string[])["", " "])
+            (await Send(host, new HttpMethod(method), path, body, reason)).ShouldBe(400, $"'{reason}'");
+        (await host.Call("GET", "/changes")).ShouldBe(200).Items.ShouldBeEmpty();
+
+        (await Send(host, HttpMethod.Put, "/clients/C", """{"name":"x","enabled":true}""", "ticket 1")).ShouldBe(200);
+        if (path != "/clients/C")
+            (await Send(host, new HttpMethod(method), path, body, "ticket 2")).ShouldNotBe(400);
     }
 
     [Theory]

@@ -703,6 +703,18 @@ public sealed class RelayTests(PostgresServer postgres)
     private static async Task<IResult> Requeue(TestHost host, string clientId, string paymentId)
     {
         var outbox = host.Services.GetRequiredService<INotifications>();
-        return (await NotificationsApi.Requeue(clientId, paymentId, outbox, host.Time, CancellationToken.None)).Result;
+        var reason = new Reason(null, Microsoft.Extensions.Options.Options.Create(new ChangesOptions()));
+        var caller = new System.Security.Claims.ClaimsPrincipal();
+        return (
+            await NotificationsApi.Requeue(
+                clientId,
+                paymentId,
+                reason,
+                caller,
+                outbox,
+                host.Time,
+                CancellationToken.None
+            )
+        ).Result;
     }
 }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Data.Common;
 using System.Globalization;
+using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Persistence;
@@ -260,6 +261,54 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
             "outbox events are either due or delivered or parked",
             "UPDATE outbox SET due_at = NULL WHERE payment_id = 'cancelled-paid'"
         ),
+        ["a change is not on record any more"] = (
+            "changes are numbered without a gap",
+            "DELETE FROM changes WHERE kind = 'CLIENT'"
+        ),
+        ["a client was never put"] = (
+            "clients are what their last change says",
+            "DELETE FROM changes WHERE kind = 'CLIENT'"
+        ),
+        ["a contract was changed by hand"] = (
+            "clients are what their last change says",
+            "UPDATE clients SET contract_window = 'P30D'"
+        ),
+        ["a client was switched off by hand"] = (
+            "clients are what their last change says",
+            "UPDATE clients SET enabled = NOT enabled"
+        ),
+        ["a rate was changed in the record"] = (
+            "clients are what their last change says",
+            """UPDATE changes SET state = REPLACE(state, '"burst":', '"burst":1') WHERE kind = 'CLIENT'"""
+        ),
+        ["a key was added by hand"] = (
+            "keys are what their last changes say",
+            "INSERT INTO client_keys (client_id, version, public_key) SELECT client_id, 9, public_key FROM client_keys WHERE version = 1"
+        ),
+        ["a revocation was taken back"] = (
+            "keys are what their last changes say",
+            "UPDATE client_keys SET revoked_at = NULL"
+        ),
+        ["a key was exchanged"] = (
+            "keys are what their last changes say",
+            "UPDATE client_keys SET public_key = REPLACE(public_key, 'A', 'B') WHERE version = 1"
+        ),
+        ["a revoked key's validity was changed"] = (
+            "keys are what their last changes say",
+            "UPDATE client_keys SET not_after = NULL WHERE version = 2"
+        ),
+        ["a deposit is not on record"] = (
+            "deposits and payouts are on record",
+            "DELETE FROM changes WHERE kind = 'TRANSFER' AND number = (SELECT MAX(number) FROM changes)"
+        ),
+        ["a record tells of a deposit that there is not"] = (
+            "deposits and payouts are on record",
+            """
+            INSERT INTO changes (client_id, number, at, actor, reason, kind, subject, state)
+            SELECT client_id, number + 100, at, actor, reason, kind, 'nothing', state FROM changes
+            WHERE kind = 'TRANSFER' AND number = (SELECT MAX(number) FROM changes)
+            """
+        ),
     };
 
     public static MatrixTheoryData<string, DatabaseProvider> PlantedDamages => Both.Times(Damages.Keys);
@@ -342,7 +391,11 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
             WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19999)
             SELECT t.client_id, {id}, CASE WHEN i < 10000 THEN 'SETTLEMENT' ELSE 'MERCHANT' END,
                 CASE WHEN i < 10000 THEN 'MERCHANT' ELSE 'SETTLEMENT' END, 1000000000000000, t.currency, t.at, 'big-' || i, 'x'
-            FROM transfers t CROSS JOIN n WHERE t.currency = 'EUR'
+            FROM transfers t CROSS JOIN n WHERE t.currency = 'EUR';
+            INSERT INTO changes (client_id, number, at, actor, reason, kind, subject, state)
+            WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19999)
+            SELECT t.client_id, 8 + i, t.at, 'x', '', 'TRANSFER', 'big-' || i, '{}' FROM transfers t CROSS JOIN n
+            WHERE t.currency = 'EUR' AND t.reference NOT LIKE 'big-%'
             """.Replace(
                 "{id}",
                 provider is DatabaseProvider.Postgres
@@ -435,6 +488,9 @@ public sealed class HealthyDatabases(PostgresServer postgres) : IDisposable
         ("outbox", 6),
         ("accounts", 3),
         ("transfers", 15),
+        ("changes", 9),
+        ("clients", 2),
+        ("client_keys", 3),
     ];
 
     private readonly ConcurrentDictionary<DatabaseProvider, Lazy<Task<TestDatabase>>> _originals = new();
@@ -489,7 +545,21 @@ public sealed class HealthyDatabases(PostgresServer postgres) : IDisposable
     {
         var database = await TestDatabase.Create(provider, postgres);
         await using var host = await TestHost.Start(database);
-        var client = await host.AddClient();
+        var key = KeyPair.Merchant.PublicKey;
+        var client = await host.AddClient(
+            keys:
+            [
+                new ClientKey { Version = 1, PublicKey = key },
+                new ClientKey
+                {
+                    Version = 2,
+                    PublicKey = key,
+                    NotBefore = host.Now,
+                    NotAfter = host.Now.AddDays(9),
+                    RevokedAt = host.Now,
+                },
+            ]
+        );
         await host.Post(client, 500);
         await host.Post(client, -200);
         await host.Post(client, 70, "EUR");

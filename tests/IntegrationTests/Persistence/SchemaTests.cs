@@ -131,7 +131,7 @@ public sealed class SchemaTests(SharedHosts hosts) : IClassFixture<SharedHosts>
         var host = await hosts.On(provider);
         await using var db = host.Db();
         var tables = db.Model.GetEntityTypes().Where(entity => entity.GetTableName() is not null).ToList();
-        tables.Count.ShouldBe(10);
+        tables.Count.ShouldBe(11);
         tables.RemoveAll(table => table.GetTableName() == "restores"); // Of the whole database, a row a restore.
         foreach (var table in tables)
         {

@@ -41,6 +41,8 @@ public sealed class OperationTests(PostgresServer postgres)
     {
         public string Path => "/v2/echo";
 
+        public Api.Public.Answer Conclude(Api.Public.Answer answer, VerifiedRequest request) => answer;
+
         public Task<Api.Public.Answer> Execute(VerifiedRequest request, CancellationToken cancellationToken)
         {
             var body = Encoding.UTF8.GetString(request.Body.Bytes);

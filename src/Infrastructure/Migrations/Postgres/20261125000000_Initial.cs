@@ -54,6 +54,39 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             );
 
             migrationBuilder.CreateTable(
+                name: "refused_cancels",
+                columns: table => new
+                {
+                    client_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
+                    payment_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
+                    payment_request_id = table.Column<string>(
+                        type: "character varying(64)",
+                        maxLength: 64,
+                        nullable: false
+                    ),
+                    code = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
+                    times = table.Column<int>(type: "integer", nullable: false),
+                    first_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
+                    last_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
+                    key_version = table.Column<int>(type: "integer", nullable: false),
+                    trace_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey(
+                        "pk_refused_cancels",
+                        x => new
+                        {
+                            x.client_id,
+                            x.payment_id,
+                            x.payment_request_id,
+                            x.code,
+                        }
+                    );
+                }
+            );
+
+            migrationBuilder.CreateTable(
                 name: "restores",
                 columns: table => new { epoch = table.Column<long>(type: "bigint", nullable: false) },
                 constraints: table =>
@@ -86,7 +119,7 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             );
 
             migrationBuilder.CreateTable(
-                name: "client_changes",
+                name: "changes",
                 columns: table => new
                 {
                     client_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
@@ -94,14 +127,15 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
                     actor = table.Column<string>(type: "character varying(256)", maxLength: 256, nullable: false),
                     reason = table.Column<string>(type: "character varying(512)", maxLength: 512, nullable: false),
-                    key_version = table.Column<int>(type: "integer", nullable: false),
+                    kind = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
+                    subject = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
                     state = table.Column<string>(type: "text", nullable: false),
                 },
                 constraints: table =>
                 {
-                    table.PrimaryKey("pk_client_changes", x => new { x.client_id, x.number });
+                    table.PrimaryKey("pk_changes", x => new { x.client_id, x.number });
                     table.ForeignKey(
-                        name: "fk_client_changes_clients_client_id",
+                        name: "fk_changes_clients_client_id",
                         column: x => x.client_id,
                         principalTable: "clients",
                         principalColumn: "client_id",
@@ -293,7 +327,13 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                 }
             );
 
-            migrationBuilder.CreateIndex(name: "ix_client_changes_at", table: "client_changes", column: "at");
+            migrationBuilder.CreateIndex(name: "ix_changes_at", table: "changes", column: "at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_changes_client_id_kind_subject_number",
+                table: "changes",
+                columns: new[] { "client_id", "kind", "subject", "number" }
+            );
 
             migrationBuilder.CreateIndex(
                 name: "ix_outbox_client_id_delivered_at",
@@ -391,6 +431,24 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             );
 
             migrationBuilder.CreateIndex(
+                name: "ix_refused_cancels_client_id_last_at",
+                table: "refused_cancels",
+                columns: new[] { "client_id", "last_at" }
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_refused_cancels_client_id_payment_request_id",
+                table: "refused_cancels",
+                columns: new[] { "client_id", "payment_request_id" }
+            );
+
+            migrationBuilder.CreateIndex(
+                name: "ix_refused_cancels_last_at",
+                table: "refused_cancels",
+                column: "last_at"
+            );
+
+            migrationBuilder.CreateIndex(
                 name: "ux_transfers_payment_version",
                 table: "transfers",
                 columns: new[] { "client_id", "payment_id", "payment_version" },
@@ -410,7 +468,7 @@ namespace CancelService.Infrastructure.Migrations.Postgres
         /// <inheritdoc />
         protected override void Down(MigrationBuilder migrationBuilder)
         {
-            migrationBuilder.DropTable(name: "client_changes");
+            migrationBuilder.DropTable(name: "changes");
 
             migrationBuilder.DropTable(name: "client_keys");
 
@@ -419,6 +477,8 @@ namespace CancelService.Infrastructure.Migrations.Postgres
             migrationBuilder.DropTable(name: "payment_history");
 
             migrationBuilder.DropTable(name: "payment_requests");
+
+            migrationBuilder.DropTable(name: "refused_cancels");
 
             migrationBuilder.DropTable(name: "restores");
 

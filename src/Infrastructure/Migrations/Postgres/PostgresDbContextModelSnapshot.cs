@@ -107,7 +107,7 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                     b.ToTable("client_keys", (string)null);
                 });
 
-            modelBuilder.Entity("CancelService.Infrastructure.Clients.ClientChangeRow", b =>
+            modelBuilder.Entity("CancelService.Infrastructure.Changes.ChangeRow", b =>
                 {
                     b.Property<string>("ClientId")
                         .HasMaxLength(64)
@@ -128,9 +128,11 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("at");
 
-                    b.Property<int>("KeyVersion")
-                        .HasColumnType("integer")
-                        .HasColumnName("key_version");
+                    b.Property<string>("Kind")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("kind");
 
                     b.Property<string>("Reason")
                         .IsRequired()
@@ -143,13 +145,22 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         .HasColumnType("text")
                         .HasColumnName("state");
 
+                    b.Property<string>("Subject")
+                        .IsRequired()
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("subject");
+
                     b.HasKey("ClientId", "Number")
-                        .HasName("pk_client_changes");
+                        .HasName("pk_changes");
 
                     b.HasIndex("At")
-                        .HasDatabaseName("ix_client_changes_at");
+                        .HasDatabaseName("ix_changes_at");
 
-                    b.ToTable("client_changes", (string)null);
+                    b.HasIndex("ClientId", "Kind", "Subject", "Number")
+                        .HasDatabaseName("ix_changes_client_id_kind_subject_number");
+
+                    b.ToTable("changes", (string)null);
                 });
 
             modelBuilder.Entity("CancelService.Infrastructure.Ledger.AccountRow", b =>
@@ -561,6 +572,65 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         });
                 });
 
+            modelBuilder.Entity("CancelService.Infrastructure.Payments.RefusedCancelRow", b =>
+                {
+                    b.Property<string>("ClientId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("client_id");
+
+                    b.Property<string>("PaymentId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("payment_id");
+
+                    b.Property<string>("PaymentRequestId")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("payment_request_id");
+
+                    b.Property<string>("Code")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("code");
+
+                    b.Property<DateTimeOffset>("FirstAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("first_at");
+
+                    b.Property<int>("KeyVersion")
+                        .HasColumnType("integer")
+                        .HasColumnName("key_version");
+
+                    b.Property<DateTimeOffset>("LastAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("last_at");
+
+                    b.Property<int>("Times")
+                        .HasColumnType("integer")
+                        .HasColumnName("times");
+
+                    b.Property<string>("TraceId")
+                        .IsRequired()
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("trace_id");
+
+                    b.HasKey("ClientId", "PaymentId", "PaymentRequestId", "Code")
+                        .HasName("pk_refused_cancels");
+
+                    b.HasIndex("LastAt")
+                        .HasDatabaseName("ix_refused_cancels_last_at");
+
+                    b.HasIndex("ClientId", "LastAt")
+                        .HasDatabaseName("ix_refused_cancels_client_id_last_at");
+
+                    b.HasIndex("ClientId", "PaymentRequestId")
+                        .HasDatabaseName("ix_refused_cancels_client_id_payment_request_id");
+
+                    b.ToTable("refused_cancels", (string)null);
+                });
+
             modelBuilder.Entity("CancelService.Infrastructure.Payments.RestoreRow", b =>
                 {
                     b.Property<long>("Epoch")
@@ -583,14 +653,14 @@ namespace CancelService.Infrastructure.Migrations.Postgres
                         .HasConstraintName("fk_client_keys_clients_client_id");
                 });
 
-            modelBuilder.Entity("CancelService.Infrastructure.Clients.ClientChangeRow", b =>
+            modelBuilder.Entity("CancelService.Infrastructure.Changes.ChangeRow", b =>
                 {
                     b.HasOne("CancelService.Domain.Clients.Client", null)
                         .WithMany()
                         .HasForeignKey("ClientId")
                         .OnDelete(DeleteBehavior.Restrict)
                         .IsRequired()
-                        .HasConstraintName("fk_client_changes_clients_client_id");
+                        .HasConstraintName("fk_changes_clients_client_id");
                 });
 
             modelBuilder.Entity("CancelService.Infrastructure.Ledger.AccountRow", b =>

@@ -105,7 +105,7 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                     b.ToTable("client_keys", (string)null);
                 });
 
-            modelBuilder.Entity("CancelService.Infrastructure.Clients.ClientChangeRow", b =>
+            modelBuilder.Entity("CancelService.Infrastructure.Changes.ChangeRow", b =>
                 {
                     b.Property<string>("ClientId")
                         .HasMaxLength(64)
@@ -126,9 +126,11 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                         .HasColumnType("INTEGER")
                         .HasColumnName("at");
 
-                    b.Property<int>("KeyVersion")
-                        .HasColumnType("INTEGER")
-                        .HasColumnName("key_version");
+                    b.Property<string>("Kind")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("kind");
 
                     b.Property<string>("Reason")
                         .IsRequired()
@@ -141,13 +143,22 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                         .HasColumnType("TEXT")
                         .HasColumnName("state");
 
+                    b.Property<string>("Subject")
+                        .IsRequired()
+                        .HasMaxLength(64)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("subject");
+
                     b.HasKey("ClientId", "Number")
-                        .HasName("pk_client_changes");
+                        .HasName("pk_changes");
 
                     b.HasIndex("At")
-                        .HasDatabaseName("ix_client_changes_at");
+                        .HasDatabaseName("ix_changes_at");
 
-                    b.ToTable("client_changes", (string)null);
+                    b.HasIndex("ClientId", "Kind", "Subject", "Number")
+                        .HasDatabaseName("ix_changes_client_id_kind_subject_number");
+
+                    b.ToTable("changes", (string)null);
                 });
 
             modelBuilder.Entity("CancelService.Infrastructure.Ledger.AccountRow", b =>
@@ -559,6 +570,65 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                         });
                 });
 
+            modelBuilder.Entity("CancelService.Infrastructure.Payments.RefusedCancelRow", b =>
+                {
+                    b.Property<string>("ClientId")
+                        .HasMaxLength(64)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("client_id");
+
+                    b.Property<string>("PaymentId")
+                        .HasMaxLength(64)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("payment_id");
+
+                    b.Property<string>("PaymentRequestId")
+                        .HasMaxLength(64)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("payment_request_id");
+
+                    b.Property<string>("Code")
+                        .HasMaxLength(64)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("code");
+
+                    b.Property<long>("FirstAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("first_at");
+
+                    b.Property<int>("KeyVersion")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("key_version");
+
+                    b.Property<long>("LastAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("last_at");
+
+                    b.Property<int>("Times")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("times");
+
+                    b.Property<string>("TraceId")
+                        .IsRequired()
+                        .HasMaxLength(64)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("trace_id");
+
+                    b.HasKey("ClientId", "PaymentId", "PaymentRequestId", "Code")
+                        .HasName("pk_refused_cancels");
+
+                    b.HasIndex("LastAt")
+                        .HasDatabaseName("ix_refused_cancels_last_at");
+
+                    b.HasIndex("ClientId", "LastAt")
+                        .HasDatabaseName("ix_refused_cancels_client_id_last_at");
+
+                    b.HasIndex("ClientId", "PaymentRequestId")
+                        .HasDatabaseName("ix_refused_cancels_client_id_payment_request_id");
+
+                    b.ToTable("refused_cancels", (string)null);
+                });
+
             modelBuilder.Entity("CancelService.Infrastructure.Payments.RestoreRow", b =>
                 {
                     b.Property<long>("Epoch")
@@ -581,14 +651,14 @@ namespace CancelService.Infrastructure.Migrations.Sqlite
                         .HasConstraintName("fk_client_keys_clients_client_id");
                 });
 
-            modelBuilder.Entity("CancelService.Infrastructure.Clients.ClientChangeRow", b =>
+            modelBuilder.Entity("CancelService.Infrastructure.Changes.ChangeRow", b =>
                 {
                     b.HasOne("CancelService.Domain.Clients.Client", null)
                         .WithMany()
                         .HasForeignKey("ClientId")
                         .OnDelete(DeleteBehavior.Restrict)
                         .IsRequired()
-                        .HasConstraintName("fk_client_changes_clients_client_id");
+                        .HasConstraintName("fk_changes_clients_client_id");
                 });
 
             modelBuilder.Entity("CancelService.Infrastructure.Ledger.AccountRow", b =>
