@@ -34,18 +34,43 @@ Task("Test")
         CleanDirectory(results);
         var failures = new List<string>();
         var (passed, failed, skipped) = (0, 0, 0);
-        // The fast ones first. All run, so that one call tells everything that is broken.
-        var projects = new List<string> { "UnitTests", "IntegrationTests", "ShippingTests" };
-        if (!HasEngine() && EnvironmentVariable("CI") != "true")
+        var counting = new object();
+        // All run, so that one call tells everything that is broken: the fast ones first, and at the end those that mostly wait,
+        // at the same time.
+        Test("UnitTests");
+        Test("IntegrationTests");
+        System.Threading.Tasks.Parallel.Invoke(
+            () =>
+            {
+                if (Runs("ShippingTests", HasEngine(), "No container engine, or none that gets the .NET images: what is shipped (image, "
+                    + "compose.yaml, systemd units, Testcontainers module)"))
+                    Test("ShippingTests", IsRunningOnLinux() ? "" : "--filter-not-class *.SystemdTests"); // Only Linux has systemd.
+            },
+            () =>
+            {
+                if (Runs("BrowserTests", Has("chromium"), "No Chromium: the pages"))
+                    Test("BrowserTests");
+                if (Runs("Drills", Has("prometheus") && Has("psql"), "No Prometheus or no psql: the runbook"))
+                    Test("Drills");
+            });
+        System.IO.File.WriteAllText($"{results}/summary.txt", $"{passed} passed, {failed} failed, {skipped} skipped\n");
+        if (skipped > 0)
+            failures.Add("A test was skipped: what it needs is missing.");
+        if (failures.Count > 0)
+            throw new CakeException(string.Join("\n", failures));
+
+        // In CI nothing is left out: what is missing fails.
+        bool Runs(string project, bool hasWhatItNeeds, string missing)
         {
-            Warning("No container engine, or none that gets the .NET images: what is shipped (image, compose.yaml, systemd units, "
-                + "Testcontainers module) is not tested here.");
-            projects.Remove("ShippingTests");
+            if (hasWhatItNeeds || EnvironmentVariable("CI") == "true")
+                return true;
+            Warning($"{missing} is not tested here.");
+            return false;
         }
-        foreach (var project in projects)
+
+        void Test(string project, string filter = "")
         {
-            // Only Linux has systemd.
-            var filter = project == "ShippingTests" && !IsRunningOnLinux() ? "--filter-not-class *.SystemdTests" : "";
+            var failure = "";
             try
             {
                 Run($"test --no-build --configuration {configuration} --project tests/{project} --results-directory \"{results}\" "
@@ -53,24 +78,24 @@ Task("Test")
             }
             catch (CakeException e)
             {
-                failures.Add(e.Message);
+                failure = e.Message;
             }
-            var report = $"{results}/{project}.trx";
-            if (!FileExists(report))
+            lock (counting)
             {
-                failures.Add($"{project} did not run.");
-                continue;
+                if (failure.Length > 0)
+                    failures.Add(failure);
+                var report = $"{results}/{project}.trx";
+                if (!FileExists(report))
+                {
+                    failures.Add($"{project} did not run.");
+                    return;
+                }
+                var counters = System.Xml.Linq.XDocument.Load(report).Descendants().Single(element => element.Name.LocalName == "Counters");
+                passed += (int)counters.Attribute("passed");
+                failed += (int)counters.Attribute("failed");
+                skipped += (int)counters.Attribute("total") - (int)counters.Attribute("passed") - (int)counters.Attribute("failed");
             }
-            var counters = System.Xml.Linq.XDocument.Load(report).Descendants().Single(element => element.Name.LocalName == "Counters");
-            passed += (int)counters.Attribute("passed");
-            failed += (int)counters.Attribute("failed");
-            skipped += (int)counters.Attribute("total") - (int)counters.Attribute("passed") - (int)counters.Attribute("failed");
         }
-        System.IO.File.WriteAllText($"{results}/summary.txt", $"{passed} passed, {failed} failed, {skipped} skipped\n");
-        if (skipped > 0)
-            failures.Add("A test was skipped: what it needs is missing.");
-        if (failures.Count > 0)
-            throw new CakeException(string.Join("\n", failures));
     });
 
 Task("Coverage")
@@ -235,6 +260,9 @@ List<string> VulnerablePackages(string json)
     IEnumerable<System.Text.Json.JsonElement> Members(System.Text.Json.JsonElement parent, string name) =>
         parent.TryGetProperty(name, out var found) ? found.EnumerateArray() : [];
 }
+
+// Whether a program is on the PATH.
+bool Has(string program) => Context.Tools.Resolve(program) is not null;
 
 // An engine serves when it has the images that the Dockerfile builds on, or gets them.
 bool HasEngine()

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Net.Sockets;
 using CancelService.Api.Hosting;
+using CancelService.Api.Ops;
 using CancelService.Api.Public;
 using CancelService.Application.Clients;
 using CancelService.Application.Doctor;
@@ -17,6 +18,7 @@ namespace CancelService.Api;
 public static class Program
 {
     private const string CreateDatabase = "--create-database";
+    private const string MayRequeue = "--may-requeue";
 
     private const string Help = """
         CancelService [COMMAND] [--Section:Setting=value ...]
@@ -32,6 +34,7 @@ public static class Program
                                         find what was told and the database does not bear out; exit codes as above
           diagnose [FILE]               say why a merchant's request is refused, to the byte: raw HTTP, a curl command, an HAR
                                         entry or a log line, from the file or standard input; 0 nothing is wrong, 1 something
+          ops-link NAME [--may-requeue] print a link by which NAME signs in to the operations page, once within five minutes
           --help, --version             print this, or the version and the commit that it was built of
 
         Settings come from appsettings.json, the environment (Database__Provider=Postgres) and the command line
@@ -62,7 +65,7 @@ public static class Program
         try
         {
             // The settings' reader would take what follows for this option's value.
-            string[] settings = [.. args.Where(argument => argument != CreateDatabase)];
+            string[] settings = [.. args.Where(argument => argument is not (CreateDatabase or MayRequeue))];
             await using var app = ServiceHost.Build(settings, OpenApi.IsBuilding ? OpenApi.OnlyDescribe : null);
             switch (args)
             {
@@ -81,9 +84,11 @@ public static class Program
                     return await FindLost(app.Services.GetRequiredService<LostAnswers>());
                 case ["diagnose", ..]:
                     return await Diagnose(app.Services, args is [_, { } file, ..] && !file.StartsWith('-') ? file : "");
+                case ["ops-link", ..]:
+                    return OpsLink(app, args);
                 case [{ } command, ..] when !command.StartsWith('-'):
                     await Console.Error.WriteLineAsync(
-                        $"'{command}' is no command. There are: migrate, verify-ledger, after-restore, find-lost, diagnose; --help says more."
+                        $"'{command}' is no command. There are: migrate, verify-ledger, after-restore, find-lost, diagnose, ops-link; --help says more."
                     );
                     return 1;
                 case var _ when OpenApi.IsBuilding:
@@ -147,6 +152,25 @@ public static class Program
                 return diagnosis.Causes.Count > 0;
             }
         );
+
+    private static int OpsLink(WebApplication app, string[] args)
+    {
+        if (args is not [_, { Length: > 0 and <= 64 } name, ..] || name.StartsWith('-') || name.Any(char.IsControl))
+        {
+            Console.Error.WriteLine(
+                "ops-link needs the name of who will use the link, for the record: ops-link alice."
+            );
+            return 1;
+        }
+        var internalUrl = app.Configuration["Kestrel:Endpoints:Internal:Url"] ?? "";
+        var link = app
+            .Services.GetRequiredService<OpsLinks>()
+            .Make(name, args.Contains(MayRequeue, StringComparer.Ordinal));
+        Console.WriteLine(
+            $"{internalUrl.Replace("*", "localhost", StringComparison.Ordinal)}{OpsSession.SignInPath}?link={link}"
+        );
+        return 0;
+    }
 
     private static async Task AfterRestore(Restores restores)
     {

@@ -15,22 +15,33 @@ path=/${url#*://*/}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-header() { tr -d '\r' <"$work/headers" | sed -n "s/^$1: *//Ip" | tail -n 1; }
+# The answer's headers, by their names in lower case.
+declare -A header
+
+read_headers() {
+    local name value
+    header=()
+    while IFS=: read -r name value; do
+        value=${value%$'\r'}
+        [ -z "$name" ] || header[${name,,}]=${value#"${value%%[! ]*}"}
+    done <"$work/headers"
+}
 
 # A member's text. bash reads no JSON; what is taken from here was signed by the wallet, which writes each member once.
-member() { grep -oE "\"$1\":\"([^\"\\\\]|\\\\.)*\"" "$work/body" | head -n 1 | cut -d '"' -f 4; }
+member() { [[ $(<"$work/body") =~ \"$1\":\"([^\"\\]*)\" ]] && echo "${BASH_REMATCH[1]}"; }
 
 is_the_wallets() {
-    [[ $(header signature) =~ ^\ *algorithm=RSA256\ *,.*[,\ ]signature=([^,\ ]+)\ *$ && $(header client-id) == "$client" ]] || return 1
+    read_headers
+    [[ ${header[signature]:-} =~ ^\ *algorithm=RSA256\ *,.*[,\ ]signature=([^,\ ]+)\ *$ && ${header[client-id]:-} == "$client" ]] || return 1
     printf '%b' "${BASH_REMATCH[1]//%/\\x}" | openssl base64 -d -A >"$work/signature" 2>/dev/null
     # The bytes of the body are signed as they are sent.
-    { printf 'POST %s\n%s.%s.' "$path" "$client" "$(header response-time)"; cat "$work/body"; } |
+    { printf 'POST %s\n%s.%s.' "$path" "$client" "${header[response-time]:-}"; cat "$work/body"; } |
         openssl dgst -sha256 -verify "$wallet_key" -signature "$work/signature" >/dev/null 2>&1
 }
 
 # Succeeds once the answer is final. If not, the outcome is unknown, and the same cancel is sent again.
 ask() {
-    local body="{\"paymentId\":\"$1\"}" time signature
+    local body="{\"paymentId\":\"$1\"}" time signature status
     time=$(date -u +%Y-%m-%dT%H:%M:%SZ)
     signature=$(printf 'POST %s\n%s.%s.%s' "$path" "$client" "$time" "$body" |
         openssl dgst -sha256 -sign "$merchant_key" | openssl base64 -A)
@@ -38,7 +49,7 @@ ask() {
         -D "$work/headers" -o "$work/body" "$url" \
         -H "Client-Id: $client" -H "Request-Time: $time" -H 'Content-Type: application/json; charset=UTF-8' \
         -H "Signature: algorithm=RSA256, keyVersion=${KEY_VERSION:-1}, signature=$signature" --data-raw "$body" 2>/dev/null &&
-        head -n 1 "$work/headers" | grep -q ' 200' && is_the_wallets || return 1
+        read -r _ status _ <"$work/headers" && [ "$status" = 200 ] && is_the_wallets || return 1
     [ "$(member resultStatus)" = F ] || { [ "$(member resultStatus)" = S ] && [ "$(member paymentId)" = "$1" ]; }
 }
 

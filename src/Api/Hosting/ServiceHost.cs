@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using CancelService.Api.Demo;
 using CancelService.Api.Internal;
+using CancelService.Api.Ops;
 using CancelService.Api.Public;
 using CancelService.Api.Public.Cancelling;
 using CancelService.Api.Sandbox;
@@ -41,6 +42,7 @@ public static class ServiceHost
         AddSettings(builder);
         AddPorts(builder);
         AddServices(builder.Services);
+        builder.Services.AddOps(builder.Configuration);
         AddTelemetry(builder);
         if (builder.Environment.IsDevelopment())
             AddDemo(builder.Services);
@@ -57,6 +59,7 @@ public static class ServiceHost
             app.MapOpenApiDocuments();
             app.MapSandbox();
         }
+        app.MapOps();
         app.MapPrometheusScrapingEndpoint();
         app.MapHealthChecks("/healthz/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapHealthChecks("/healthz/ready");
@@ -158,6 +161,7 @@ public static class ServiceHost
         Add<ShutdownOptions>("Shutdown", options => options.Problem());
         Add<LimitsOptions>("Limits", options => options.Problem());
         Add<ChangesOptions>("Changes", _ => null);
+        Add<OpsOptions>("Ops", options => options.Problem());
         Add<BearerSettings>(BearerSettings.Section, options => options.Problem());
         Add<WalletOptions>(
             "Wallet",

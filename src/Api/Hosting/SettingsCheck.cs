@@ -27,6 +27,7 @@ public sealed class SettingsCheck(IConfiguration configuration)
         ["Demo"] = typeof(DemoSettings),
         ["Limits"] = typeof(Public.LimitsOptions),
         ["Notifications"] = typeof(Infrastructure.Notifications.NotificationsOptions),
+        ["Ops"] = typeof(Ops.OpsOptions),
         ["RefusedCancels"] = typeof(Infrastructure.Payments.RefusedCancelsOptions),
         ["Shutdown"] = typeof(ShutdownOptions),
         ["UnknownPayments"] = typeof(Infrastructure.Payments.UnknownPaymentsOptions),

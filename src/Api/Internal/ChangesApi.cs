@@ -26,7 +26,8 @@ public sealed record Reason(
     /// <summary>The header's name.</summary>
     public const string Header = "X-Reason";
 
-    private const int MaxLength = 512;
+    /// <summary>Its longest text, in characters.</summary>
+    public const int MaxLength = 512;
 
     /// <summary>What is wrong with it; null when nothing is.</summary>
     /// <param name="isRequired">Whether the change is one for which a reason can be demanded.</param>

@@ -6,6 +6,9 @@ namespace CancelService.Api.Public;
 /// <summary>The answers of the API by code. Clients are no label, because their number has no bound.</summary>
 public sealed class ApiMetrics
 {
+    /// <summary>The name of the histogram of the answers.</summary>
+    public const string Answers = "cancelservice.answer.duration";
+
     private readonly Histogram<double> _answers;
     private readonly Counter<long> _turnedAway;
     private readonly Counter<long> _wrongTimes;
@@ -16,7 +19,7 @@ public sealed class ApiMetrics
         ArgumentNullException.ThrowIfNull(meters);
         var meter = meters.Create(Telemetry.Name);
         _answers = meter.CreateHistogram(
-            "cancelservice.answer.duration",
+            Answers,
             unit: "s",
             description: "How long answers of the API took, by result code",
             advice: new InstrumentAdvice<double>

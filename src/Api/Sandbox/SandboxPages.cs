@@ -1,7 +1,7 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using CancelService.Api.Pages;
 using CancelService.Application.Clients;
 using CancelService.Application.Doctor;
 using CancelService.Domain;
@@ -17,21 +17,6 @@ namespace CancelService.Api.Sandbox;
 /// </summary>
 internal static class SandboxPages
 {
-    private const string Css = """
-        :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-        body { max-width: 60rem; margin: 0 auto; padding: 1rem; }
-        label { display: block; margin-top: .75rem; font-weight: 600; }
-        input, select, textarea { width: 100%; box-sizing: border-box; font: inherit; padding: .4rem; }
-        textarea, pre, code { font-family: ui-monospace, monospace; font-size: .875rem; }
-        button { margin-top: 1rem; padding: .5rem 1.25rem; font: inherit; }
-        pre { overflow-x: auto; padding: .75rem; border: 1px solid; border-radius: .25rem; white-space: pre-wrap; word-break: break-all; }
-        table { border-collapse: collapse; width: 100%; } td, th { text-align: left; vertical-align: top; padding: .25rem .5rem; border-bottom: 1px solid; }
-        .wrong { font-weight: 700; }
-        """;
-
-    private static readonly string Policy =
-        $"default-src 'none'; style-src 'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(Css)))}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
     private static readonly string[] Payments =
     [
         "demo-success",
@@ -48,7 +33,7 @@ internal static class SandboxPages
     /// <summary>Maps the pages, and says in the log where they are.</summary>
     public static void MapSandbox(this WebApplication app)
     {
-        var pages = app.MapGroup("/sandbox").ExcludeFromDescription().AddEndpointFilter(FromHere);
+        var pages = app.MapGroup("/sandbox").ExcludeFromDescription().AddEndpointFilter(PageLayout.FromHere);
         pages.MapGet("/", () => Page("Sandbox", Html.Of($"{CancelForm("demo-success", "", "")}{PasteForm("")}")));
         pages.MapPost("/cancel", Cancel).DisableAntiforgery();
         pages.MapPost("/diagnose", Diagnose).DisableAntiforgery();
@@ -65,7 +50,7 @@ internal static class SandboxPages
         TimeProvider time
     )
     {
-        var form = await Form(http);
+        var form = await PageLayout.Form(http);
         var (id, extendInfo, mistake) = (Field(form, "id"), Field(form, "extendInfo"), Field(form, "mistake"));
         var member = id.StartsWith("req-", StringComparison.Ordinal) ? "paymentRequestId" : "paymentId";
         var json = JsonSerializer.Serialize(
@@ -98,7 +83,7 @@ internal static class SandboxPages
         TimeProvider time
     )
     {
-        var form = await Form(http);
+        var form = await PageLayout.Form(http);
         var paste = Field(form, "request");
         if (Read(paste, out var problem) is not { } request)
             return Page("Diagnosis", Html.Of($"<p>{problem}</p>{PasteForm(paste)}"));
@@ -154,7 +139,7 @@ internal static class SandboxPages
         return Html.Of(
             $"""
             <h2>Diagnosis: {diagnosis.Code}</h2>{causes}
-            <table><thead><tr><th scope="col">Step</th><th scope="col">Code</th><th scope="col">Found</th></tr></thead><tbody>{steps}</tbody></table>
+            <div class="wide" tabindex="0" role="group" aria-label="Steps of the diagnosis"><table><thead><tr><th scope="col">Step</th><th scope="col">Code</th><th scope="col">Found</th></tr></thead><tbody>{steps}</tbody></table></div>
             {text}{difference}
             """
         );
@@ -197,34 +182,16 @@ internal static class SandboxPages
         );
 
     private static IResult Page(string title, Html content) =>
-        Results.Content(
-            Html.Of(
-                $"""
-                <!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-                <title>{title} - CancelService</title><style>{new Html(Css)}</style></head><body>
-                <header><h1>CancelService sandbox</h1><nav><a href="/sandbox">Start</a> · <a href="/scalar">API reference</a></nav></header>
-                <main>{content}</main></body></html>
-                """
-            ).Text,
-            "text/html; charset=utf-8"
+        PageLayout.Answer(
+            PageLayout.Of(
+                "CancelService sandbox",
+                title,
+                Html.Of(
+                    $"<a href=\"/sandbox\">Start</a> <a href=\"/scalar\">API reference</a> <a href=\"/ops\">Operations</a>"
+                ),
+                content
+            )
         );
-
-    // Another site's page can't send these forms in a developer's browser, and no page may frame or extend this one.
-    private static async ValueTask<object?> FromHere(
-        EndpointFilterInvocationContext context,
-        EndpointFilterDelegate next
-    )
-    {
-        var http = context.HttpContext;
-        var isForm = HttpMethods.IsPost(http.Request.Method); // A link from elsewhere is welcome.
-        if (isForm && http.Request.Headers["Sec-Fetch-Site"] is [{ } site] && site is not ("same-origin" or "none"))
-            return Results.StatusCode(StatusCodes.Status403Forbidden);
-        http.Response.Headers.ContentSecurityPolicy = Policy;
-        http.Response.Headers.XContentTypeOptions = "nosniff";
-        http.Response.Headers["Referrer-Policy"] = "no-referrer";
-        http.Response.Headers.CacheControl = "no-store";
-        return await next(context);
-    }
 
     // Kestrel binds its endpoints in the order of their names: Internal, Public.
     private static Uri Address(IServiceProvider services, int endpoint)
@@ -239,19 +206,6 @@ internal static class SandboxPages
                 .Replace("[::]", "localhost", StringComparison.Ordinal)
                 .Replace("*", "localhost", StringComparison.Ordinal)
         );
-    }
-
-    // A form that can't be read (a NUL, too long a field) is an empty one.
-    private static async Task<IFormCollection> Form(HttpContext http)
-    {
-        try
-        {
-            return await http.Request.ReadFormAsync(http.RequestAborted);
-        }
-        catch (Exception e) when (e is InvalidDataException or InvalidOperationException)
-        {
-            return FormCollection.Empty;
-        }
     }
 
     private static string Field(IFormCollection form, string name) => form[name].ToString();

@@ -54,6 +54,6 @@ public interface IChangeQueries
     /// <summary>Changes by time; null when <paramref name="after"/> is no cursor of this list.</summary>
     Task<Page<Change>?> Changes(ChangeFilter filter, string? after, int limit, CancellationToken cancellationToken);
 
-    /// <summary>The newest changes, the newest first.</summary>
-    Task<IReadOnlyList<Change>> Newest(int limit, CancellationToken cancellationToken);
+    /// <summary>The newest changes, the newest first; of one client, or of all.</summary>
+    Task<IReadOnlyList<Change>> Newest(int limit, CancellationToken cancellationToken, ClientId? clientId = null);
 }

@@ -23,6 +23,9 @@ public sealed record ClientKeyView(
     DateTimeOffset? RevokedAt
 );
 
+/// <summary>The last valid key of an enabled client, which ends soon (UTC).</summary>
+public sealed record EndingKey(string ClientId, int Version, DateTimeOffset NotAfter);
+
 /// <summary>Reads the clients.</summary>
 public interface IClientQueries
 {
@@ -34,4 +37,10 @@ public interface IClientQueries
 
     /// <summary>The keys of a client, in the order of their versions.</summary>
     Task<Page<ClientKeyView>> Keys(ClientId clientId, int after, int limit, CancellationToken cancellationToken);
+
+    /// <summary>How soon a key ends that operators are warned of.</summary>
+    static readonly TimeSpan Soon = TimeSpan.FromDays(14);
+
+    /// <summary>The enabled clients whose last valid key ends within <see cref="Soon"/>, the first to end first.</summary>
+    Task<IReadOnlyList<EndingKey>> KeysEnding(DateTimeOffset now, int limit, CancellationToken cancellationToken);
 }

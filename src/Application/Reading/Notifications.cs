@@ -46,6 +46,12 @@ public sealed record RequeueOrder(
 /// <summary>What came of an order to queue events again: how many there were, and whether more are left.</summary>
 public sealed record RequeueView(int Requeued, bool More);
 
+/// <summary>What is in the outbox.</summary>
+/// <param name="Due">Events that are still to be delivered.</param>
+/// <param name="Parked">Events that wait for an operator.</param>
+/// <param name="OldestDue">When the oldest of those that are due was written (UTC); null when none is due.</param>
+public sealed record OutboxDepth(long Due, long Parked, DateTimeOffset? OldestDue);
+
 /// <summary>What operators see of the outbox, and their one order to it.</summary>
 public interface INotifications
 {
@@ -86,4 +92,7 @@ public interface INotifications
     /// touched, so no claim is lost.
     /// </summary>
     Task<RequeueView> Requeue(RequeueOrder order, ChangeAuthor author, CancellationToken cancellationToken);
+
+    /// <summary>How much is in the outbox.</summary>
+    Task<OutboxDepth> Depth(CancellationToken cancellationToken);
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using CancelService.Application.Reading;
+using CancelService.Domain;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 
@@ -37,7 +38,11 @@ internal sealed class ChangeQueries(Database database) : IChangeQueries
         return new(items, rows.Count <= limit ? null : cursor.Behind(items.ConvertAll(item => item.At)));
     }
 
-    public async Task<IReadOnlyList<Change>> Newest(int limit, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<Change>> Newest(
+        int limit,
+        CancellationToken cancellationToken,
+        ClientId? clientId = null
+    )
     {
         var rows = await database.Read(
             db =>
@@ -45,6 +50,7 @@ internal sealed class ChangeQueries(Database database) : IChangeQueries
                         db,
                         db.Set<ChangeRow>()
                             .AsNoTracking()
+                            .Where(c => clientId == null || c.ClientId == clientId)
                             .OrderByDescending(c => c.At)
                             .ThenByDescending(c => c.ClientId)
                             .ThenByDescending(c => c.Number)

@@ -62,6 +62,65 @@ internal sealed class ClientQueries(Database database) : IClientQueries
         return Page.Of(keys.ConvertAll(View), limit, key => key.Version.ToString(CultureInfo.InvariantCulture));
     }
 
+    public async Task<IReadOnlyList<EndingKey>> KeysEnding(
+        DateTimeOffset now,
+        int limit,
+        CancellationToken cancellationToken
+    )
+    {
+        var ending = await database.Read(
+            db =>
+                Ending(db, now)
+                    .SelectMany(
+                        client => client.Keys,
+                        (client, key) =>
+                            new
+                            {
+                                client,
+                                client.Id,
+                                key.Version,
+                                key.NotAfter,
+                                key.RevokedAt,
+                            }
+                    )
+                    .Where(key =>
+                        key.RevokedAt == null
+                        && key.NotAfter > now
+                        && !key.client.Keys.Any(other =>
+                            other.RevokedAt == null
+                            && (
+                                other.NotAfter > key.NotAfter
+                                || (other.NotAfter == key.NotAfter && other.Version > key.Version)
+                            )
+                        )
+                    )
+                    .Select(key => new
+                    {
+                        key.Id,
+                        key.Version,
+                        key.NotAfter,
+                    })
+                    .OrderBy(key => key.NotAfter)
+                    .Take(limit)
+                    .ToListAsync(cancellationToken),
+            cancellationToken
+        );
+        return ending.ConvertAll(key => new EndingKey(key.Id.Value, key.Version, key.NotAfter!.Value));
+    }
+
+    /// <summary>Enabled clients who are about to be without a valid key.</summary>
+    internal static IQueryable<Client> Ending(CancelDbContext db, DateTimeOffset now)
+    {
+        var soon = now + IClientQueries.Soon;
+        return db.Set<Client>()
+            .AsNoTracking()
+            .Where(client =>
+                client.Enabled
+                && client.Keys.Any(key => key.RevokedAt == null && key.NotAfter > now)
+                && !client.Keys.Any(key => key.RevokedAt == null && (key.NotAfter == null || key.NotAfter > soon))
+            );
+    }
+
     internal static ClientKeyView View(ClientKey key) =>
         new(key.Version, key.PublicKey.Pem, key.NotBefore, key.NotAfter, key.RevokedAt);
 

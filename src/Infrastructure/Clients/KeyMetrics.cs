@@ -1,6 +1,5 @@
 using System.Diagnostics.Metrics;
 using CancelService.Application.Pipeline;
-using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Hosting;
@@ -12,7 +11,6 @@ internal sealed class KeyMetrics : BackgroundService
 {
     private static readonly TimeSpan FirstAfter = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan AskEvery = TimeSpan.FromMinutes(10);
-    private static readonly TimeSpan Soon = TimeSpan.FromDays(14);
 
     private readonly Database _database;
     private readonly TimeProvider _time;
@@ -52,16 +50,7 @@ internal sealed class KeyMetrics : BackgroundService
 
     private async Task<long> Ending(CancellationToken cancellationToken)
     {
-        var now = _time.GetUtcNow();
-        var soon = now + Soon;
         await using var db = _database.CreateContext();
-        return await db.Set<Client>()
-            .LongCountAsync(
-                client =>
-                    client.Enabled
-                    && client.Keys.Any(key => key.RevokedAt == null && key.NotAfter > now)
-                    && !client.Keys.Any(key => key.RevokedAt == null && (key.NotAfter == null || key.NotAfter > soon)),
-                cancellationToken
-            );
+        return await ClientQueries.Ending(db, _time.GetUtcNow()).LongCountAsync(cancellationToken);
     }
 }

@@ -120,7 +120,7 @@ public sealed partial class Outbox(Database database, IPaymentQueries payments) 
         Settle(claimed, "due_at = $4, attempts = attempts - 1", cancellationToken, now);
 
     /// <summary>How much is in the outbox; it asks all clients.</summary>
-    internal async Task<OutboxDepth> Depth(CancellationToken cancellationToken)
+    public async Task<OutboxDepth> Depth(CancellationToken cancellationToken)
     {
         await using var db = database.CreateContext();
         var due = db.Set<OutboxRow>().Where(o => o.DueAt != null);

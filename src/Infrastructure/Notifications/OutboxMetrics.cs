@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using CancelService.Application.Pipeline;
+using CancelService.Application.Reading;
 using Microsoft.Extensions.Hosting;
 using Polly.CircuitBreaker;
 
@@ -81,9 +82,3 @@ public sealed class OutboxMetrics : BackgroundService
     private IEnumerable<Measurement<double>> Measured(Func<OutboxDepth, double> value) =>
         _depth is { } depth ? [new(value(depth))] : [];
 }
-
-/// <summary>What is in the outbox.</summary>
-/// <param name="Due">Events that are still to be delivered.</param>
-/// <param name="Parked">Events that wait for an operator.</param>
-/// <param name="OldestDue">When the oldest of those that are due was written (UTC); null when none is due.</param>
-internal sealed record OutboxDepth(long Due, long Parked, DateTimeOffset? OldestDue);

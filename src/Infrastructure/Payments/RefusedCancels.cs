@@ -79,7 +79,7 @@ internal sealed class RefusedCancels(
                 await Prune(stoppingToken);
                 pruneAt = time.GetUtcNow() + PruneEvery;
             }
-            catch (Exception) when (!stoppingToken.IsCancellationRequested)
+            catch (Exception)
             {
                 // What was not written waits; that the database is away has its own line in the log.
             }

@@ -1,11 +1,15 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
+using System.Text;
 using CancelService.Application.Protocol;
 using CancelService.Domain.Clients;
 
 namespace CancelService.Infrastructure.Signing;
 
-/// <summary>The wallet's own private key. It signs answers to merchants and nothing else.</summary>
+/// <summary>
+/// The wallet's own private key. It signs answers to merchants and nothing else. Secrets that every instance must know follow from
+/// it, each for one purpose.
+/// </summary>
 public sealed class WalletKey
 {
     // RSA objects are not promised to be safe for concurrent use, so each signature borrows one of its own.
@@ -44,6 +48,12 @@ public sealed class WalletKey
             throw new CryptographicException("the file cannot be read", e);
         }
     }
+
+    /// <summary>
+    /// A secret of 32 bytes for a purpose (HKDF, RFC 5869): the same on every instance, and nothing about the key follows from it.
+    /// </summary>
+    public byte[] Secret(string purpose) =>
+        HKDF.DeriveKey(HashAlgorithmName.SHA256, _parameters.D!, 32, info: Encoding.UTF8.GetBytes(purpose));
 
     /// <summary>Signs a hash, and writes the header that carries the signature.</summary>
     public string Sign(byte[] hash) => SignatureScheme.Header(Version, SignHash(hash));

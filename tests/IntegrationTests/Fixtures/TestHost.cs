@@ -320,7 +320,7 @@ public sealed class TestHost : IAsyncDisposable
         );
     }
 
-    /// <summary>Every row of every table, as text, of one client; without the fences, which a refusal may raise.</summary>
+    /// <summary>Every row of every table, as text, of one client; without what a refusal leaves: fences and its note.</summary>
     public async Task<string> Dump(TestClient client)
     {
         ArgumentNullException.ThrowIfNull(client);
@@ -330,7 +330,7 @@ public sealed class TestHost : IAsyncDisposable
         foreach (
             var table in db
                 .Model.GetEntityTypes()
-                .Where(e => e.FindProperty("ClientId") is not null)
+                .Where(e => e.FindProperty("ClientId") is not null && e.ClrType != typeof(RefusedCancelRow))
                 .Select(e => e.GetTableName())
                 .OfType<string>()
                 .ToHashSet(StringComparer.Ordinal)

@@ -2,7 +2,7 @@ using System.Net;
 using System.Runtime.CompilerServices;
 using System.Text;
 
-namespace CancelService.Api.Sandbox;
+namespace CancelService.Api.Pages;
 
 /// <summary>A piece of HTML. Values that are put into it are encoded, unless they are HTML themselves.</summary>
 internal readonly record struct Html(string Text)

@@ -1,0 +1,188 @@
+namespace CancelService.Drills;
+
+public sealed class DatabaseAwayDrill
+{
+    [Fact]
+    public async Task The_database_is_away_and_comes_back()
+    {
+        const string alert = "CancelServiceDatabaseAway";
+        var page = RunbookPage.Read(alert);
+        var postgres = await PostgresCluster.Start(durable: true);
+        await using var drill = await Drill.Start(postgres);
+        await drill.Pay("p1");
+        await postgres.Kill();
+
+        await drill.Prometheus.Fires(alert);
+        (await drill.Cancel("p1")).ShouldBe("UNKNOWN_EXCEPTION");
+        (await drill.Run(page.Take("curl -s $I/healthz/ready"))).ShouldBe("Unhealthy");
+        await drill.Run(page.Take("psql"), succeeds: false);
+
+        await postgres.Start();
+        await drill.Prometheus.Ends(alert);
+        (await drill.Run(page.Take("curl -s $I/healthz/ready"))).ShouldBe("Healthy");
+        (await drill.Final("p1")).ShouldBe("SUCCESS");
+        page.Left.ShouldBeEmpty();
+    }
+}
+
+public sealed class DatabaseCannotServeDrill
+{
+    [Fact]
+    public async Task The_database_cannot_be_written()
+    {
+        const string alert = "CancelServiceDatabaseCannotServe";
+        var page = RunbookPage.Read(alert);
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        drill.Variables["DATABASE"] = "postgres";
+        await drill.Pay("p1");
+        // Sessions that are there keep what they have; a primary that becomes a standby ends them.
+        await drill.Sql("ALTER DATABASE postgres SET default_transaction_read_only = on");
+        await drill.Sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres' AND pid <> pg_backend_pid()"
+        );
+
+        await drill.Prometheus.Fires(alert);
+        (await drill.Cancel("p1")).ShouldBe("UNKNOWN_EXCEPTION");
+
+        await drill.Run(page.Take("psql"));
+        await drill.Run(page.Take("dotnet"));
+        await drill.Prometheus.Ends(alert);
+        (await drill.Run(page.Take("curl"))).ShouldBe("Healthy");
+        (await drill.Final("p1")).ShouldBe("SUCCESS");
+        page.Left.ShouldBeEmpty();
+    }
+}
+
+public sealed class BarrierFailsDrill
+{
+    [Fact]
+    public async Task The_synchronous_standby_is_gone_for_good()
+    {
+        const string alert = "CancelServiceBarrierFails";
+        var page = RunbookPage.Read(alert);
+        var postgres = await ReplicatedPostgres.Start();
+        await using var drill = await Drill.Start(postgres);
+        await drill.Pay("p1");
+        (await drill.Final("p1")).ShouldBe("SUCCESS");
+        await postgres.Cut();
+        await using var merchants = Drill.Meanwhile(() => drill.Cancel("p1"));
+
+        await drill.Prometheus.Fires(alert);
+        (await drill.Cancel("p1")).ShouldBe("UNKNOWN_EXCEPTION");
+        (await drill.Run(page.Take("psql \"$DB\" -c \"SELECT application_name"))).ShouldContain("(0 rows)");
+
+        await drill.Run(page.Take("psql \"$DB\" -c \"ALTER SYSTEM"));
+        await drill.Prometheus.Ends(alert);
+        (await drill.Final("p1")).ShouldBe("SUCCESS");
+        page.Left.ShouldBeEmpty();
+    }
+}
+
+public sealed class AnswersFailDrill
+{
+    [Fact]
+    public async Task Somebody_holds_a_lock()
+    {
+        const string alert = "CancelServiceAnswersFail";
+        var page = RunbookPage.Read(alert);
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await drill.Pay("p1");
+        await using var stuck = await drill.Hold("LOCK TABLE payments IN ACCESS EXCLUSIVE MODE");
+        await using var merchants = Drill.Meanwhile(() => drill.Cancel("p1"));
+
+        await drill.Prometheus.Fires(alert);
+        (await drill.Run(page.Take("curl -s $I/metrics"))).ShouldContain("UNKNOWN_EXCEPTION");
+        await drill.Run(page.Take("curl -s $I/healthz/ready"));
+        var sessions = await drill.Run(page.Take("psql \"$DB\" -c \"SELECT pid"));
+        var line = sessions.Split('\n').Single(row => row.Contains("LOCK TABLE payments", StringComparison.Ordinal));
+        drill.Variables["PID"] = line.Split('|')[0].Trim();
+
+        (await drill.Run(page.Take("psql \"$DB\" -c \"SELECT pg_terminate_backend"))).ShouldContain("t");
+        await drill.Prometheus.Ends(alert);
+        (await drill.Final("p1")).ShouldBe("SUCCESS");
+        page.Left.ShouldBeEmpty();
+    }
+}
+
+public sealed class SlowDrill
+{
+    [Fact]
+    public async Task Cancels_wait_for_locks_that_come_again_and_again()
+    {
+        const string alert = "CancelServiceSlow";
+        var page = RunbookPage.Read(alert);
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await drill.Pay("p1");
+        (await drill.Final("p1")).ShouldBe("SUCCESS");
+        await using var merchants = Drill.Meanwhile(() => drill.Cancel("p1"));
+        await using (
+            Drill.Meanwhile(async () =>
+            {
+                await using var _ = await drill.Hold("LOCK TABLE payments IN ACCESS EXCLUSIVE MODE");
+                await Task.Delay(900);
+            })
+        )
+        {
+            await drill.Prometheus.Fires(alert);
+            (await drill.Run(page.Take("curl"))).ShouldContain("group_size");
+        }
+        await drill.Prometheus.Ends(alert);
+        page.Left.ShouldBeEmpty();
+    }
+}
+
+public sealed class FailoverDrill
+{
+    [Fact]
+    public async Task The_primary_is_lost_and_its_standby_promoted()
+    {
+        const string alert = "CancelServiceDatabaseAway";
+        var page = RunbookPage.Read("A failover");
+        var postgres = await ReplicatedPostgres.Start();
+        await using var drill = await Drill.Start(postgres);
+        drill.Variables["STANDBY"] = Drill.Libpq(postgres.Second);
+        await drill.Pay("p1");
+        await drill.Pay("p2");
+        (await drill.Final("p1")).ShouldBe("SUCCESS");
+        await postgres.KillFirst();
+
+        await drill.Prometheus.Fires(alert);
+        await drill.Run(page.Take("psql"));
+        await drill.Prometheus.Ends(alert);
+        (await drill.Run(page.Take("curl"))).ShouldBe("Healthy");
+        (await drill.Run(page.Take("dotnet"))).ShouldContain(" 0 violations");
+        (await drill.Final("p1")).ShouldBe("SUCCESS");
+        (await drill.Final("p2")).ShouldBe("SUCCESS");
+        page.Left.ShouldBeEmpty();
+    }
+}
+
+public sealed class RestoreDrill
+{
+    [Fact]
+    public async Task The_database_is_restored_to_an_earlier_moment()
+    {
+        var page = RunbookPage.Read("A restore");
+        await using var drill = await Drill.Start(
+            await PostgresCluster.Start(durable: false),
+            "--Serilog:MinimumLevel:Default=Information"
+        );
+        await drill.Pay("p1");
+        await drill.Service.Kill();
+        await drill.Sql("CREATE DATABASE restored TEMPLATE postgres"); // As it is now.
+        drill.Service.Launch();
+        await drill.Service.Ready();
+        (await drill.Final("p1")).ShouldBe("SUCCESS");
+        await drill.Service.Kill();
+        await drill.Write("service.log", drill.Service.Output);
+        drill.Variables["Database__ConnectionString"] = drill.Database("restored");
+
+        var output = await drill.Run(page.Take("dotnet CancelService.Api.dll migrate"));
+        output.ShouldContain("epoch");
+        output.ShouldContain(" 0 violations");
+        (await drill.Run(page.Take("dotnet CancelService.Api.dll find-lost"), succeeds: false)).ShouldContain(
+            "LOST SHOP payment p1"
+        );
+        page.Left.ShouldBeEmpty();
+    }
+}

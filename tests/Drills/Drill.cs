@@ -1,0 +1,314 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using CancelService.Testcontainers;
+using Npgsql;
+
+namespace CancelService.Drills;
+
+/// <summary>
+/// An instance in a process of its own with PostgreSQL, Prometheus that watches it, and a merchant who cancels; and somebody who
+/// executes the runbook's commands.
+/// </summary>
+internal sealed class Drill : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+    private static readonly string Assembly = typeof(Api.Hosting.ServiceHost).Assembly.Location;
+
+    private readonly DirectoryInfo _directory;
+    private readonly string _connectionString;
+    private readonly Func<ValueTask> _stopPostgres;
+    private readonly HttpClient _api;
+    private readonly CancellationTokenSource _stopped = new();
+    private readonly Task _probe;
+
+    private Drill(
+        DirectoryInfo directory,
+        string connectionString,
+        ServiceProcess service,
+        PrometheusServer prometheus,
+        Func<ValueTask> stopPostgres
+    )
+    {
+        (_directory, _connectionString, Service, Prometheus) = (directory, connectionString, service, prometheus);
+        _stopPostgres = stopPostgres;
+        _api = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{service.InternalPort}/internal/v1/") };
+        _api.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Bearer.All);
+        _probe = Probe();
+    }
+
+    public ServiceProcess Service { get; }
+
+    public PrometheusServer Prometheus { get; }
+
+    /// <summary>What stands for something else in a command, beside $I, $DB and $TOKEN: PID, CLIENT and so on.</summary>
+    public Dictionary<string, string> Variables { get; } = new(StringComparer.Ordinal) { ["CLIENT"] = "SHOP" };
+
+    public static async Task<Drill> Start(PostgresCluster postgres, params string[] settings) =>
+        await Start(postgres.ConnectionString, postgres.DisposeAsync, settings);
+
+    public static async Task<Drill> Start(ReplicatedPostgres postgres, params string[] settings) =>
+        await Start(postgres.Either, postgres.DisposeAsync, settings);
+
+    /// <summary>A client with one key and the money for what is cancelled, in an instance that is ready.</summary>
+    private static async Task<Drill> Start(string connectionString, Func<ValueTask> stopPostgres, string[] settings)
+    {
+        var directory = Directory.CreateTempSubdirectory("cancelservice-drill-");
+        var key = Path.Combine(directory.FullName, "wallet.pem");
+        await File.WriteAllTextAsync(key, KeyPair.Wallet.PrivatePem);
+        string[] all =
+        [
+            "--Database:Provider=Postgres",
+            $"--Database:ConnectionString={connectionString}",
+            $"--Wallet:SigningKeyPath={key}",
+            "--Database:Timeout=00:00:02",
+            "--Serilog:MinimumLevel:Default=Warning",
+            "--Clients:CacheTime=00:00:01",
+            .. settings,
+        ];
+        var (exitCode, output) = await Execute("dotnet", [Assembly, "migrate", .. all], directory.FullName, []);
+        exitCode.ShouldBe(0, output);
+        var service = await ServiceProcess.Start(all);
+        var drill = new Drill(
+            directory,
+            connectionString,
+            service,
+            await PrometheusServer.Start(service.InternalPort),
+            stopPostgres
+        );
+        await drill.Put(
+            "clients/SHOP",
+            """{"name":"A shop","enabled":true,"contract":{"requestsPerSecond":1000,"burst":1000}}"""
+        );
+        await drill.PutKey(1);
+        return drill;
+    }
+
+    public Task PutKey(int version, DateTimeOffset? notAfter = null) =>
+        Put(
+            string.Create(CultureInfo.InvariantCulture, $"clients/SHOP/keys/{version}"),
+            JsonSerializer.Serialize(new { publicKey = KeyPair.Merchant.PublicKey.Pem, notAfter })
+        );
+
+    /// <summary>Registers a payment that has succeeded.</summary>
+    public async Task Pay(string id)
+    {
+        await Put(
+            $"clients/SHOP/payments/{id}",
+            $$$"""{"paymentRequestId":"req-{{{id}}}","kind":"PAYMENT","amount":{"minorUnits":1500,"currency":"USD"},"initiatedAt":"{{{TimeProvider.System.GetUtcNow():O}}}"}"""
+        );
+        await Send(HttpMethod.Post, $"clients/SHOP/payments/{id}/succeed", $$"""{"eventId":"evt-{{id}}"}""");
+    }
+
+    /// <summary>Cancels a payment as a merchant does: the code, or <c>503</c>.</summary>
+    public async Task<string> Cancel(string id, TimeProvider? clock = null, KeyPair? key = null, int keyVersion = 1)
+    {
+        using var merchant = new HttpClient(
+            new SigningHandler("SHOP", keyVersion, (key ?? KeyPair.Merchant).PrivatePem, clock)
+            {
+                InnerHandler = new HttpClientHandler(),
+            },
+            disposeHandler: true
+        );
+        using var body = new StringContent($$"""{"paymentId":"{{id}}"}""", Encoding.UTF8, "application/json");
+        using var answer = await merchant.PostAsync(
+            new Uri($"http://127.0.0.1:{Service.PublicPort}/v2/payments/cancel"),
+            body
+        );
+        if (!answer.IsSuccessStatusCode)
+            return ((int)answer.StatusCode).ToString(CultureInfo.InvariantCulture);
+        using var document = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
+        return document.RootElement.GetProperty("result").GetProperty("resultCode").GetString()!;
+    }
+
+    /// <summary>Cancels a payment as a merchant does, who repeats what is unknown: the code of the final answer.</summary>
+    public async Task<string> Final(string id, TimeProvider? clock = null, KeyPair? key = null, int keyVersion = 1)
+    {
+        var start = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            var code = await Cancel(id, clock, key, keyVersion);
+            if (code is not ("UNKNOWN_EXCEPTION" or "503") || TimeProvider.System.GetElapsedTime(start) > Patience)
+                return code;
+            await Task.Delay(100);
+        }
+    }
+
+    /// <summary>How another database of the server is reached.</summary>
+    public string Database(string name) =>
+        new NpgsqlConnectionStringBuilder(_connectionString) { Database = name }.ConnectionString;
+
+    /// <summary>How psql reaches a server; of several hosts, the primary.</summary>
+    public static string Libpq(string connectionString)
+    {
+        var server = new NpgsqlConnectionStringBuilder(connectionString);
+        var hosts = server.Host!.Split(',').Select(host => host.Split(':')).ToList();
+        var names = string.Join(',', hosts.Select(host => host[0]));
+        var ports = string.Join(
+            ',',
+            hosts.Select(host => host is [_, var port] ? port : server.Port.ToString(CultureInfo.InvariantCulture))
+        );
+        return $"host={names} port={ports} user={server.Username} password={server.Password} dbname={server.Database} target_session_attrs=any";
+    }
+
+    /// <summary>Does something again and again, until it is disposed: merchants who cancel, say.</summary>
+    public static IAsyncDisposable Meanwhile(Func<Task> act) => new Repeated(act);
+
+    /// <summary>Executes a command of the runbook as it is written: its output. It has to succeed, unless that is what it shows.</summary>
+    public async Task<string> Run(string command, bool succeeds = true)
+    {
+        var variables = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["I"] = $"http://127.0.0.1:{Service.InternalPort}",
+            ["DB"] = Libpq(_connectionString),
+            ["TOKEN"] = Bearer.All,
+            ["Database__Provider"] = "Postgres",
+            ["Database__ConnectionString"] = _connectionString,
+            ["Wallet__SigningKeyPath"] = Path.Combine(_directory.FullName, "wallet.pem"),
+        };
+        foreach (var (name, value) in Variables)
+            variables[name] = value;
+        var (exitCode, output) = await Execute(
+            "bash",
+            // An operator stands where the service is; here its settings and files are elsewhere.
+            [
+                "-c",
+                $"set -o pipefail\ndotnet() {{ command dotnet '{Path.GetDirectoryName(Assembly)}'/\"$@\"; }}\n{command}",
+            ],
+            _directory.FullName,
+            variables
+        );
+        (exitCode == 0).ShouldBe(succeeds, $"{command}\n{output}");
+        return output;
+    }
+
+    /// <summary>Writes a file that a command names.</summary>
+    public Task Write(string name, string text) =>
+        File.WriteAllTextAsync(Path.Combine(_directory.FullName, name), text);
+
+    /// <summary>Executes SQL beside the runbook: what breaks the thing.</summary>
+    public async Task Sql(string sql)
+    {
+        await using var connection = new NpgsqlConnection($"{_connectionString};Pooling=false");
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>A session that holds a lock: its pid. It is ended with the drill, or by the runbook.</summary>
+    public async Task<NpgsqlConnection> Hold(string sql)
+    {
+        var connection = new NpgsqlConnection($"{_connectionString};Pooling=false;Application Name=stuck");
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand($"BEGIN; {sql}", connection);
+        await command.ExecuteNonQueryAsync();
+        return connection;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopped.CancelAsync();
+        await _probe;
+        _stopped.Dispose();
+        await Prometheus.DisposeAsync();
+        await Service.DisposeAsync();
+        await _stopPostgres();
+        _api.Dispose();
+        _directory.Delete(recursive: true);
+    }
+
+    // What a load balancer does: the state of the instance is what its last look found.
+    private async Task Probe()
+    {
+        while (!_stopped.IsCancellationRequested)
+        {
+            await Service.IsReady();
+            await Task.Delay(500);
+        }
+    }
+
+    private Task Put(string path, string json) => Send(HttpMethod.Put, path, json);
+
+    // As the core does: what is unknown is repeated.
+    private async Task Send(HttpMethod method, string path, string json)
+    {
+        var start = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative));
+            request.Content = new StringContent(json, Encoding.UTF8, "application/json");
+            using var answer = await _api.SendAsync(request);
+            if (
+                answer.StatusCode is HttpStatusCode.ServiceUnavailable
+                && TimeProvider.System.GetElapsedTime(start) < Patience
+            )
+                continue;
+            answer.IsSuccessStatusCode.ShouldBeTrue(await answer.Content.ReadAsStringAsync());
+            return;
+        }
+    }
+
+    private static async Task<(int ExitCode, string Output)> Execute(
+        string program,
+        IEnumerable<string> arguments,
+        string directory,
+        Dictionary<string, string> variables
+    )
+    {
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            WorkingDirectory = directory,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
+        foreach (var (name, value) in variables)
+            start.Environment[name] = value;
+        using var process = Process.Start(start)!;
+        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        try
+        {
+            await process.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(1));
+        }
+        catch (TimeoutException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw;
+        }
+        return (process.ExitCode, await output + await error);
+    }
+
+    private sealed class Repeated : IAsyncDisposable
+    {
+        private readonly CancellationTokenSource _stopped = new();
+        private readonly Task _acts;
+
+        public Repeated(Func<Task> act) => _acts = Act(act);
+
+        public async ValueTask DisposeAsync()
+        {
+            await _stopped.CancelAsync();
+            await _acts;
+            _stopped.Dispose();
+        }
+
+        private async Task Act(Func<Task> act)
+        {
+            while (!_stopped.IsCancellationRequested)
+            {
+                try
+                {
+                    await act();
+                }
+                catch (HttpRequestException)
+                {
+                    // The instance is away: a merchant tries again.
+                }
+                await Task.Delay(50);
+            }
+        }
+    }
+}

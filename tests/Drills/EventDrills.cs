@@ -1,0 +1,135 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+
+namespace CancelService.Drills;
+
+public sealed class EventsAgeDrill
+{
+    [Fact]
+    public async Task An_event_waits_for_the_receiver()
+    {
+        const string alert = "CancelServiceEventsAge";
+        var page = RunbookPage.Read(alert);
+        await using var receiver = await Core.Start(HttpStatusCode.InternalServerError);
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false), receiver.Settings);
+        await drill.Pay("p1");
+        (await drill.Final("p1")).ShouldBe("SUCCESS");
+        await drill.Sql("UPDATE outbox SET created_at = created_at - interval '10 minutes'"); // Nobody waits for ten minutes.
+
+        await drill.Prometheus.Fires(alert);
+        (await drill.Run(page.Take("curl"))).ShouldContain("500");
+
+        receiver.Answers = HttpStatusCode.OK;
+        await drill.Prometheus.Ends(alert);
+        page.Left.ShouldBeEmpty();
+    }
+}
+
+public sealed class ReceiverAwayDrill
+{
+    [Fact]
+    public async Task The_receiver_fails_every_attempt()
+    {
+        const string alert = "CancelServiceReceiverAway";
+        RunbookPage.Read(alert).Commands.ShouldBeEmpty(); // It sends to the page before it.
+        await using var receiver = await Core.Start(HttpStatusCode.ServiceUnavailable);
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false), receiver.Settings);
+        for (var i = 0; i < 30; i++)
+        {
+            await drill.Pay($"p{i}");
+            (await drill.Final($"p{i}")).ShouldBe("SUCCESS");
+        }
+
+        await drill.Prometheus.Fires(alert);
+        receiver.Answers = HttpStatusCode.OK;
+        await drill.Prometheus.Ends(alert);
+    }
+}
+
+public sealed class EventsParkedDrill
+{
+    [Fact]
+    public async Task Events_are_parked_and_queued_again()
+    {
+        const string alert = "CancelServiceEventsParked";
+        var page = RunbookPage.Read(alert);
+        await using var receiver = await Core.Start(HttpStatusCode.BadRequest);
+        await using var drill = await Drill.Start(
+            await PostgresCluster.Start(durable: false),
+            [.. receiver.Settings, "--Notifications:MaxAttempts=1"]
+        );
+        await drill.Pay("p1");
+        (await drill.Final("p1")).ShouldBe("SUCCESS");
+
+        await drill.Prometheus.Fires(alert);
+        var list = page.Take("curl -s \"$I/internal/v1/notifications?state=parked\"");
+        (await drill.Run(list)).ShouldContain("400");
+
+        receiver.Answers = HttpStatusCode.OK;
+        (await drill.Run(page.Take("curl -s -X POST"))).ShouldBe("""{"requeued":1,"more":false}""");
+        await drill.Prometheus.Ends(alert);
+        (await drill.Run(list)).ShouldBe("""{"items":[],"next":null}""");
+        page.Left.ShouldBeEmpty();
+    }
+}
+
+public sealed class CoreAwayDrill
+{
+    [Fact]
+    public async Task The_core_was_away_for_a_day()
+    {
+        var page = RunbookPage.Read("The core was away for a day");
+        await using var receiver = await Core.Start(HttpStatusCode.BadGateway);
+        await using var drill = await Drill.Start(
+            await PostgresCluster.Start(durable: false),
+            [.. receiver.Settings, "--Notifications:MaxAttempts=1"]
+        );
+        foreach (var id in (string[])["p1", "p2", "p3"])
+        {
+            await drill.Pay(id);
+            (await drill.Final(id)).ShouldBe("SUCCESS");
+        }
+        await drill.Prometheus.Fires("CancelServiceEventsParked");
+
+        receiver.Answers = HttpStatusCode.OK;
+        (await drill.Run(page.Take("curl -s -X POST"))).ShouldContain("\"more\":false");
+        await drill.Prometheus.Ends("CancelServiceEventsParked");
+        (await drill.Run(page.Take("curl -s \"$I/internal/v1/clients"))).ShouldContain("\"paymentId\":\"p3\"");
+        page.Left.ShouldBeEmpty();
+    }
+}
+
+/// <summary>The core's webhook.</summary>
+internal sealed class Core : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+
+    private Core(WebApplication app) => _app = app;
+
+    public HttpStatusCode Answers { get; set; }
+
+    public string[] Settings =>
+        [
+            $"--Notifications:Url={_app.Urls.Single()}",
+            "--Notifications:Secrets:0=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "--Notifications:BackOffMaximum=00:00:01",
+        ];
+
+    public static async Task<Core> Start(HttpStatusCode answers)
+    {
+        // Empty: another one would read the service's settings, and listen on its ports.
+        var builder = WebApplication.CreateEmptyBuilder(new());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        var core = new Core(builder.Build()) { Answers = answers };
+        core._app.Run(http =>
+        {
+            http.Response.StatusCode = (int)core.Answers;
+            return Task.CompletedTask;
+        });
+        await core._app.StartAsync();
+        return core;
+    }
+
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+}

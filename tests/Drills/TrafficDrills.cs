@@ -1,0 +1,65 @@
+using Microsoft.Extensions.Time.Testing;
+
+namespace CancelService.Drills;
+
+public sealed class TurnsAwayDrill
+{
+    [Fact]
+    public async Task Strangers_send_more_than_is_signed_for_them()
+    {
+        const string alert = "CancelServiceTurnsAway";
+        RunbookPage.Read(alert).Commands.ShouldBeEmpty();
+        await using var drill = await Drill.Start(
+            await PostgresCluster.Start(durable: false),
+            "--Limits:UnverifiedAnswersPerSecond=1",
+            "--Limits:UnverifiedAnswersBurst=1"
+        );
+        await using (Drill.Meanwhile(() => drill.Cancel("p1", key: KeyPair.Other)))
+            await drill.Prometheus.Fires(alert);
+        await drill.Prometheus.Ends(alert);
+    }
+}
+
+public sealed class ClockSkewDrill
+{
+    [Fact]
+    public async Task The_clocks_of_instance_and_merchants_differ_by_an_hour()
+    {
+        const string alert = "CancelServiceClockSkew";
+        RunbookPage.Read(alert).Commands.ShouldBeEmpty();
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await drill.Pay("p1");
+        var ahead = new FakeTimeProvider(TimeProvider.System.GetUtcNow().AddHours(1));
+        await using (Drill.Meanwhile(() => drill.Cancel("p1", ahead)))
+        {
+            (await drill.Final("p1", ahead)).ShouldBe("PARAM_ILLEGAL");
+            await drill.Prometheus.Fires(alert);
+        }
+        await using var merchants = Drill.Meanwhile(() => drill.Cancel("p1"));
+        await drill.Prometheus.Ends(alert);
+    }
+}
+
+public sealed class InstanceDownDrill
+{
+    [Fact]
+    public async Task The_only_instance_is_killed_and_started_again()
+    {
+        var (one, all) = (RunbookPage.Read("CancelServiceInstanceDown"), RunbookPage.Read("CancelServiceDown"));
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await drill.Prometheus.Ends("CancelServiceInstanceDown");
+        await drill.Service.Kill();
+
+        await drill.Prometheus.Fires("CancelServiceInstanceDown");
+        await drill.Prometheus.Fires("CancelServiceDown");
+        await drill.Run(one.Take("curl"), succeeds: false);
+
+        drill.Service.Launch();
+        await drill.Service.Ready();
+        await drill.Prometheus.Ends("CancelServiceInstanceDown");
+        await drill.Prometheus.Ends("CancelServiceDown");
+        await drill.Run(one.Take("curl"));
+        (await drill.Run(all.Take("curl"))).ShouldBe("Healthy");
+        one.Left.Concat(all.Left).ShouldBeEmpty();
+    }
+}
