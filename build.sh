@@ -59,7 +59,7 @@ apt_get() {
         command -v sudo >/dev/null || return 1
         sudo=(sudo)
     fi
-    echo "$2 Installing: ${sudo[*]} apt-get install $1"
+    echo "$2 Installing: ${sudo[*]:+${sudo[*]} }apt-get install $1"
     "${sudo[@]}" apt-get -o DPkg::Lock::Timeout=300 update -q >/dev/null || true
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends "$1" >/dev/null

@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace CancelService.Drills;
 
 public sealed class DatabaseAwayDrill
@@ -183,6 +185,45 @@ public sealed class RestoreDrill
         (await drill.Run(page.Take("dotnet CancelService.Api.dll find-lost"), succeeds: false)).ShouldContain(
             "LOST SHOP payment p1"
         );
+        page.Left.ShouldBeEmpty();
+    }
+}
+
+public sealed class DiskFillsDrill
+{
+    private const long Disk = 2_000_000_000;
+
+    [Fact]
+    public async Task The_slot_of_a_standby_that_is_gone_keeps_the_log()
+    {
+        const string alert = "CancelServiceDiskFills";
+        var page = RunbookPage.Read(alert);
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        // In place of the node exporter: a disk that holds the log that slots keep, and nothing else.
+        await using var node = await HttpServer.Start(async () =>
+        {
+            var log = await drill.Number(
+                "SELECT coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), min(restart_lsn)), 0)::bigint FROM pg_replication_slots"
+            );
+            return (HttpStatusCode.OK, $"node_filesystem_avail_bytes{{mountpoint=\"/data\"}} {Disk - log}\n");
+        });
+        await using var prometheus = await PrometheusServer.Start(drill.Service.InternalPort, node.Port);
+        drill.Variables["SLOT"] = "gone";
+        await drill.Sql("SELECT pg_create_physical_replication_slot('gone', true)");
+        await using (
+            Drill.Meanwhile(async () =>
+            {
+                await drill.Sql("SELECT pg_logical_emit_message(false, 'drill', repeat('x', 4000000))");
+                await Task.Delay(400);
+            })
+        )
+        {
+            await prometheus.Fires(alert);
+            (await drill.Run(page.Take("psql \"$DB\" -c \"SELECT slot_name"))).ShouldContain("gone");
+        }
+
+        await drill.Run(page.Take("psql \"$DB\" -c \"SELECT pg_drop_replication_slot"));
+        await prometheus.Ends(alert);
         page.Left.ShouldBeEmpty();
     }
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using CancelService.Testcontainers;
@@ -20,6 +21,7 @@ internal sealed class Drill : IAsyncDisposable
 
     private readonly DirectoryInfo _directory;
     private readonly string _connectionString;
+    private readonly string[] _settings;
     private readonly Func<ValueTask> _stopPostgres;
     private readonly HttpClient _api;
     private readonly CancellationTokenSource _stopped = new();
@@ -28,12 +30,14 @@ internal sealed class Drill : IAsyncDisposable
     private Drill(
         DirectoryInfo directory,
         string connectionString,
+        string[] settings,
         ServiceProcess service,
         PrometheusServer prometheus,
         Func<ValueTask> stopPostgres
     )
     {
-        (_directory, _connectionString, Service, Prometheus) = (directory, connectionString, service, prometheus);
+        (_directory, _connectionString, _settings) = (directory, connectionString, settings);
+        (Service, Prometheus) = (service, prometheus);
         _stopPostgres = stopPostgres;
         _api = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{service.InternalPort}/internal/v1/") };
         _api.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Bearer.All);
@@ -58,7 +62,6 @@ internal sealed class Drill : IAsyncDisposable
     {
         var directory = Directory.CreateTempSubdirectory("cancelservice-drill-");
         var key = Path.Combine(directory.FullName, "wallet.pem");
-        await File.WriteAllTextAsync(key, KeyPair.Wallet.PrivatePem);
         string[] all =
         [
             "--Database:Provider=Postgres",
@@ -69,22 +72,27 @@ internal sealed class Drill : IAsyncDisposable
             "--Clients:CacheTime=00:00:01",
             .. settings,
         ];
-        var (exitCode, output) = await Execute("dotnet", [Assembly, "migrate", .. all], directory.FullName, []);
-        exitCode.ShouldBe(0, output);
-        var service = await ServiceProcess.Start(all);
-        var drill = new Drill(
-            directory,
-            connectionString,
-            service,
-            await PrometheusServer.Start(service.InternalPort),
-            stopPostgres
-        );
-        await drill.Put(
-            "clients/SHOP",
-            """{"name":"A shop","enabled":true,"contract":{"requestsPerSecond":1000,"burst":1000}}"""
-        );
-        await drill.PutKey(1);
-        return drill;
+        Drill? drill = null;
+        try
+        {
+            await File.WriteAllTextAsync(key, KeyPair.Wallet.PrivatePem);
+            var (exitCode, output) = await Execute("dotnet", [Assembly, "migrate", .. all], directory.FullName, []);
+            exitCode.ShouldBe(0, output);
+            var service = await ServiceProcess.Start(all);
+            var prometheus = await PrometheusServer.Start(service.InternalPort);
+            drill = new Drill(directory, connectionString, all, service, prometheus, stopPostgres);
+            await drill.Put(
+                "clients/SHOP",
+                """{"name":"A shop","enabled":true,"contract":{"requestsPerSecond":1000,"burst":1000}}"""
+            );
+            await drill.PutKey(1);
+            return drill;
+        }
+        catch
+        {
+            await (drill?.DisposeAsync() ?? stopPostgres());
+            throw;
+        }
     }
 
     public Task PutKey(int version, DateTimeOffset? notAfter = null) =>
@@ -104,10 +112,16 @@ internal sealed class Drill : IAsyncDisposable
     }
 
     /// <summary>Cancels a payment as a merchant does: the code, or <c>503</c>.</summary>
-    public async Task<string> Cancel(string id, TimeProvider? clock = null, KeyPair? key = null, int keyVersion = 1)
+    public async Task<string> Cancel(
+        string id,
+        TimeProvider? clock = null,
+        KeyPair? key = null,
+        int keyVersion = 1,
+        string client = "SHOP"
+    )
     {
         using var merchant = new HttpClient(
-            new SigningHandler("SHOP", keyVersion, (key ?? KeyPair.Merchant).PrivatePem, clock)
+            new SigningHandler(client, keyVersion, (key ?? KeyPair.Merchant).PrivatePem, clock)
             {
                 InnerHandler = new HttpClientHandler(),
             },
@@ -185,9 +199,42 @@ internal sealed class Drill : IAsyncDisposable
         return output;
     }
 
+    /// <summary>The path of a file where commands are executed.</summary>
+    public string At(string name) => Path.Combine(_directory.FullName, name);
+
     /// <summary>Writes a file that a command names.</summary>
-    public Task Write(string name, string text) =>
-        File.WriteAllTextAsync(Path.Combine(_directory.FullName, name), text);
+    public Task Write(string name, string text) => File.WriteAllTextAsync(At(name), text);
+
+    /// <summary>Another instance on the same database, with settings that come on top.</summary>
+    public Task<ServiceProcess> Another(params string[] settings) => ServiceProcess.Start([.. _settings, .. settings]);
+
+    /// <summary>Cancels a payment on another instance: the answer's header Signature, and whether a key verifies it.</summary>
+    public static async Task<(string Header, bool IsTrue)> Verify(string id, ServiceProcess instance, string walletPem)
+    {
+        using var merchant = new HttpClient(
+            new SigningHandler("SHOP", 1, KeyPair.Merchant.PrivatePem) { InnerHandler = new HttpClientHandler() },
+            disposeHandler: true
+        );
+        using var body = new StringContent($$"""{"paymentId":"{{id}}"}""", Encoding.UTF8, "application/json");
+        using var answer = await merchant.PostAsync(
+            new Uri($"http://127.0.0.1:{instance.PublicPort}/v2/payments/cancel"),
+            body
+        );
+        var header = answer.Headers.GetValues("signature").Single();
+        using var key = RSA.Create();
+        key.ImportFromPem(walletPem);
+        var (client, time) = (
+            answer.Headers.GetValues("client-id").Single(),
+            answer.Headers.GetValues("response-time").Single()
+        );
+        byte[] signed =
+        [
+            .. Encoding.UTF8.GetBytes($"POST /v2/payments/cancel\n{client}.{time}."),
+            .. await answer.Content.ReadAsByteArrayAsync(),
+        ];
+        var signature = Convert.FromBase64String(Uri.UnescapeDataString(header.Split("signature=")[1]));
+        return (header, key.VerifyData(signed, signature, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1));
+    }
 
     /// <summary>Executes SQL beside the runbook: what breaks the thing.</summary>
     public async Task Sql(string sql)
@@ -196,6 +243,15 @@ internal sealed class Drill : IAsyncDisposable
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand(sql, connection);
         await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>A number that the database knows.</summary>
+    public async Task<long> Number(string sql)
+    {
+        await using var connection = new NpgsqlConnection($"{_connectionString};Pooling=false");
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        return (long)(await command.ExecuteScalarAsync())!;
     }
 
     /// <summary>A session that holds a lock: its pid. It is ended with the drill, or by the runbook.</summary>

@@ -1,6 +1,4 @@
 using System.Net;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 
 namespace CancelService.Drills;
 
@@ -103,33 +101,25 @@ public sealed class CoreAwayDrill
 /// <summary>The core's webhook.</summary>
 internal sealed class Core : IAsyncDisposable
 {
-    private readonly WebApplication _app;
+    private readonly HttpServer _server;
 
-    private Core(WebApplication app) => _app = app;
+    private Core(HttpServer server) => _server = server;
 
     public HttpStatusCode Answers { get; set; }
 
     public string[] Settings =>
         [
-            $"--Notifications:Url={_app.Urls.Single()}",
+            $"--Notifications:Url=http://127.0.0.1:{_server.Port}",
             "--Notifications:Secrets:0=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "--Notifications:BackOffMaximum=00:00:01",
         ];
 
     public static async Task<Core> Start(HttpStatusCode answers)
     {
-        // Empty: another one would read the service's settings, and listen on its ports.
-        var builder = WebApplication.CreateEmptyBuilder(new());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
-        var core = new Core(builder.Build()) { Answers = answers };
-        core._app.Run(http =>
-        {
-            http.Response.StatusCode = (int)core.Answers;
-            return Task.CompletedTask;
-        });
-        await core._app.StartAsync();
-        return core;
+        Core? core = null;
+        var server = await HttpServer.Start(() => Task.FromResult((core!.Answers, "")));
+        return core = new Core(server) { Answers = answers };
     }
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
 }

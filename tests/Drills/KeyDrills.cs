@@ -115,3 +115,31 @@ public sealed class RotationDrill
         }
     }
 }
+
+public sealed class WalletKeyDrill
+{
+    [Fact]
+    public async Task The_wallet_changes_its_key_and_repeats_are_signed_with_the_new_one()
+    {
+        var page = RunbookPage.Read("The wallet changes its key");
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await drill.Pay("p1");
+        (await drill.Final("p1")).ShouldBe("SUCCESS");
+        await drill.Run(page.Take("openssl genpkey"));
+        await drill.Run(page.Take("openssl pkey"));
+
+        await using var next = await drill.Another(
+            "--Wallet:KeyVersion=2",
+            $"--Wallet:SigningKeyPath={drill.At("wallet-2.pem")}"
+        );
+        var (header, isTrue) = await Drill.Verify(
+            "p1",
+            next,
+            await File.ReadAllTextAsync(drill.At("wallet-2-public.pem"), TestContext.Current.CancellationToken)
+        );
+
+        header.ShouldContain("keyVersion=2");
+        isTrue.ShouldBeTrue();
+        page.Left.ShouldBeEmpty();
+    }
+}

@@ -25,7 +25,9 @@ internal sealed partial class PrometheusServer : IAsyncDisposable
         _api = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}/api/v1/") };
     }
 
-    public static async Task<PrometheusServer> Start(int scrapedPort)
+    /// <param name="scrapedPort">The instance's internal port.</param>
+    /// <param name="nodePort">Where the database's machine tells of its disk; 0 where nobody does.</param>
+    public static async Task<PrometheusServer> Start(int scrapedPort, int nodePort = 0)
     {
         var directory = Directory.CreateTempSubdirectory("cancelservice-prometheus-");
         var rules = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "deploy/prometheus/alerts.yml"));
@@ -38,6 +40,8 @@ internal sealed partial class PrometheusServer : IAsyncDisposable
             scrape_configs:
               - job_name: cancelservice
                 static_configs: [{ targets: ["127.0.0.1:{{scrapedPort}}"] }]
+              - job_name: node
+                static_configs: [{{(nodePort == 0 ? "" : $$"""{ targets: ["127.0.0.1:{{nodePort}}"] }""")}}]
             """
         );
         var port = ServiceProcess.FreePort();

@@ -29,7 +29,8 @@ internal sealed partial class RunbookPage
             .Matches(page)
             .Select(code => code.Groups["text"].Value.ReplaceLineEndings(" ").Trim())
             .Where(text =>
-                text.Split(' ')[0] is "curl" or "psql" or "dotnet" && text.Contains(' ', StringComparison.Ordinal)
+                text.Split(' ')[0] is "curl" or "psql" or "dotnet" or "openssl"
+                && text.Contains(' ', StringComparison.Ordinal)
             )
             .Distinct(StringComparer.Ordinal)
             .ToList();

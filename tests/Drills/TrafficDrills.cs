@@ -14,7 +14,13 @@ public sealed class TurnsAwayDrill
             "--Limits:UnverifiedAnswersPerSecond=1",
             "--Limits:UnverifiedAnswersBurst=1"
         );
-        await using (Drill.Meanwhile(() => drill.Cancel("p1", key: KeyPair.Other)))
+        // Each under another name, because equal refusals share a signature; and many at once, also on a machine that is slow.
+        var strangers = 0;
+        await using (
+            Drill.Meanwhile(() =>
+                Task.WhenAll(Enumerable.Range(0, 20).Select(_ => drill.Cancel("p1", client: $"STRANGER_{++strangers}")))
+            )
+        )
             await drill.Prometheus.Fires(alert);
         await drill.Prometheus.Ends(alert);
     }
@@ -61,5 +67,32 @@ public sealed class InstanceDownDrill
         await drill.Run(one.Take("curl"));
         (await drill.Run(all.Take("curl"))).ShouldBe("Healthy");
         one.Left.Concat(all.Left).ShouldBeEmpty();
+    }
+}
+
+public sealed class RacesExhaustedDrill
+{
+    [Fact]
+    public async Task Cancels_lose_every_race()
+    {
+        const string alert = "CancelServiceRacesExhausted";
+        RunbookPage.Read(alert).Commands.ShouldBeEmpty();
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await drill.Pay("p1");
+        // What PostgreSQL says when somebody else was first, said to everybody.
+        await drill.Sql(
+            """
+            CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE unique_violation USING CONSTRAINT = 'ux_payment_history_cancellation'; END $$;
+            CREATE TRIGGER lose BEFORE INSERT ON payment_history FOR EACH ROW WHEN (NEW.action = 'CANCEL') EXECUTE FUNCTION lose()
+            """
+        );
+        await using (Drill.Meanwhile(() => drill.Cancel("p1")))
+            await drill.Prometheus.Fires(alert);
+        drill.Service.Output.ShouldContain("Gave up a");
+
+        await drill.Sql("DROP TRIGGER lose ON payment_history");
+        await drill.Prometheus.Ends(alert);
+        (await drill.Final("p1")).ShouldBe("SUCCESS");
     }
 }

@@ -16,6 +16,7 @@ internal static class Program
           bench      (default) every scenario beside pgbench
           growth     the spread scenario on databases of 50 thousand, 500 thousand and 5 million payments
           instances  the spread scenario on 1, 2 and 4 instances
+          compare    the spread scenario on this service and on another, of --with=FOLDER, in turn on one database
           overload   replays at 1, 2 and 4 times the capacity
           soak       full load for minutes, and what memory does meanwhile
           start      how long a Release build takes from start to ready
@@ -34,6 +35,7 @@ internal static class Program
         ["minutes"] = "10",
         ["json"] = "load.json",
         ["service"] = "",
+        ["with"] = "",
     };
 
     private static readonly Report Report = new();
@@ -81,6 +83,9 @@ internal static class Program
                 break;
             case "instances":
                 await Instances(stage);
+                break;
+            case "compare":
+                await Compare(stage);
                 break;
             case "overload":
                 await Overload(stage);
@@ -243,6 +248,26 @@ internal static class Program
         Console.WriteLine();
         Report.Ratio("cancels/s, 2 instances to 1", "2 instances", "1 instances");
         Report.Ratio("cancels/s, 4 instances to 1", "4 instances", "1 instances");
+    }
+
+    // Both work on one schema, because a release works on the next one's.
+    private static async Task Compare(Testbed stage)
+    {
+        Console.WriteLine("Filling ...");
+        var database = await stage.Fill("compare", Number("payments"), 1);
+        var current = await stage.Serve(database);
+        var other = await stage.ServeBy(Path.Combine(Options["with"], "CancelService.Api.dll"), database);
+        var supply = new Supply(stage, Report, Connections, current, other);
+        supply.Closed("warm-up", 0, Supply.Spread, TimeSpan.FromSeconds(20));
+        for (var round = 1; round <= Rounds; round++)
+        {
+            var both = new[] { ("this", current), ("other", other) };
+            // Each goes first every other time.
+            foreach (var (name, instance) in round % 2 == 0 ? both.Reverse() : both)
+                supply.Closed(name, round, Supply.Spread, Time, [instance]);
+        }
+        Console.WriteLine();
+        Report.Ratio("cancels/s, this service to the other", "this", "other", "0.97");
     }
 
     private static async Task Overload(Testbed stage)

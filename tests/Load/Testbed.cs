@@ -127,7 +127,11 @@ internal sealed class Testbed : IAsyncDisposable
     }
 
     /// <summary>Starts an instance on a database, without limits that would throttle the load of one machine.</summary>
-    public async Task<ServiceProcess> Serve(string connectionString, params string[] settings)
+    public Task<ServiceProcess> Serve(string connectionString, params string[] settings) =>
+        ServeBy(_service, connectionString, settings);
+
+    /// <summary>The same of another assembly; null: the one that was built with this program.</summary>
+    public async Task<ServiceProcess> ServeBy(string? assembly, string connectionString, params string[] settings)
     {
         var instance = await ServiceProcess.Start(
             [
@@ -137,7 +141,7 @@ internal sealed class Testbed : IAsyncDisposable
                 "--Api:RequestTimeTolerance=01:00:00",
                 .. settings,
             ],
-            _service
+            assembly
         );
         _instances.Add(instance);
         return instance;

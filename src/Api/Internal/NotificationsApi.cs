@@ -60,23 +60,26 @@ public static partial class NotificationsApi
         ClaimsPrincipal caller,
         INotifications notifications,
         TimeProvider time,
+        ILoggerFactory logs,
         CancellationToken cancellationToken
     )
     {
         if (reason.Mistake(isRequired: false) is { } mistake)
             return Problems.Invalid(mistake);
-        return
-            ClientId.IsWellFormed(clientId)
-            && Identifier.IsWellFormed(paymentId)
-            && await notifications.Requeue(
-                new ClientId(clientId),
-                new PaymentId(paymentId),
-                reason.Author(caller, time),
-                cancellationToken
-            )
-                is { } item
-            ? TypedResults.Ok(item)
-            : Problems.NotFound("notification");
+        if (!ClientId.IsWellFormed(clientId) || !Identifier.IsWellFormed(paymentId))
+            return Problems.NotFound("notification");
+        var author = reason.Author(caller, time);
+        var item = await notifications.Requeue(
+            new ClientId(clientId),
+            new PaymentId(paymentId),
+            author,
+            cancellationToken
+        );
+        if (item is null)
+            return Problems.NotFound("notification");
+        logs.CreateLogger(typeof(NotificationsApi))
+            .Changed(author.Actor, ChangeKind.Requeue, paymentId, clientId, author.Reason);
+        return TypedResults.Ok(item);
     }
 
     /// <summary>

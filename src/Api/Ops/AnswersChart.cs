@@ -1,4 +1,3 @@
-using System.Globalization;
 using CancelService.Api.Pages;
 using CancelService.Application.Protocol;
 
@@ -41,23 +40,14 @@ internal static class AnswersChart
         var width = AnswersOfTheHour.Minutes * Bar;
         var bars = Html.Join(minutes.Select((codes, i) => Column(codes, i * Bar, most)));
         var legend = Html.Join(
-            Kinds.Select(
-                (kind, i) =>
-                    Html.Of(
-                        $"<rect class=\"{kind.Class}\" x=\"{i * 150}\" y=\"{Height + 22}\" width=\"10\" height=\"10\"/><text x=\"{(i * 150) + 14}\" y=\"{Height + 31}\">{kind.Name}</text>"
-                    )
-            )
+            Kinds.Select(kind => Html.Of($"<span class=\"swatch {kind.Class}\"></span> {kind.Name}. "))
         );
         return Html.Of(
             $"""
-            <div class="wide" tabindex="0" role="group" aria-label="Answers by minute"><svg viewBox="0 0 {width + 60} {Height
-                + 40}" role="img" aria-label="Answers of the last hour by minute; the table below has the numbers.">
-            <line class="axis" x1="0" y1="{Height + 2}" x2="{width}" y2="{Height + 2}"/>{bars}
-            <text x="{width + 4}" y="12">{most.ToString(
-                CultureInfo.InvariantCulture
-            )} a minute</text><text x="0" y="{Height + 16}">an hour ago</text><text x="{width - 24}" y="{Height
-                + 16}">now</text>
-            {legend}</svg></div>
+            <svg viewBox="0 0 {width} {Height
+                + 4}" preserveAspectRatio="none" role="img" aria-label="Answers of the last hour by minute; the table below has the numbers.">
+            {bars}<line class="axis" x1="0" y1="{Height + 2}" x2="{width}" y2="{Height + 2}"/></svg>
+            <p>From an hour ago to now, a bar a minute; the highest is {most} answers. {legend}</p>
             {Table(minutes)}
             """
         );

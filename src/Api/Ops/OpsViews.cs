@@ -8,6 +8,8 @@ namespace CancelService.Api.Ops;
 /// <summary>The tables of the operations page. Times are UTC, amounts minor units.</summary>
 internal static class OpsViews
 {
+    private const int MaxOnPhone = 4;
+
     /// <summary>What the outbox holds.</summary>
     public static Html Outbox(OutboxDepth depth, DateTimeOffset now)
     {
@@ -172,11 +174,17 @@ internal static class OpsViews
         );
     }
 
-    /// <summary>A table that can be scrolled on a narrow screen, also by the keyboard.</summary>
-    public static Html Table(IReadOnlyList<string> columns, IEnumerable<Html> rows) =>
-        Html.Of(
-            $"<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"{string.Join(", ", columns)}\"><table><thead><tr>{Html.Join(columns.Select(column => Html.Of($"<th scope=\"col\">{column}</th>")))}</tr></thead><tbody>{Html.Join(rows)}</tbody></table></div>"
-        );
+    /// <summary>A table; one of many columns can be scrolled on a narrow screen, also by the keyboard.</summary>
+    public static Html Table(IReadOnlyList<string> columns, IEnumerable<Html> rows)
+    {
+        var head = Html.Join(columns.Select(column => Html.Of($"<th scope=\"col\">{column}</th>")));
+        var table = Html.Of($"<table><thead><tr>{head}</tr></thead><tbody>{Html.Join(rows)}</tbody></table>");
+        return columns.Count <= MaxOnPhone
+            ? table
+            : Html.Of(
+                $"<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"{string.Join(", ", columns)}\">{table}</div>"
+            );
+    }
 
     public static Html Row(params Html[] cells) =>
         Html.Of($"<tr>{Html.Join(cells.Select(cell => Html.Of($"<td>{cell}</td>")))}</tr>");

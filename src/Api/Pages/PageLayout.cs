@@ -19,12 +19,12 @@ internal static class PageLayout
         textarea, pre, code { font-family: ui-monospace, monospace; font-size: .875rem; }
         button { margin-top: .5rem; padding: .4rem 1.25rem; font: inherit; }
         pre { overflow-x: auto; padding: .75rem; border: 1px solid var(--line); border-radius: .25rem; white-space: pre-wrap; word-break: break-all; }
-        .wide { overflow-x: auto; } .wide table, .wide svg { min-width: 44rem; }
+        .wide { overflow-x: auto; } .wide table { min-width: 44rem; } .wide td, .wide th { overflow-wrap: break-word; }
         table { border-collapse: collapse; width: 100%; } td, th { text-align: left; vertical-align: top; padding: .25rem .5rem; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
         td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
         .wrong { font-weight: 700; color: var(--u); } .good { font-weight: 700; color: var(--s); }
-        svg { width: 100%; height: auto; } svg text { fill: var(--ink); font-size: 11px; } svg .axis { stroke: var(--line); }
-        .s { fill: var(--s); } .f { fill: var(--f); } .u { fill: var(--u); } .n { fill: var(--n); }
+        svg { width: 100%; height: 8rem; } .axis { stroke: var(--line); } .swatch { display: inline-block; width: .75rem; height: .75rem; }
+        .s { fill: var(--s); background: var(--s); } .f { fill: var(--f); background: var(--f); } .u { fill: var(--u); background: var(--u); } .n { fill: var(--n); background: var(--n); }
         """;
 
     private static readonly string Style =

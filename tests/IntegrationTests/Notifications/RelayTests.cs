@@ -713,6 +713,7 @@ public sealed class RelayTests(PostgresServer postgres)
                 caller,
                 outbox,
                 host.Time,
+                host.Services.GetRequiredService<Microsoft.Extensions.Logging.ILoggerFactory>(),
                 CancellationToken.None
             )
         ).Result;
