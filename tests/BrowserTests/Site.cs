@@ -11,6 +11,8 @@ namespace CancelService.BrowserTests;
 /// <summary>The service with the demo wallet in a process of its own, and Chromium.</summary>
 public sealed class Site : IAsyncLifetime
 {
+    private const int Patience = 60_000; // Milliseconds; a machine may be busy.
+
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("cancelservice-browser-");
     private IPlaywright? _playwright;
     private ServiceProcess? _service;
@@ -36,6 +38,7 @@ public sealed class Site : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
+        Assertions.SetDefaultExpectTimeout(Patience);
         _service = await ServiceProcess.Start(Settings);
         _playwright = await Playwright.CreateAsync();
         Browser = await _playwright.Chromium.LaunchAsync(
@@ -80,7 +83,7 @@ public sealed class Site : IAsyncLifetime
                     : new() { Width = 1280, Height = 900 },
             }
         );
-        context.SetDefaultTimeout(30_000);
+        context.SetDefaultTimeout(Patience);
         return new Visit(await context.NewPageAsync(), look, Address, Screenshots);
     }
 

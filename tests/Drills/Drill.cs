@@ -205,6 +205,14 @@ internal sealed class Drill : IAsyncDisposable
     /// <summary>Writes a file that a command names.</summary>
     public Task Write(string name, string text) => File.WriteAllTextAsync(At(name), text);
 
+    /// <summary>Kills the instance and starts it again.</summary>
+    public async Task Restart()
+    {
+        await Service.Kill();
+        Service.Launch();
+        await Service.Ready();
+    }
+
     /// <summary>Another instance on the same database, with settings that come on top.</summary>
     public Task<ServiceProcess> Another(params string[] settings) => ServiceProcess.Start([.. _settings, .. settings]);
 

@@ -47,7 +47,7 @@ internal static class AnswersChart
             <svg viewBox="0 0 {width} {Height
                 + 4}" preserveAspectRatio="none" role="img" aria-label="Answers of the last hour by minute; the table below has the numbers.">
             {bars}<line class="axis" x1="0" y1="{Height + 2}" x2="{width}" y2="{Height + 2}"/></svg>
-            <p>From an hour ago to now, a bar a minute; the highest is {most} answers. {legend}</p>
+            <p>From an hour ago to now, a bar a minute; answers in the highest: {most}. {legend}</p>
             {Table(minutes)}
             """
         );
