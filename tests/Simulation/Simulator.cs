@@ -322,7 +322,7 @@ internal sealed partial class Simulator(
                 {
                     var world = New(
                         plan,
-                        string.Create(CultureInfo.InvariantCulture, $"W{number}.{Interlocked.Increment(ref _copies)}"),
+                        string.Create(CultureInfo.InvariantCulture, $"W{number}-{Interlocked.Increment(ref _copies)}"),
                         end.Token
                     );
                     return Watch(number, world, () => Play(world, copy), end);
