@@ -29,7 +29,7 @@ public sealed record Reason(
     /// <summary>Its longest text, in characters.</summary>
     public const int MaxLength = 512;
 
-    /// <summary>What is wrong with it; null when nothing is.</summary>
+    /// <summary>Says why the reason is not accepted; null when it is.</summary>
     /// <param name="isRequired">Whether the change is one for which a reason can be demanded.</param>
     public string? Mistake(bool isRequired) =>
         Text is { Length: > MaxLength } || Text?.Any(char.IsControl) is true

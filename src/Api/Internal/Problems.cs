@@ -7,7 +7,7 @@ namespace CancelService.Api.Internal;
 
 /// <summary>
 /// The error answers of the internal API, as problem details (RFC 9457). A problem's type never changes, so callers may
-/// decide by it. Each problem says what was wrong, and what the caller can do about it.
+/// rely on it. The detail says what was wrong and what the caller can do.
 /// </summary>
 public static class Problems
 {

@@ -14,7 +14,7 @@ internal sealed class AnswersOfTheHour : IDisposable
     /// <summary>How many minutes are kept, the present one included.</summary>
     public const int Minutes = 60;
 
-    /// <summary>The codes in the order of the protocol; what was turned away has the code <c>none</c>.</summary>
+    /// <summary>The result codes in the order of the protocol. The last, <c>none</c>, counts requests that got a plain 503.</summary>
     public static readonly IReadOnlyList<string> Codes =
     [
         .. ResultCode.Order.Select(code => code.Code).Distinct(StringComparer.Ordinal),

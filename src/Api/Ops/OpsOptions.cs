@@ -15,7 +15,7 @@ public sealed class OpsOptions
     /// <summary>How long an operator stays signed in: 1 minute to 24 hours.</summary>
     public TimeSpan SessionTime { get; set; } = TimeSpan.FromHours(8);
 
-    /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
+    /// <summary>Says which setting is wrong and how to correct it; null when all are right.</summary>
     public string? Problem() =>
         SessionTime < TimeSpan.FromMinutes(1) || SessionTime > TimeSpan.FromDays(1)
             ? $"Ops:SessionTime is {SessionTime}. Set it between 00:01:00 and 1.00:00:00."

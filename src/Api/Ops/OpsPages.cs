@@ -128,9 +128,11 @@ internal static class OpsPages
         INotifications notifications
     )
     {
-        NotificationState? wanted = Enum.TryParse<NotificationState>(state ?? "parked", ignoreCase: true, out var known)
-            ? known
-            : null;
+        NotificationState? wanted =
+            Enum.TryParse<NotificationState>(state ?? "parked", ignoreCase: true, out var known)
+            && Enum.IsDefined(known)
+                ? known
+                : null;
         if (await notifications.List(wanted, after, PageSize, http.RequestAborted) is not { } page)
             return NotFound(http, "There is no such page of events.");
         return Page(
@@ -195,9 +197,8 @@ internal static class OpsPages
                 Html.Of($"<p class=\"wrong\">The reason must be at most {Reason.MaxLength} characters of text.</p>")
             );
         var author = new ChangeAuthor(http.User.Actor(), reason, time.GetUtcNow());
-        if (ClientId.IsWellFormed(clientId) && Identifier.IsWellFormed(paymentId))
-            await notifications.Requeue(new ClientId(clientId), new PaymentId(paymentId), author, http.RequestAborted);
-        else
+        // Only a form that names no event means all of them.
+        if (clientId.Length == 0 && paymentId.Length == 0)
             await notifications.Requeue(
                 new RequeueOrder(
                     NotificationState.Parked,
@@ -209,6 +210,18 @@ internal static class OpsPages
                 author,
                 http.RequestAborted
             );
+        else if (
+            !ClientId.IsWellFormed(clientId)
+            || !Identifier.IsWellFormed(paymentId)
+            || await notifications.Requeue(
+                new ClientId(clientId),
+                new PaymentId(paymentId),
+                author,
+                http.RequestAborted
+            )
+                is null
+        )
+            return NotFound(http, "There is no such event.");
         logs.CreateLogger(typeof(OpsPages)).Changed(author.Actor, ChangeKind.Requeue, paymentId, clientId, reason);
         return Results.Redirect("/ops/events");
     }

@@ -18,7 +18,7 @@ internal static class OpsSignIn
         pages.MapPost("/sign-out", (Delegate)SignOut).DisableAntiforgery();
     }
 
-    /// <summary>Says to a caller who is signed in what is missing.</summary>
+    /// <summary>Tells a caller who is signed in which scope is missing.</summary>
     public static Task Denied(HttpContext http)
     {
         PageLayout.Protect(http);

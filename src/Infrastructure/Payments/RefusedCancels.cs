@@ -16,7 +16,7 @@ public sealed class RefusedCancelsOptions
     /// <summary>How many are kept per client, the newest ones, equal ones counted once: 1 to 1,000,000.</summary>
     public int MaxPerClient { get; set; } = 10_000;
 
-    /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
+    /// <summary>Says which setting is wrong and how to correct it; null when all are right.</summary>
     public string? Problem() =>
         RememberFor < TimeSpan.FromMinutes(1) || RememberFor > TimeSpan.FromDays(366)
             ? $"RefusedCancels:RememberFor is {RememberFor}. Set it between 00:01:00 and 366.00:00:00."
@@ -38,6 +38,9 @@ internal sealed class RefusedCancels(
 {
     /// <summary>How many different ones wait to be written.</summary>
     public const int MaxWaiting = 10_000;
+
+    // A row counts no further, or the column would overflow, and its batch would be refused for ever.
+    private const int MaxTimes = 1_000_000_000;
 
     private const int BatchSize = 500;
 
@@ -134,12 +137,13 @@ internal sealed class RefusedCancels(
         var batch = new AtomicBatch();
         foreach (var (key, seen) in part)
             batch.Add(
-                """
+                $"""
                 INSERT INTO refused_cancels (client_id, payment_id, payment_request_id, code, times, first_at, last_at,
                     key_version, trace_id)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
                 ON CONFLICT (client_id, payment_id, payment_request_id, code) DO UPDATE
-                SET times = refused_cancels.times + excluded.times, last_at = excluded.last_at,
+                SET times = CASE WHEN refused_cancels.times < {MaxTimes} THEN refused_cancels.times + excluded.times
+                        ELSE refused_cancels.times END, last_at = excluded.last_at,
                     key_version = excluded.key_version, trace_id = excluded.trace_id
                 """,
                 key.ClientId,

@@ -175,6 +175,14 @@ public sealed class OpsPagesTests(PostgresServer postgres)
 
         await Post(browser, "/ops/requeue", ("clientId", client.Id.Value), ("paymentId", "p2"));
         (await Parked(host)).ShouldBe("p1 p3");
+        // What names no event that there is must not mean all of them.
+        foreach (
+            var (who, id) in ((string, string)[])[(client.Id.Value, ""), ("", "p1"), ("a.b", "p1"), ("NOBODY", "p1")]
+        )
+            (await Post(browser, "/ops/requeue", ("clientId", who), ("paymentId", id))).Status.ShouldBe(404);
+        (await Parked(host)).ShouldBe("p1 p3");
+        foreach (var state in (string[])["9", "-1", "0,1", "junk"])
+            (await Get(browser, $"/ops/events?state={state}")).Status.ShouldBe(200);
         host.Clock.Advance(TimeSpan.FromSeconds(1));
         await Post(browser, "/ops/requeue", ("reason", "the core is back"));
         (await Parked(host)).ShouldBe("");
