@@ -51,7 +51,7 @@ public sealed class OpsPagesTests(Site site)
         await page.GetByLabel("paymentId, or a paymentRequestId").FillAsync("demo-success");
         await page.GetByRole(AriaRole.Button, new() { Name = "Sign and send" }).ClickAsync();
         await Assertions.Expect(page.GetByText("\"resultCode\":\"SUCCESS\"")).ToBeVisibleAsync();
-        var again = page.GetByRole(AriaRole.Button, new() { Name = "Queue the event of demo-success again" });
+        var again = page.GetByRole(AriaRole.Button, new() { Name = "Queue again the event of demo-success" });
         var start = TimeProvider.System.GetTimestamp();
         do
         {

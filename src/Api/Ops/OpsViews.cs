@@ -220,7 +220,7 @@ internal static class OpsViews
             cells.Add(
                 Html.Of(
                     $"""
-                    <form method="post" action="/ops/requeue"><input type="hidden" name="clientId" value="{item.ClientId}"><input type="hidden" name="paymentId" value="{item.PaymentId}"><button aria-label="Queue the event of {item.PaymentId} again">Queue again</button></form>
+                    <form method="post" action="/ops/requeue"><input type="hidden" name="clientId" value="{item.ClientId}"><input type="hidden" name="paymentId" value="{item.PaymentId}"><button aria-label="Queue again the event of {item.PaymentId}">Queue again</button></form>
                     """
                 )
             );
