@@ -10,7 +10,7 @@ public sealed class DatabaseAwayDrill
         const string alert = "CancelServiceDatabaseAway";
         var page = RunbookPage.Read(alert);
         var postgres = await PostgresCluster.Start(durable: true);
-        await using var drill = await Drill.Start(postgres);
+        await using var drill = await Drill.Start(postgres, Drill.Impatient);
         await drill.Pay("p1");
         await postgres.Kill();
 
@@ -34,7 +34,7 @@ public sealed class DatabaseCannotServeDrill
     {
         const string alert = "CancelServiceDatabaseCannotServe";
         var page = RunbookPage.Read(alert);
-        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
         drill.Variables["DATABASE"] = "postgres";
         await drill.Pay("p1");
         // Sessions that are there keep what they have; a primary that becomes a standby ends them.
@@ -63,7 +63,7 @@ public sealed class BarrierFailsDrill
         const string alert = "CancelServiceBarrierFails";
         var page = RunbookPage.Read(alert);
         var postgres = await ReplicatedPostgres.Start();
-        await using var drill = await Drill.Start(postgres);
+        await using var drill = await Drill.Start(postgres, Drill.Impatient);
         await drill.Pay("p1");
         (await drill.Final("p1")).ShouldBe("SUCCESS");
         await postgres.Cut();
@@ -87,7 +87,7 @@ public sealed class AnswersFailDrill
     {
         const string alert = "CancelServiceAnswersFail";
         var page = RunbookPage.Read(alert);
-        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true), Drill.Impatient);
         await drill.Pay("p1");
         await using var stuck = await drill.Hold("LOCK TABLE payments IN ACCESS EXCLUSIVE MODE");
         await using var merchants = Drill.Meanwhile(() => drill.Cancel("p1"));
@@ -113,7 +113,7 @@ public sealed class SlowDrill
     {
         const string alert = "CancelServiceSlow";
         var page = RunbookPage.Read(alert);
-        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true), Drill.Impatient);
         await drill.Pay("p1");
         (await drill.Final("p1")).ShouldBe("SUCCESS");
         await using var merchants = Drill.Meanwhile(() => drill.Cancel("p1"));
@@ -162,11 +162,12 @@ public sealed class FailoverDrill
 public sealed class RestoreDrill
 {
     [Fact]
+    [Trait("Takes", "long")]
     public async Task The_database_is_restored_to_an_earlier_moment()
     {
         var page = RunbookPage.Read("A restore");
         await using var drill = await Drill.Start(
-            await PostgresCluster.Start(durable: false),
+            await PostgresCluster.Start(durable: true),
             "--Serilog:MinimumLevel:Default=Information"
         );
         await drill.Pay("p1");
@@ -194,11 +195,12 @@ public sealed class DiskFillsDrill
     private const long Disk = 2_000_000_000;
 
     [Fact]
+    [Trait("Takes", "long")]
     public async Task The_slot_of_a_standby_that_is_gone_keeps_the_log()
     {
         const string alert = "CancelServiceDiskFills";
         var page = RunbookPage.Read(alert);
-        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
         // In place of the node exporter: a disk that holds the log that slots keep, and nothing else.
         await using var node = await HttpServer.Start(async () =>
         {

@@ -10,7 +10,7 @@ public sealed class EventsAgeDrill
         const string alert = "CancelServiceEventsAge";
         var page = RunbookPage.Read(alert);
         await using var receiver = await Core.Start(HttpStatusCode.InternalServerError);
-        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false), receiver.Settings);
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true), receiver.Settings);
         await drill.Pay("p1");
         (await drill.Final("p1")).ShouldBe("SUCCESS");
         await drill.Sql("UPDATE outbox SET created_at = created_at - interval '10 minutes'"); // Nobody waits for ten minutes.
@@ -32,7 +32,7 @@ public sealed class ReceiverAwayDrill
         const string alert = "CancelServiceReceiverAway";
         RunbookPage.Read(alert).Commands.ShouldBeEmpty(); // It sends to the page before it.
         await using var receiver = await Core.Start(HttpStatusCode.ServiceUnavailable);
-        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false), receiver.Settings);
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true), receiver.Settings);
         for (var i = 0; i < 30; i++)
         {
             await drill.Pay($"p{i}");
@@ -54,7 +54,7 @@ public sealed class EventsParkedDrill
         var page = RunbookPage.Read(alert);
         await using var receiver = await Core.Start(HttpStatusCode.BadRequest);
         await using var drill = await Drill.Start(
-            await PostgresCluster.Start(durable: false),
+            await PostgresCluster.Start(durable: true),
             [.. receiver.Settings, "--Notifications:MaxAttempts=1"]
         );
         await drill.Pay("p1");
@@ -80,7 +80,7 @@ public sealed class CoreAwayDrill
         var page = RunbookPage.Read("The core was away for a day");
         await using var receiver = await Core.Start(HttpStatusCode.BadGateway);
         await using var drill = await Drill.Start(
-            await PostgresCluster.Start(durable: false),
+            await PostgresCluster.Start(durable: true),
             [.. receiver.Settings, "--Notifications:MaxAttempts=1"]
         );
         foreach (var id in (string[])["p1", "p2", "p3"])

@@ -5,11 +5,12 @@ namespace CancelService.Drills;
 public sealed class KeysEndDrill
 {
     [Fact]
+    [Trait("Takes", "long")]
     public async Task A_merchants_only_key_ends_soon()
     {
         const string alert = "CancelServiceKeysEnd";
         var page = RunbookPage.Read(alert);
-        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
         var now = TimeProvider.System.GetUtcNow();
         await drill.PutKey(1, now.AddDays(10));
         await drill.Restart(); // The metric is asked for soon after the start, and then every ten minutes.
@@ -34,7 +35,7 @@ public sealed class LeakedKeyDrill
     public async Task A_leaked_key_is_refused_within_the_cache_time()
     {
         var page = RunbookPage.Read("A key has leaked");
-        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
         drill.Variables["VERSION"] = "1";
         await drill.Pay("p1");
         (await drill.Final("p9")).ShouldBe("ORDER_NOT_EXIST");
@@ -60,7 +61,7 @@ public sealed class WrongAnswerDrill
     public async Task A_merchant_says_that_an_answer_is_wrong()
     {
         var page = RunbookPage.Read("A merchant says that an answer is wrong");
-        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
         drill.Variables["PAYMENT"] = "p1";
         await drill.Pay("p1");
         (await drill.Final("p1")).ShouldBe("SUCCESS");
@@ -85,7 +86,7 @@ public sealed class RotationDrill
     public async Task A_merchant_changes_its_key_without_a_refused_request()
     {
         var page = RunbookPage.Read("A merchant changes its key");
-        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
         (drill.Variables["OLD"], drill.Variables["NEW"]) = ("1", "2");
         await drill.Pay("p1");
         await drill.Write(
@@ -120,7 +121,7 @@ public sealed class WalletKeyDrill
     public async Task The_wallet_changes_its_key_and_repeats_are_signed_with_the_new_one()
     {
         var page = RunbookPage.Read("The wallet changes its key");
-        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
         await drill.Pay("p1");
         (await drill.Final("p1")).ShouldBe("SUCCESS");
         await drill.Run(page.Take("openssl genpkey"));

@@ -10,7 +10,7 @@ public sealed class TurnsAwayDrill
         const string alert = "CancelServiceTurnsAway";
         RunbookPage.Read(alert).Commands.ShouldBeEmpty();
         await using var drill = await Drill.Start(
-            await PostgresCluster.Start(durable: false),
+            await PostgresCluster.Start(durable: true),
             "--Limits:UnverifiedAnswersPerSecond=1",
             "--Limits:UnverifiedAnswersBurst=1"
         );
@@ -33,7 +33,7 @@ public sealed class ClockSkewDrill
     {
         const string alert = "CancelServiceClockSkew";
         RunbookPage.Read(alert).Commands.ShouldBeEmpty();
-        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
         await drill.Pay("p1");
         var ahead = new FakeTimeProvider(TimeProvider.System.GetUtcNow().AddHours(1));
         await using (Drill.Meanwhile(() => drill.Cancel("p1", ahead)))
@@ -52,7 +52,7 @@ public sealed class InstanceDownDrill
     public async Task The_only_instance_is_killed_and_started_again()
     {
         var (one, all) = (RunbookPage.Read("CancelServiceInstanceDown"), RunbookPage.Read("CancelServiceDown"));
-        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
         await drill.Prometheus.Ends("CancelServiceInstanceDown");
         await drill.Service.Kill();
 
@@ -77,7 +77,7 @@ public sealed class RacesExhaustedDrill
     {
         const string alert = "CancelServiceRacesExhausted";
         RunbookPage.Read(alert).Commands.ShouldBeEmpty();
-        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: false));
+        await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
         await drill.Pay("p1");
         // What PostgreSQL says when somebody else was first, said to everybody.
         await drill.Sql(

@@ -119,7 +119,7 @@ public sealed class ServiceProcess : IAsyncDisposable
         _process.BeginErrorReadLine();
     }
 
-    /// <summary>Waits until the instance says that it is ready, for a minute at most.</summary>
+    /// <summary>Waits until the instance says that it is ready, for three minutes at most.</summary>
     public async Task Ready()
     {
         var start = Stopwatch.GetTimestamp();
@@ -127,8 +127,8 @@ public sealed class ServiceProcess : IAsyncDisposable
         {
             if (Process.HasExited)
                 throw new InvalidOperationException($"The service ended with {Process.ExitCode}:\n{Output}");
-            if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromMinutes(1))
-                throw new TimeoutException($"The service is not ready after a minute:\n{Output}");
+            if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromMinutes(3))
+                throw new TimeoutException($"The service is not ready in three minutes:\n{Output}");
             await Task.Delay(20);
         }
     }

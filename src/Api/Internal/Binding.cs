@@ -33,11 +33,9 @@ internal static partial class Binding
         if (BadParameter().Match(bad.Message) is { Success: true } parameter)
         {
             var name = parameter.Groups["name"].Value;
-            var bound = endpoint?.Metadata.OfType<IParameterBindingMetadata>().FirstOrDefault(p => p.Name == name);
-            var rule = bound is null ? "is not valid" : Rule(bound.ParameterInfo.ParameterType);
-            return bound is not null && IsTime(bound.ParameterInfo.ParameterType)
-                ? $"{name} {rule}. In a query, + is written %2B."
-                : $"{name} {rule}.";
+            return Parameters(endpoint).FirstOrDefault(p => p.Name == name) is { } bound
+                ? Problem(bound)
+                : $"{name} is not valid.";
         }
         return
             bad.StatusCode is StatusCodes.Status400BadRequest && bad.Message.Contains("body", StringComparison.Ordinal)
@@ -45,8 +43,17 @@ internal static partial class Binding
             : Problem(bad.StatusCode);
     }
 
-    /// <summary>What is wrong with a request that the server refused with this status.</summary>
-    public static string Problem(int status) =>
+    /// <summary>
+    /// What is wrong with a request that was refused with this status, and without an exception: by the server, or because an
+    /// optional parameter could not be read.
+    /// </summary>
+    public static string Problem(HttpContext http, int status) =>
+        status is StatusCodes.Status400BadRequest
+        && Parameters(http.GetEndpoint()).FirstOrDefault(p => !CanRead(p, http.Request.Query)) is { } parameter
+            ? Problem(parameter)
+            : Problem(status);
+
+    private static string Problem(int status) =>
         status switch
         {
             StatusCodes.Status408RequestTimeout => "The body came too slowly.",
@@ -54,6 +61,26 @@ internal static partial class Binding
             StatusCodes.Status415UnsupportedMediaType => "The body must be JSON: Content-Type: application/json.",
             _ => "The request is not valid HTTP.",
         };
+
+    private static IEnumerable<IParameterBindingMetadata> Parameters(Endpoint? endpoint) =>
+        endpoint?.Metadata.OfType<IParameterBindingMetadata>() ?? [];
+
+    private static string Problem(IParameterBindingMetadata parameter)
+    {
+        var type = parameter.ParameterInfo.ParameterType;
+        var more = IsTime(type) ? " In a query, + is written %2B." : "";
+        return $"{parameter.Name} {Rule(type)}.{more}";
+    }
+
+    private static bool CanRead(IParameterBindingMetadata parameter, IQueryCollection query) =>
+        !query.TryGetValue(parameter.Name, out var texts)
+        || (string?)texts is not { Length: > 0 } text
+        || Nullable.GetUnderlyingType(parameter.ParameterInfo.ParameterType) is not { } type
+        || (
+            type == typeof(int) ? int.TryParse(text, CultureInfo.InvariantCulture, out _)
+            : type == typeof(Guid) ? Guid.TryParse(text, out _)
+            : type != typeof(OffsetTime) || OffsetTime.TryParse(text, out _)
+        );
 
     private static string Problem(JsonException json, Endpoint? endpoint)
     {

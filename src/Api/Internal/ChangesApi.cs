@@ -16,13 +16,16 @@ public sealed class ChangesOptions
 }
 
 /// <summary>Why something is changed, as the caller says it in the header <c>X-Reason</c>; on record with the change.</summary>
-/// <param name="Text">At most 512 characters.</param>
-/// <param name="Options">Whether there has to be one.</param>
-public sealed record Reason(
-    [FromHeader(Name = Reason.Header)] string? Text,
-    [FromServices] IOptions<ChangesOptions> Options
-)
+public sealed record Reason
 {
+    /// <summary>At most 512 characters.</summary>
+    [FromHeader(Name = Header)]
+    public string? Text { get; init; }
+
+    /// <summary>Whether there has to be one.</summary>
+    [FromServices]
+    public required IOptions<ChangesOptions> Options { get; init; }
+
     /// <summary>The header's name.</summary>
     public const string Header = "X-Reason";
 

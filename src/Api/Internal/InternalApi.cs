@@ -61,7 +61,9 @@ public static class InternalApi
                     context.ProblemDetails is { Status: (400 or 408 or 413 or 415) and { } status, Type: var type }
                     && type?.StartsWith(Problems.TypePrefix, StringComparison.Ordinal) is not true
                 )
-                    context.ProblemDetails = Problems.Invalid(Binding.Problem(status), status).ProblemDetails;
+                    context.ProblemDetails = Problems
+                        .Invalid(Binding.Problem(context.HttpContext, status), status)
+                        .ProblemDetails;
             }
         );
     }

@@ -73,6 +73,7 @@ public sealed class BindingTests(SharedHosts hosts, PostgresServer postgres) : I
     [InlineData("/clients?limit=x", "limit must be a whole number")]
     [InlineData("/clients?limit=0", "limit must be 1 to 500")]
     [InlineData("/clients/DEMO/keys?after=zzz", "after must be a whole number")]
+    [InlineData("/clients/DEMO/accounts/USD?after=zzz", "after must be a UUID")]
     public async Task A_parameter_that_cannot_be_read_is_named(string path, string detail) =>
         Refused(await (await hosts.On(DatabaseProvider.Sqlite)).Call("GET", path), 400, detail);
 

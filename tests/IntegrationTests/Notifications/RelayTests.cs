@@ -703,7 +703,7 @@ public sealed class RelayTests(PostgresServer postgres)
     private static async Task<IResult> Requeue(TestHost host, string clientId, string paymentId)
     {
         var outbox = host.Services.GetRequiredService<INotifications>();
-        var reason = new Reason(null, Microsoft.Extensions.Options.Options.Create(new ChangesOptions()));
+        var reason = new Reason { Options = Microsoft.Extensions.Options.Options.Create(new ChangesOptions()) };
         var caller = new System.Security.Claims.ClaimsPrincipal();
         return (
             await NotificationsApi.Requeue(
