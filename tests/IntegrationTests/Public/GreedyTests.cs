@@ -20,6 +20,9 @@ public sealed class GreedyTests(PostgresServer postgres)
     private const int Merchants = 3;
     private const int Rounds = 6;
 
+    // In times the capacity.
+    private static readonly int[] Overloads = [2, 4];
+
     // Measured: 65 to 110 MiB, nearly all of it in the first seconds, for Kestrel's buffers and 2,400 connections.
     private const long MaxGrowth = 150 * 1024 * 1024;
 
@@ -108,27 +111,36 @@ public sealed class GreedyTests(PostgresServer postgres)
         var replays = supply.Sign(Supply.Spread, 2000);
         supply.Exactly("cancelled once", Supply.Spread, 2000);
 
-        Measurement.Overload(supply, replays, rounds: 3, TimeSpan.FromSeconds(2));
+        // A machine that pauses now and then is in some rounds and not in others: in doubt, twice as many are measured.
+        for (var i = 0; i < 2 && (i == 0 || IsInDoubt()); i++)
+            Measurement.Overload(supply, replays, rounds: 3, TimeSpan.FromSeconds(2));
 
-        report.Of("capacity").Sum(phase => phase.Errors).ShouldBe(0);
-        foreach (var times in new[] { 2, 4 })
+        report.Of("cancelled once").Concat(report.Of("capacity")).Sum(phase => phase.Errors).ShouldBe(0);
+        foreach (var times in Overloads)
         {
-            // Each answer is S, or a plain 503 with Retry-After. Only when the machine stands still for a second, the database
-            // seems to be away, and who finds no place is answered U; most phases know nothing of that.
-            Median([.. report.Of($"{times} x").Select(phase => (double)phase.Errors)]).ShouldBe(0);
-            var goodput = Measurement.Goodput(report, times);
-            // The machine's own pauses are in both.
-            var refusal = report
-                .Of($"{times} x")
-                .Select(phase => (phase.TurnedAwayP99 ?? 0) / phase.P99!.Value)
-                .ToList();
+            var (goodput, refusal, errors) = Medians(times);
             TestContext.Current.TestOutputHelper!.WriteLine(
                 Invariant(
-                    $"{times} times the capacity: goodput {Shown([.. goodput])}, p99 of refusals against answers {Shown(refusal)}"
+                    $"{times} times the capacity: goodput {Shown([.. Measurement.Goodput(report, times)])}, median p99 of refusals against answers {refusal:0.00}"
                 )
             );
-            Median([.. goodput]).ShouldBeGreaterThan(0.8);
-            Median(refusal).ShouldBeLessThan(1);
+            errors.ShouldBe(0);
+            goodput.ShouldBeGreaterThan(0.8);
+            refusal.ShouldBeLessThan(1);
+        }
+
+        bool IsInDoubt() => Overloads.Any(times => Medians(times) is not (> 0.8, < 1, 0));
+
+        // Each answer is S, or a plain 503 with Retry-After; anything else is an error. Only when the machine stands still for a
+        // second, the database seems to be away, and who finds no place is answered U: most phases know nothing of that.
+        (double Goodput, double Refusal, double Errors) Medians(int times)
+        {
+            var phases = report.Of($"{times} x").ToList();
+            return (
+                Median([.. Measurement.Goodput(report, times)]),
+                Median([.. phases.Select(phase => (phase.TurnedAwayP99 ?? 0) / phase.P99!.Value)]),
+                Median([.. phases.Select(phase => (double)phase.Errors)])
+            );
         }
     }
 
