@@ -292,7 +292,7 @@ void Run(string arguments, string directory = ".")
     {
         Arguments = arguments,
         WorkingDirectory = directory,
-        // Tests compile much, in many processes, and then pages that are written or executed, never both, cost a tenth of the time.
+        // Tests compile much, in many processes. Without the runtime's protection of compiled code they take a tenth less time.
         EnvironmentVariables = new Dictionary<string, string> { ["DOTNET_EnableWriteXorExecute"] = "0" },
     });
     if (exitCode != 0)

@@ -13,6 +13,9 @@ internal sealed record Phase(string Scenario, int Round, double PerSecond)
 
     public int Errors { get; init; }
 
+    /// <summary>The errors that are answers of unknown outcome, U.</summary>
+    public int Unknown { get; init; }
+
     /// <summary>Milliseconds.</summary>
     public double? P50 { get; init; }
 
@@ -65,6 +68,8 @@ internal sealed class Report
     private readonly List<Figure> _figures = [];
 
     public int Errors => _phases.Sum(phase => phase.Errors);
+
+    public int Unknown => _phases.Sum(phase => phase.Unknown);
 
     public void Add(Phase phase)
     {

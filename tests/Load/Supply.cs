@@ -142,6 +142,7 @@ internal sealed partial class Supply(Testbed stage, Report report, int connectio
         {
             Requests = measured.Requests,
             Errors = measured.Errors,
+            Unknown = measured.Unknown,
             P50 = measured.P50,
             P99 = measured.P99,
             P999 = measured.P999,

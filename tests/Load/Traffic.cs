@@ -76,12 +76,13 @@ internal sealed record SignedRequest(byte[] Bytes, string ClientId)
 }
 
 /// <summary>
-/// What came of a phase of traffic. Latencies are in milliseconds; that of a request that was turned away counts from when it
-/// was sent, because it says how fast the refusal is.
+/// What came of a phase of traffic. <c>Unknown</c> counts the errors that are answers of unknown outcome, U. Latencies are in
+/// milliseconds; that of a request that was turned away counts from when it was sent, because it says how fast the refusal is.
 /// </summary>
 internal sealed record Measured(
     int Requests,
     int Errors,
+    int Unknown,
     double PerSecond,
     double P50,
     double P99,
@@ -146,7 +147,7 @@ internal static partial class Traffic
     {
         var marker = Encoding.ASCII.GetBytes($"\"resultCode\":\"{code}\"");
         var next = -1;
-        var (errors, turnedAway) = (0, 0);
+        var (errors, unknown, turnedAway) = (0, 0, 0);
         var firstError = "";
         var latencies = new List<double>[connections];
         var refusals = new ConcurrentBag<double>();
@@ -168,6 +169,7 @@ internal static partial class Traffic
         return new Measured(
             all.Length,
             errors,
+            unknown,
             all.Length / seconds,
             Percentile(all, 0.5),
             Percentile(all, 0.99),
@@ -221,6 +223,8 @@ internal static partial class Traffic
                     )
                 )
                 {
+                    if (body.IndexOf("\"resultCode\":\"UNKNOWN_EXCEPTION\""u8) >= 0)
+                        Interlocked.Increment(ref unknown);
                     if (Interlocked.Increment(ref errors) == 1)
                         firstError = Encoding.UTF8.GetString(buffer, 0, end);
                 }

@@ -44,8 +44,8 @@ internal static partial class Binding
     }
 
     /// <summary>
-    /// What is wrong with a request that was refused with this status, and without an exception: by the server, or because an
-    /// optional parameter could not be read.
+    /// Says what was wrong with a refused request when no exception says it: the server refused it, or an optional parameter of
+    /// the query could not be read.
     /// </summary>
     public static string Problem(HttpContext http, int status) =>
         status is StatusCodes.Status400BadRequest
