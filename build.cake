@@ -27,7 +27,7 @@ Task("Format")
 
 Task("Test")
     .Description("Runs every test, on PostgreSQL and on SQLite, and with a container engine those of the image; fails when one is skipped")
-    .IsDependentOn("Build")
+    .IsDependentOn(CanPublish() ? "Publish" : "Build")
     .Does(() =>
     {
         var results = MakeAbsolute(artifacts + Directory("tests")).FullPath;
@@ -42,6 +42,8 @@ Task("Test")
             Test("ShippingTests", IsRunningOnLinux() ? "" : "--filter-not-class *.SystemdTests"); // Only Linux has systemd.
         if (Runs("BrowserTests", Has("chromium"), "No Chromium: the pages"))
             Test("BrowserTests");
+        if (Runs("Drills", Has("prometheus") && Has("psql"), "No Prometheus, or no psql: the runbook"))
+            Test("Drills", "--filter-not-trait Takes=long"); // The task Drills runs those as well.
         System.IO.File.WriteAllText($"{results}/summary.txt", $"{passed} passed, {failed} failed, {skipped} skipped\n");
         if (skipped > 0)
             failures.Add("A test was skipped: what it needs is missing.");
@@ -85,8 +87,8 @@ Task("Test")
     });
 
 Task("Drills")
-    .Description("Runs every drill of the runbook, about four minutes on an otherwise idle machine; needs Prometheus and psql")
-    .IsDependentOn("Build")
+    .Description("Runs every drill of the runbook, also those that take long: about four minutes on an otherwise idle machine")
+    .IsDependentOn(CanPublish() ? "Publish" : "Build")
     .Does(() => Run($"test --no-build --configuration {configuration} --project tests/Drills"));
 
 Task("Coverage")
@@ -125,7 +127,13 @@ Task("Mutation")
 Task("Publish")
     .Description("Publishes the service to artifacts/service, compiled ahead of time for Linux on x64")
     .IsDependentOn("Build")
-    .Does(() => Run($"publish src/Api --configuration {configuration} --runtime linux-x64 --self-contained false --output {artifacts}/service"));
+    .Does(() =>
+    {
+        CleanDirectory(artifacts + Directory("service"));
+        // The build has written the OpenAPI documents.
+        Run($"publish src/Api --configuration {configuration} --runtime linux-x64 --self-contained false --output {artifacts}/service "
+            + "-p:OpenApiGenerateDocuments=false");
+    });
 
 // Licences that ask for no more than their text. Two packages give an address instead of a licence's name: MediatR 5 is Apache-2.0
 // (docs/decisions/0004-mediatr-version.md), and AutoMapper is the exception (docs/decisions/0005-automapper-licence.md).
@@ -252,6 +260,10 @@ List<string> VulnerablePackages(string json)
         parent.TryGetProperty(name, out var found) ? found.EnumerateArray() : [];
 }
 
+// Whether what is published, for Linux on x64, runs here.
+bool CanPublish() => IsRunningOnLinux()
+    && System.Runtime.InteropServices.RuntimeInformation.OSArchitecture is System.Runtime.InteropServices.Architecture.X64;
+
 // Whether a program is on the PATH.
 bool Has(string program) => Context.Tools.Resolve(program) is not null;
 
@@ -293,7 +305,14 @@ void Run(string arguments, string directory = ".")
         Arguments = arguments,
         WorkingDirectory = directory,
         // Tests compile much, in many processes. Without the runtime's protection of compiled code they take a tenth less time.
-        EnvironmentVariables = new Dictionary<string, string> { ["DOTNET_EnableWriteXorExecute"] = "0" },
+        // A test that starts the service in a process of its own starts what is published, where that runs here.
+        EnvironmentVariables = new Dictionary<string, string>
+        {
+            ["DOTNET_EnableWriteXorExecute"] = "0",
+            ["CANCELSERVICE_TEST_SERVICE"] = CanPublish() && arguments.StartsWith("test ")
+                ? MakeAbsolute(artifacts + Directory("service")).FullPath
+                : "",
+        },
     });
     if (exitCode != 0)
         throw new CakeException($"dotnet {arguments} ended with {exitCode}.");

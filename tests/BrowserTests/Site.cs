@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net.Http.Headers;
-using CancelService.Api.Hosting;
 using Deque.AxeCore.Playwright;
 using Microsoft.Playwright;
 
@@ -103,7 +102,7 @@ public sealed class Site : IAsyncLifetime
         var start = new ProcessStartInfo(
             "dotnet",
             [
-                typeof(ServiceHost).Assembly.Location,
+                ServiceProcess.Assembly,
                 "ops-link",
                 name,
                 "--may-requeue",

@@ -20,7 +20,6 @@ internal sealed class Drill : IAsyncDisposable
     public const string Impatient = "--Database:Timeout=00:00:02";
 
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
-    private static readonly string Assembly = typeof(Api.Hosting.ServiceHost).Assembly.Location;
 
     private readonly DirectoryInfo _directory;
     private readonly string _connectionString;
@@ -79,7 +78,12 @@ internal sealed class Drill : IAsyncDisposable
         try
         {
             await File.WriteAllTextAsync(key, KeyPair.Wallet.PrivatePem);
-            var (exitCode, output) = await Execute("dotnet", [Assembly, "migrate", .. all], directory.FullName, []);
+            var (exitCode, output) = await Execute(
+                "dotnet",
+                [ServiceProcess.Assembly, "migrate", .. all],
+                directory.FullName,
+                []
+            );
             exitCode.ShouldBe(0, output);
             var service = await ServiceProcess.Start(all);
             var prometheus = await PrometheusServer.Start(service.InternalPort);
@@ -193,7 +197,7 @@ internal sealed class Drill : IAsyncDisposable
             // An operator stands where the service is; here its settings and files are elsewhere.
             [
                 "-c",
-                $"set -o pipefail\ndotnet() {{ command dotnet '{Path.GetDirectoryName(Assembly)}'/\"$@\"; }}\n{command}",
+                $"set -o pipefail\ndotnet() {{ command dotnet '{Path.GetDirectoryName(ServiceProcess.Assembly)}'/\"$@\"; }}\n{command}",
             ],
             _directory.FullName,
             variables

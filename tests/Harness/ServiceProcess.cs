@@ -26,6 +26,15 @@ public sealed class ServiceProcess : IAsyncDisposable
         };
     }
 
+    /// <summary>
+    /// What runs: what CANCELSERVICE_TEST_SERVICE names a directory of, as it is published, or else what was built with the tests.
+    /// The published service is compiled ahead of time, so it starts in half the time.
+    /// </summary>
+    public static string Assembly { get; } =
+        Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_SERVICE") is { Length: > 0 } directory
+            ? Path.Combine(directory, Path.GetFileName(typeof(ServiceHost).Assembly.Location))
+            : typeof(ServiceHost).Assembly.Location;
+
     /// <summary>The merchants' port, on loopback.</summary>
     public int PublicPort { get; }
 
@@ -67,7 +76,7 @@ public sealed class ServiceProcess : IAsyncDisposable
         var (publicPort, internalPort) = (FreePort(), FreePort());
         var service = new ServiceProcess(
             [
-                assembly ?? typeof(ServiceHost).Assembly.Location,
+                assembly ?? Assembly,
                 .. arguments,
                 "--environment=Production",
                 $"--Kestrel:Endpoints:Public:Url=http://127.0.0.1:{publicPort}",

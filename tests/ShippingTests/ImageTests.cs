@@ -72,7 +72,8 @@ public sealed class ImageTests(BuiltImage image)
 
     /// <summary>
     /// Goal: two builds of one commit are equal byte for byte, so that anybody can check a release by building it again. The
-    /// first build is the image's, in a container; the second runs on this machine, in another directory.
+    /// first build is the image's, in a container; the second runs on this machine, in another directory: build.sh's, or one of
+    /// its own.
     /// </summary>
     [Fact]
     public async Task What_it_holds_is_what_another_build_of_the_commit_makes()
@@ -86,7 +87,9 @@ public sealed class ImageTests(BuiltImage image)
             await Command.Run("docker", "cp", $"{container}:/app", shipped);
             await Command.Run("docker", "rm", container);
 
-            var published = await Publish(work, revision);
+            var published = Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_SERVICE") is { Length: > 0 } built
+                ? built
+                : await Publish(work, revision);
 
             var (ours, theirs) = (Hashes(published), Hashes(shipped));
             ours.Count.ShouldBeGreaterThan(50);

@@ -404,7 +404,12 @@ internal sealed partial class Simulator(
 
     private string Report(TimeSpan time, int worlds)
     {
-        var faults = Stage.Troubles.CountBy(t => t.Fault.Trouble).OrderBy(t => t.Key).Select(t => $"{t.Key} {t.Value}");
+        var faults = Stage
+            .Happened.GroupBy(happening => happening.Fault.Trouble)
+            .OrderBy(of => of.Key)
+            .Select(of =>
+                $"{of.Key} {of.Count()} ({of.Average(one => Stopwatch.GetElapsedTime(one.From, one.To).TotalSeconds):0.0} s)"
+            );
         return $"{Stage.Operations:N0} operations in {time.TotalSeconds:0.0} s ({Stage.Operations / time.TotalSeconds:N0} a second), {Stage.Unknown:N0} unknown outcomes resolved, {worlds:N0} worlds\n"
             + $"faults: {string.Join(", ", faults)}\n"
             + $"answers: {string.Join(", ", Stage.Answers.OrderByDescending(a => a.Value).Select(a => $"{a.Key} {a.Value}"))}\n"

@@ -372,10 +372,7 @@ internal sealed class Stage : IAsyncDisposable
     public async Task<string?> VerifyLedger()
     {
         using var process = Process.Start(
-            new ProcessStartInfo(
-                "dotnet",
-                [typeof(ServiceHost).Assembly.Location, "verify-ledger", .. Settings(_postgres!.Primary)]
-            )
+            new ProcessStartInfo("dotnet", [ServiceProcess.Assembly, "verify-ledger", .. Settings(_postgres!.Primary)])
             {
                 UseShellExecute = false,
                 RedirectStandardOutput = true,

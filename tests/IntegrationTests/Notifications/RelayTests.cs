@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using CancelService.Api.Hosting;
 using CancelService.Api.Internal;
 using CancelService.Application.Reading;
 using CancelService.Infrastructure.Notifications;
@@ -198,7 +197,7 @@ public sealed class RelayTests(PostgresServer postgres)
         await using (var off = await TestHost.Start(database, systemClock: true))
             await Cancel(off, await off.AddClient(), State.Processing);
 
-        var start = new ProcessStartInfo("dotnet", [typeof(ServiceHost).Assembly.Location, .. Settings(receiver.Root)])
+        var start = new ProcessStartInfo("dotnet", [ServiceProcess.Assembly, .. Settings(receiver.Root)])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,

@@ -8,7 +8,6 @@ using Npgsql;
 namespace CancelService.IntegrationTests.Processes;
 
 /// <summary>How instances stop and start: no request is lost, none is answered wrongly, and the relay leaves nothing claimed.</summary>
-[Collection(nameof(Alone))]
 public sealed class StoppingTests
 {
     [Fact]

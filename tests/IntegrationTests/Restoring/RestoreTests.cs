@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using CancelService.Api.Hosting;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
 using CancelService.Infrastructure.Persistence;
@@ -229,7 +228,7 @@ public sealed class RestoreTests(PostgresServer postgres)
         var start = new ProcessStartInfo(
             "dotnet",
             [
-                typeof(ServiceHost).Assembly.Location,
+                ServiceProcess.Assembly,
                 command,
                 "--environment=Production",
                 $"--Wallet:SigningKeyPath={Path.Combine(database.Directory, "wallet.pem")}",

@@ -2,6 +2,8 @@ using System.Xml.Linq;
 using CancelService.ShippingTests.Fixtures;
 
 [assembly: AssemblyFixture(typeof(BuiltImage))]
+// Most wait for the image, or for containers; the others go on meanwhile.
+[assembly: Xunit.v3.Parallelization(MaxThreads = 4)]
 
 namespace CancelService.ShippingTests.Fixtures;
 
