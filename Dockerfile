@@ -18,6 +18,7 @@ RUN dotnet restore src/Api --locked-mode -p:RuntimeIdentifier=linux-x64
 
 COPY .editorconfig BannedSymbols.txt ./
 COPY src src
+COPY docs docs
 ARG REVISION=unknown
 # The OpenAPI documents are checked in, so the image's build need not write them.
 RUN dotnet publish src/Api --no-restore --configuration Release --runtime linux-x64 --self-contained false --output /publish \

@@ -73,13 +73,19 @@ Task("Test")
             }
             if (failure.Length > 0)
                 failures.Add(failure);
-            var report = $"{results}/{project}.trx";
-            if (!FileExists(report))
+            System.Xml.Linq.XElement counters;
+            try
             {
-                failures.Add($"{project} did not run.");
+                counters = System.Xml.Linq.XDocument.Load($"{results}/{project}.trx")
+                    .Descendants()
+                    .Single(element => element.Name.LocalName == "Counters");
+            }
+            catch (Exception e)
+            {
+                failures.Add($"{project} wrote no report that can be read: {e.Message}");
+                failed++;
                 return;
             }
-            var counters = System.Xml.Linq.XDocument.Load(report).Descendants().Single(element => element.Name.LocalName == "Counters");
             passed += (int)counters.Attribute("passed");
             failed += (int)counters.Attribute("failed");
             skipped += (int)counters.Attribute("total") - (int)counters.Attribute("passed") - (int)counters.Attribute("failed");

@@ -21,6 +21,89 @@ public sealed class SandboxTests(Site site)
         await Try(visit, look: false);
     }
 
+    /// <summary>Goal: a private key that somebody pastes does not leave the browser.</summary>
+    [Theory]
+    [InlineData("A request: raw HTTP")]
+    [InlineData("A public key")]
+    public async Task A_private_key_is_not_sent(string field)
+    {
+        await using var visit = await site.Open(new Look(IsPhone: false, IsDark: false));
+        var page = visit.Page;
+        var sent = 0;
+        await page.GotoAsync("/sandbox");
+        page.Request += (_, _) => sent++;
+        using var rsa = System.Security.Cryptography.RSA.Create(2048);
+        await page.GetByLabel(field).FillAsync(rsa.ExportPkcs8PrivateKeyPem());
+        await page.GetByRole(AriaRole.Button, new() { Name = "Diagnose" }).ClickAsync();
+        await Assertions.Expect(page.GetByRole(AriaRole.Alert)).ToContainTextAsync("It was not sent");
+        await Assertions.Expect(page.GetByLabel(field)).ToHaveValueAsync("");
+        sent.ShouldBe(0);
+    }
+
+    /// <summary>Goal: each page that the sandbox links to is good to look at, and a refused request is found without pasting it.</summary>
+    [Theory]
+    [MemberData(nameof(Look.All), MemberType = typeof(Look))]
+    public async Task A_refused_request_an_answer_and_a_key_are_examined(bool isPhone, bool isDark)
+    {
+        await using var visit = await site.Open(new Look(isPhone, isDark));
+        var page = visit.Page;
+        await page.GotoAsync("/sandbox");
+        await page.GetByLabel("Mistake to make").SelectOptionAsync("sha1");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Sign and send" }).ClickAsync();
+        var answer = await page.Locator("pre").First.InnerTextAsync();
+        await page.GetByText("Python", new() { Exact = true }).ClickAsync();
+        await Assertions.Expect(page.GetByText("python3 cancel.py 'demo-success'")).ToBeVisibleAsync();
+
+        await page.GetByRole(AriaRole.Link, new() { Name = "Requests", Exact = true }).ClickAsync();
+        await visit.IsGood("sandbox-requests");
+        await page.GetByRole(AriaRole.Link, new() { Name = "Diagnosis of" }).First.ClickAsync();
+        await Assertions.Expect(page.GetByText("The signature is over SHA1")).Not.ToHaveCountAsync(0);
+        await visit.IsGood("sandbox-request");
+
+        await page.GetByRole(AriaRole.Link, new() { Name = "Start" }).ClickAsync();
+        await page.GetByLabel("A request: raw HTTP").FillAsync(answer);
+        await page.GetByLabel("Of an answer").FillAsync("POST /v2/payments/cancel");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Diagnose" }).ClickAsync();
+        await Assertions.Expect(page.GetByText("the answer is genuine")).ToBeVisibleAsync();
+        await visit.IsGood("sandbox-answer");
+
+        await page.GetByRole(AriaRole.Link, new() { Name = "Events" }).ClickAsync();
+        await page.GetByLabel("The receiver's URL").FillAsync("http://127.0.0.1:1/");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Send them" }).ClickAsync();
+        await Assertions.Expect(page.GetByText("0 of 9 right")).ToBeVisibleAsync();
+        await visit.IsGood("sandbox-events");
+    }
+
+    /// <summary>Goal: a key that the browser has made signs a cancel; its private half is in no request.</summary>
+    [Fact]
+    public async Task A_key_of_the_browser_signs()
+    {
+        await using var visit = await site.Open(new Look(IsPhone: false, IsDark: false));
+        var page = visit.Page;
+        await page.GotoAsync("/sandbox");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Make new payments" }).ClickAsync();
+        var id = await page.GetByLabel("paymentId, or a paymentRequestId").InputValueAsync();
+
+        await page.GetByRole(AriaRole.Link, new() { Name = "Keys" }).ClickAsync();
+        var fields = new List<string>();
+        page.Request += (_, request) => fields.Add(request.PostData ?? "");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Make a key pair" }).ClickAsync();
+        await Assertions.Expect(page.GetByText("is registered as DEMO_CLIENT's of version")).ToBeVisibleAsync();
+        await visit.IsGood("sandbox-keys");
+        await page.GetByLabel("paymentId, or a paymentRequestId").FillAsync(id);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Sign in this browser and send" }).ClickAsync();
+        await Assertions.Expect(page.GetByText("\"resultCode\":\"SUCCESS\"")).ToBeVisibleAsync();
+        await Assertions.Expect(page.GetByText("Nothing is wrong with the request.")).ToBeVisibleAsync();
+        // A public key of 2048 bits has 392 characters in base64, a private one over 1,500.
+        fields.ShouldAllBe(sent => sent.Length < 1200);
+        var isKept = await page.EvaluateAsync<bool>(
+            "async () => { const open = indexedDB.open('cancelservice-sandbox'); await new Promise(done => open.onsuccess = done);"
+                + " const get = open.result.transaction('keys').objectStore('keys').get('private');"
+                + " await new Promise(done => get.onsuccess = done); return get.result.extractable; }"
+        );
+        isKept.ShouldBeFalse();
+    }
+
     private static async Task Try(Visit visit, bool look = true)
     {
         var page = visit.Page;

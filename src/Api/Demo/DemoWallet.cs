@@ -1,3 +1,4 @@
+using System.Globalization;
 using CancelService.Application.Accounts;
 using CancelService.Application.Clients;
 using CancelService.Application.Intake;
@@ -27,6 +28,23 @@ public sealed partial class DemoWallet(
     private const string Client = "DEMO_CLIENT";
     private const string Actor = "demo";
 
+    /// <summary>What the ids of the first payments begin with.</summary>
+    public const string FirstPrefix = "demo-";
+
+    /// <summary>The payments: what follows the prefix, the code that a cancel is answered, and why.</summary>
+    public static IReadOnlyList<(string Name, string Code, string Why)> Payments { get; } =
+    [
+        ("processing", "SUCCESS", "no result yet: closed, it can never take money"),
+        ("authorized", "SUCCESS", "nothing captured: the hold is released"),
+        ("success", "SUCCESS", "paid: the merchant's account is debited, the payer refunded"),
+        ("failed", "SUCCESS", "closed for good; no money moves"),
+        ("captured", "PROCESS_FAIL", "captured in part"),
+        ("refunded", "PROCESS_FAIL", "refunded in part"),
+        ("late", "CANCEL_WINDOW_EXCEED", "initiated three days ago"),
+        ("poor", "MERCHANT_BALANCE_NOT_ENOUGH", "the account has less than the payment"),
+        ("no-such-payment", "ORDER_NOT_EXIST", "the wallet knows no such payment"),
+    ];
+
     /// <summary>Fills the database if it has no client yet, and logs what there is to try.</summary>
     public async Task Fill(CancellationToken cancellationToken)
     {
@@ -43,36 +61,56 @@ public sealed partial class DemoWallet(
             WindowClosed(closesAt, Path.GetDirectoryName(keys.Directory)!);
     }
 
+    /// <summary>Adds payments that nobody has cancelled yet, initiated now; what their ids begin with.</summary>
+    public async Task<string> AddPayments(CancellationToken cancellationToken)
+    {
+        var prefix = time.GetUtcNow().ToString("'demo-'HHmmssfff'-'", CultureInfo.InvariantCulture);
+        // All that the payment brings, so that the balance stays too low.
+        await AddPayments(prefix, paidOut: 5000, cancellationToken);
+        return prefix;
+    }
+
     private async Task FillEmpty(CancellationToken cancellationToken)
     {
         var author = new ChangeAuthor(Actor, "the demo wallet is filled", time.GetUtcNow());
-        await Send(
-            new PutClientCommand(Client, "The demo wallet's merchant", true, null, null, null, null, null, author)
+        await mediator.Send(
+            new PutClientCommand(Client, "The demo wallet's merchant", true, null, null, null, null, null, author),
+            cancellationToken
         );
-        await Send(new PutClientKeyCommand(Client, 1, keys.MerchantPublicKeyPem, null, null, author));
+        await mediator.Send(
+            new PutClientKeyCommand(Client, 1, keys.MerchantPublicKeyPem, null, null, author),
+            cancellationToken
+        );
+        await AddPayments(FirstPrefix, paidOut: 4000, cancellationToken);
+    }
 
-        await Add("demo-processing", PaymentKind.Payment);
-        await Add("demo-authorized", PaymentKind.Authorization);
-        await Happens("demo-authorized", PaymentAction.Authorize);
-        await Add("demo-success", PaymentKind.Payment);
-        await Happens("demo-success", PaymentAction.Succeed);
-        await Add("demo-captured", PaymentKind.Authorization);
-        await Happens("demo-captured", PaymentAction.Authorize);
-        await Happens("demo-captured", PaymentAction.Capture, 400);
-        await Add("demo-refunded", PaymentKind.Payment);
-        await Happens("demo-refunded", PaymentAction.Succeed);
-        await Happens("demo-refunded", PaymentAction.Refund, 250);
-        await Add("demo-failed", PaymentKind.Payment);
-        await Happens("demo-failed", PaymentAction.Fail);
-        await Add("demo-late", PaymentKind.Payment, initiated: TimeSpan.FromDays(-3));
-        await Happens("demo-late", PaymentAction.Succeed);
+    private async Task AddPayments(string prefix, long paidOut, CancellationToken cancellationToken)
+    {
+        await Add("processing", PaymentKind.Payment);
+        await Add("authorized", PaymentKind.Authorization);
+        await Happens("authorized", PaymentAction.Authorize);
+        await Add("success", PaymentKind.Payment);
+        await Happens("success", PaymentAction.Succeed);
+        await Add("captured", PaymentKind.Authorization);
+        await Happens("captured", PaymentAction.Authorize);
+        await Happens("captured", PaymentAction.Capture, 400);
+        await Add("refunded", PaymentKind.Payment);
+        await Happens("refunded", PaymentAction.Succeed);
+        await Happens("refunded", PaymentAction.Refund, 250);
+        await Add("failed", PaymentKind.Payment);
+        await Happens("failed", PaymentAction.Fail);
+        await Add("late", PaymentKind.Payment, initiated: TimeSpan.FromDays(-3));
+        await Happens("late", PaymentAction.Succeed);
         // The only payment in its currency. Most of its money has been paid out, so a cancel finds the balance too low.
-        await Add("demo-poor", PaymentKind.Payment, 5000, "EUR");
-        await Happens("demo-poor", PaymentAction.Succeed);
-        await Send(new PostTransferCommand(Client, "EUR", TransferKind.Payout, "demo-payout", 4000, Actor));
+        await Add("poor", PaymentKind.Payment, 5000, "EUR");
+        await Happens("poor", PaymentAction.Succeed);
+        await mediator.Send(
+            new PostTransferCommand(Client, "EUR", TransferKind.Payout, $"{prefix}payout", paidOut, Actor),
+            cancellationToken
+        );
 
         Task Add(
-            string id,
+            string name,
             PaymentKind kind,
             long minorUnits = 1000,
             string currency = "USD",
@@ -81,8 +119,8 @@ public sealed partial class DemoWallet(
             Send(
                 new RegisterPaymentCommand(
                     Client,
-                    id,
-                    $"req-{id}",
+                    prefix + name,
+                    $"req-{prefix}{name}",
                     kind,
                     minorUnits,
                     currency,
@@ -92,8 +130,11 @@ public sealed partial class DemoWallet(
                 )
             );
 
-        Task Happens(string id, PaymentAction action, long? minorUnits = null) =>
-            Send(new ReportPaymentCommand(Client, id, action, $"{id}-{action}", minorUnits, "USD", Actor));
+        Task Happens(string name, PaymentAction action, long? minorUnits = null)
+        {
+            var id = prefix + name;
+            return Send(new ReportPaymentCommand(Client, id, action, $"{id}-{action}", minorUnits, "USD", Actor));
+        }
 
         Task Send<TResult>(IRequest<TResult> command) => mediator.Send(command, cancellationToken);
     }

@@ -52,7 +52,13 @@ public static class ServiceHost
 
         var app = builder.Build();
         var exchange = app.Services.GetRequiredService<SignedExchange>;
-        app.Use((http, next) => http.Features.Get<InternalPort>() is null ? exchange().Respond(http) : next(http));
+        RequestDelegate respond = http => exchange().Respond(http);
+        if (app.Environment.IsDevelopment())
+        {
+            var (recent, unrecorded) = (app.Services.GetRequiredService<RecentRequests>(), respond);
+            respond = http => recent.Keep(http, unrecorded);
+        }
+        app.Use((http, next) => http.Features.Get<InternalPort>() is null ? respond(http) : next(http));
         app.MapInternalApi();
         if (app.Environment.IsDevelopment())
         {
@@ -71,6 +77,7 @@ public static class ServiceHost
             .AddSingleton<DemoKeys>()
             .AddSingleton<DemoWallet>()
             .AddSingleton<DemoMerchant>()
+            .AddSingleton<RecentRequests>()
             .AddOptions<NotificationsOptions>()
             .PostConfigure<DemoKeys>(
                 (notifications, keys) =>

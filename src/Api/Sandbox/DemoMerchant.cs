@@ -22,6 +22,7 @@ internal sealed class DemoMerchant(DemoKeys keys, WalletKey wallet, TimeProvider
     public const string ClientId = "DEMO_CLIENT";
 
     private const int MaxAnswer = 64 * 1024;
+    private const string UnknownVersion = "999999"; // Browsers register others.
 
     /// <summary>The mistakes; the first is none.</summary>
     public static IReadOnlyList<DemoMistake> Mistakes { get; } =
@@ -66,12 +67,16 @@ internal sealed class DemoMerchant(DemoKeys keys, WalletKey wallet, TimeProvider
             mistake == "hex"
                 ? Convert.ToHexStringLower(signature)
                 : Uri.EscapeDataString(Convert.ToBase64String(signature));
-        return Encoding.UTF8.GetBytes(
+        return Request(json, host, requestTime, mistake == "version" ? UnknownVersion : "1", encoded);
+    }
+
+    /// <summary>A request that is signed already, as it goes over the wire.</summary>
+    public static byte[] Request(string json, string host, string requestTime, string keyVersion, string signature) =>
+        Encoding.UTF8.GetBytes(
             $"POST {CancelOperation.Route} HTTP/1.1\r\nHost: {host}\r\nClient-Id: {ClientId}\r\nRequest-Time: {requestTime}\r\n"
-                + $"Signature: algorithm=RSA256, keyVersion={(mistake == "version" ? 7 : 1)}, signature={encoded}\r\n"
+                + $"Signature: algorithm=RSA256, keyVersion={keyVersion}, signature={signature}\r\n"
                 + $"Content-Type: application/json; charset=UTF-8\r\nContent-Length: {Encoding.UTF8.GetByteCount(json)}\r\nConnection: close\r\n\r\n{json}"
         );
-    }
 
     /// <summary>Sends a request as it is, and reads the answer to its end.</summary>
     public static async Task<string> Send(byte[] request, Uri address, CancellationToken cancellationToken)

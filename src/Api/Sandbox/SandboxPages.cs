@@ -1,7 +1,8 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using CancelService.Api.Demo;
 using CancelService.Api.Pages;
+using CancelService.Api.Public.Cancelling;
 using CancelService.Application.Clients;
 using CancelService.Application.Doctor;
 using CancelService.Domain;
@@ -13,42 +14,40 @@ namespace CancelService.Api.Sandbox;
 
 /// <summary>
 /// The page for a merchant's developer, in Development and on the internal port alone. It cancels a payment of the demo wallet,
-/// makes a mistake on purpose where that is asked for, and says what is wrong with a pasted request. It needs no script.
+/// makes a mistake on purpose where that is asked for, shows what came lately, and says what is wrong with a request, an answer or a
+/// key that is pasted. It works without script.
 /// </summary>
 internal static class SandboxPages
 {
-    private static readonly string[] Payments =
-    [
-        "demo-success",
-        "demo-processing",
-        "demo-authorized",
-        "demo-failed",
-        "demo-captured",
-        "demo-refunded",
-        "demo-late",
-        "demo-poor",
-        "no-such-payment",
-    ];
-
     /// <summary>Maps the pages, and says in the log where they are.</summary>
     public static void MapSandbox(this WebApplication app)
     {
-        var pages = app.MapGroup("/sandbox").ExcludeFromDescription().AddEndpointFilter(PageLayout.FromHere);
-        pages.MapGet("/", () => Page("Sandbox", Html.Of($"{CancelForm("demo-success", "", "")}{PasteForm("")}")));
+        var all = app.MapGroup("").ExcludeFromDescription().AddEndpointFilter(PageLayout.FromHere);
+        all.MapSandboxFiles();
+        var pages = all.MapGroup("/sandbox").AddEndpointFilter(SandboxScript.Allow);
+        pages.MapGet("/", Start);
+        pages.MapPost("/payments", AddPayments).DisableAntiforgery();
         pages.MapPost("/cancel", Cancel).DisableAntiforgery();
-        pages.MapPost("/diagnose", Diagnose).DisableAntiforgery();
+        pages.MapPost("/send", (Delegate)Send).DisableAntiforgery();
+        pages.MapKeys();
+        pages.MapDoctor();
+        pages.MapEvents();
         app.Lifetime.ApplicationStarted.Register(() =>
             app.Logger.SandboxIsAt(new Uri(Address(app.Services, 0), "/sandbox"))
         );
     }
 
-    private static async Task<IResult> Cancel(
-        HttpContext http,
-        DemoMerchant merchant,
-        IClients clients,
-        RequestDoctor doctor,
-        TimeProvider time
-    )
+    private static IResult Start(string id = "demo-success", string set = DemoWallet.FirstPrefix) =>
+        Page("Sandbox", Html.Of($"{CancelForm(id, "", "")}{PaymentsOf(set)}{DoctorPages.PasteForm(new())}"));
+
+    // Each payment can be cancelled once, and only for a day or two: so there are more.
+    private static async Task<IResult> AddPayments(DemoWallet wallet, CancellationToken cancellationToken)
+    {
+        var set = await wallet.AddPayments(cancellationToken);
+        return Results.LocalRedirect($"/sandbox?id={set}success&set={set}");
+    }
+
+    private static async Task<IResult> Cancel(HttpContext http, DemoMerchant merchant)
     {
         var form = await PageLayout.Form(http);
         var (id, extendInfo, mistake) = (Field(form, "id"), Field(form, "extendInfo"), Field(form, "mistake"));
@@ -60,88 +59,55 @@ internal static class SandboxPages
         );
         var address = Address(http.RequestServices, 1);
         var request = merchant.Request(json, address.Authority, mistake);
+        return await Sent(http, request, id, CancelForm(id, extendInfo, mistake));
+    }
+
+    // What the browser has signed, with a key of its own.
+    private static async Task<IResult> Send(HttpContext http)
+    {
+        var form = await PageLayout.Form(http);
+        var (time, version, signature) = (Field(form, "time"), Field(form, "version"), Field(form, "signature"));
+        if ($"{time}{version}{signature}".Any(char.IsControl))
+            return Page("A cancel", Html.Of($"<p class=\"wrong\">A header holds no line break.</p>"));
+        var request = DemoMerchant.Request(
+            Field(form, "body"),
+            Address(http.RequestServices, 1).Authority,
+            time,
+            version,
+            signature
+        );
+        return await Sent(http, request, Field(form, "id"), Html.Of($"<p><a href=\"/sandbox/keys\">Another</a></p>"));
+    }
+
+    private static async Task<IResult> Sent(HttpContext http, byte[] request, string id, Html again)
+    {
+        var services = http.RequestServices;
+        var address = Address(services, 1);
         var answer = await DemoMerchant.Send(request, address, http.RequestAborted);
-        var client = await clients.Find(new ClientId(DemoMerchant.ClientId), http.RequestAborted);
-        var diagnosis = doctor.Examine(PastedRequest.Read(request, out _)!, client, time.GetUtcNow(), cameNow: true);
+        var client = await services
+            .GetRequiredService<IClients>()
+            .Find(new ClientId(DemoMerchant.ClientId), http.RequestAborted);
+        var diagnosis = services
+            .GetRequiredService<RequestDoctor>()
+            .Examine(
+                PastedRequest.Read(request, out _)!,
+                client,
+                services.GetRequiredService<TimeProvider>().GetUtcNow(),
+                cameNow: true
+            );
         return Page(
             "A cancel",
             Html.Of(
                 $"""
-                <h2>The answer</h2><pre>{answer}</pre><p>{merchant.Verify(answer)}</p>
-                {Report(diagnosis)}
+                <h2>The answer</h2><pre>{answer}</pre><p>{services.GetRequiredService<DemoMerchant>().Verify(
+                    answer
+                )}</p>
+                {DoctorPages.Report(diagnosis)}
                 <h2>The request, as it went over the wire</h2><pre>{Encoding.UTF8.GetString(request)}</pre>
-                {CancelForm(id, extendInfo, mistake)}
+                {ReadyCode(services.GetRequiredService<DemoKeys>(), address, id)}
+                {again}
                 """
             )
-        );
-    }
-
-    private static async Task<IResult> Diagnose(
-        HttpContext http,
-        IClients clients,
-        RequestDoctor doctor,
-        TimeProvider time
-    )
-    {
-        var form = await PageLayout.Form(http);
-        var paste = Field(form, "request");
-        if (Read(paste, out var problem) is not { } request)
-            return Page("Diagnosis", Html.Of($"<p>{problem}</p>{PasteForm(paste)}"));
-        var client =
-            request.Header("Client-Id") is [var id, ..] && ClientId.IsWellFormed(id)
-                ? await clients.Find(new ClientId(id), http.RequestAborted)
-                : null;
-        var diagnosis = doctor.Examine(request, client, time.GetUtcNow(), cameNow: false);
-        return Page(
-            "Diagnosis",
-            Html.Of($"<p>It was read as {request.Form}.</p>{Report(diagnosis)}{PasteForm(paste)}")
-        );
-    }
-
-    // A browser sends every line of a form with CR LF. The length of the body tells whether that is how it was.
-    private static PastedRequest? Read(string paste, out string problem)
-    {
-        var request = PastedRequest.Read(Encoding.UTF8.GetBytes(paste.ReplaceLineEndings("\n")), out problem);
-        var asSent = PastedRequest.Read(Encoding.UTF8.GetBytes(paste), out _);
-        return
-            request?.Header("Content-Length") is [var length]
-            && int.TryParse(length, CultureInfo.InvariantCulture, out var bytes)
-            && request.Body.Length < bytes
-            ? asSent
-            : request;
-    }
-
-    private static Html Report(Diagnosis diagnosis)
-    {
-        var causes =
-            diagnosis.Causes.Count == 0
-                ? Html.Of($"<p>Nothing is wrong with the request. What is left depends on the payment.</p>")
-                : Html.Of(
-                    $"<ul>{Html.Join(diagnosis.Causes.Select(cause => Html.Of($"<li><strong>{cause.Id}</strong>: {cause.Text}</li>")))}</ul>"
-                );
-        var steps = Html.Join(
-            diagnosis.Steps.Select(step =>
-                Html.Of(
-                    $"<tr><td>{(step.Passed ? Html.Of($"ok") : Html.Of($"<span class=\"wrong\">wrong</span>"))}</td><td>{step.Code}</td><td>{step.Text}</td></tr>"
-                )
-            )
-        );
-        var text = diagnosis.StringToSign is { } ours
-            ? Html.Of(
-                $"<h3>The string to sign: {ours.Length} bytes, SHA-256 {ours.Sha256}</h3><pre>{ours.Visible}</pre><pre>{ours.Command}</pre>"
-            )
-            : default;
-        var difference = diagnosis.Difference is { } parts
-            ? Html.Of(
-                $"<h3>What was signed</h3><pre>{parts.Text}</pre><p>They part at byte {parts.Offset}: to sign is <code>{parts.Ours}</code>, signed was <code>{parts.Yours}</code>.</p>"
-            )
-            : default;
-        return Html.Of(
-            $"""
-            <h2>Diagnosis: {diagnosis.Code}</h2>{causes}
-            <div class="wide" tabindex="0" role="group" aria-label="Steps of the diagnosis"><table><thead><tr><th scope="col">Step</th><th scope="col">Code</th><th scope="col">Found</th></tr></thead><tbody>{steps}</tbody></table></div>
-            {text}{difference}
-            """
         );
     }
 
@@ -151,10 +117,7 @@ internal static class SandboxPages
             <h2>Cancel a payment</h2>
             <form method="post" action="/sandbox/cancel">
             <label for="id">paymentId, or a paymentRequestId that begins with req-</label>
-            <input id="id" name="id" value="{id}" list="payments" required maxlength="200">
-            <datalist id="payments">{Html.Join(
-                Payments.Select(payment => Html.Of($"<option value=\"{payment}\">"))
-            )}</datalist>
+            <input id="id" name="id" value="{id}" required maxlength="200">
             <label for="extendInfo">extendInfo</label><input id="extendInfo" name="extendInfo" value="{extendInfo}" maxlength="5000">
             <label for="mistake">Mistake to make</label>
             <select id="mistake" name="mistake">{Html.Join(
@@ -169,28 +132,59 @@ internal static class SandboxPages
             """
         );
 
-    private static Html PasteForm(string paste) =>
-        Html.Of(
+    private static Html PaymentsOf(string set)
+    {
+        var rows = DemoWallet.Payments.Select(payment =>
+            Html.Of(
+                $"<tr><td><a href=\"/sandbox?id={Uri.EscapeDataString(set + payment.Name)}&amp;set={Uri.EscapeDataString(set)}\">{set}{payment.Name}</a></td><td>{payment.Code}</td><td>{payment.Why}</td></tr>"
+            )
+        );
+        return Html.Of(
             $"""
-            <h2>Ask the doctor</h2>
-            <form method="post" action="/sandbox/diagnose">
-            <label for="request">A request: raw HTTP, a curl command, an HAR entry, or the line of a log</label>
-            <textarea id="request" name="request" rows="10" required>{paste}</textarea>
-            <button>Diagnose</button>
-            </form>
+            <h2>Payments to cancel</h2>
+            <div class="wide" tabindex="0" role="group" aria-label="Payments"><table><thead><tr><th scope="col">Payment</th><th scope="col">A first cancel is answered</th><th scope="col">Because</th></tr></thead><tbody>{Html.Join(
+                rows
+            )}</tbody></table></div>
+            <form method="post" action="/sandbox/payments"><button>Make new payments</button></form>
             """
         );
+    }
 
-    private static IResult Page(string title, Html content) =>
+    // One request as a command, and the clients that do all that a client must: sign, send, verify, repeat.
+    private static Html ReadyCode(DemoKeys keys, Uri address, string id)
+    {
+        var environment =
+            $"URL={new Uri(address, CancelOperation.Route)} MERCHANT_KEY={Quoted(Path.Combine(keys.Directory, "merchant-private.pem"))} WALLET_KEY={Quoted(Path.Combine(keys.Directory, "wallet-public.pem"))}";
+        var clients = SandboxFiles.Clients.Select(client =>
+            Html.Of(
+                $"""
+                <details><summary>{client.Language}</summary>
+                <pre>{$"{environment} {client.Command} {Quoted(id)}"}</pre>
+                <p><a href="/docs/examples/clients/{client.File}">{client.File}</a></p><pre>{SandboxFiles.Client(
+                    client.File
+                )}</pre></details>
+                """
+            )
+        );
+        return Html.Of(
+            $"<h2>The same as code</h2><p>Each is a whole client, and takes a paymentId: it signs, sends, verifies the answer, and repeats until the answer is final.</p>{Html.Join(clients)}"
+        );
+    }
+
+    private static string Quoted(string text) => $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+
+    /// <summary>A page of the sandbox.</summary>
+    public static IResult Page(string title, Html content, int status = StatusCodes.Status200OK) =>
         PageLayout.Answer(
             PageLayout.Of(
                 "CancelService sandbox",
                 title,
                 Html.Of(
-                    $"<a href=\"/sandbox\">Start</a> <a href=\"/scalar\">API reference</a> <a href=\"/ops\">Operations</a>"
+                    $"<a href=\"/sandbox\">Start</a> <a href=\"/sandbox/requests\">Requests</a> <a href=\"/sandbox/events\">Events</a> <a href=\"/sandbox/keys\">Keys</a> <a href=\"/docs/api.md\">Documentation</a> <a href=\"/scalar\">API reference</a> <a href=\"/ops\">Operations</a>"
                 ),
-                content
-            )
+                Html.Of($"{content}<script>{SandboxScript.Text}</script>")
+            ),
+            status
         );
 
     // Kestrel binds its endpoints in the order of their names: Internal, Public.
@@ -208,7 +202,8 @@ internal static class SandboxPages
         );
     }
 
-    private static string Field(IFormCollection form, string name) => form[name].ToString();
+    /// <summary>A field of a form; empty when it was not sent.</summary>
+    public static string Field(IFormCollection form, string name) => form[name].ToString();
 }
 
 /// <summary>The log's lines of the sandbox.</summary>

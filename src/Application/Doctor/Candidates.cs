@@ -28,7 +28,7 @@ internal sealed class Candidates
     private readonly ArrayBufferWriter<byte> _text = new(1024);
     private long _hashed;
 
-    public Candidates(SignedParts parts, IReadOnlyList<string> prefixes, string route)
+    private Candidates(SignedParts parts, IReadOnlyList<string> prefixes, string route)
     {
         _methods = Ways.Methods(parts.Method);
         _paths = Ways.Paths(parts, prefixes, route);
@@ -37,6 +37,12 @@ internal sealed class Candidates
         _moments = [.. Ways.Moments(parts.Time)];
         _bodies = Ways.Bodies(parts.Body);
     }
+
+    public static Candidates Of(SignedParts parts, Practice practice) =>
+        new(parts, [.. practice.Paths.Select(PrefixOf), practice.StrippedPrefix], practice.Paths[0]);
+
+    private static string PrefixOf(string path) =>
+        path.IndexOf("/v2/", StringComparison.Ordinal) is > 0 and var end ? path[..end] : "";
 
     /// <summary>How many texts were tried so far.</summary>
     public int Tried { get; private set; }

@@ -13,8 +13,8 @@ public static class DiagnosisText
         var text = new StringBuilder();
         text.AppendLine(
             diagnosis.Causes.Count == 0
-                ? "Nothing is wrong with this request."
-                : $"The answer is {diagnosis.Code}. What is wrong:"
+                ? "Nothing is wrong with this."
+                : $"The answer is {(diagnosis.Code.Length == 0 ? "none that can be read" : diagnosis.Code)}. What is wrong:"
         );
         foreach (var cause in diagnosis.Causes)
             text.AppendLine(CultureInfo.InvariantCulture, $"  {cause.Id}: {cause.Text}");

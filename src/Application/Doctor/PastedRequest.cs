@@ -7,14 +7,14 @@ namespace CancelService.Application.Doctor;
 
 /// <summary>
 /// A request as somebody pasted it: as raw HTTP, as a curl command, as an entry of an HAR file, or as a line of a log with
-/// escapes. The body is kept byte for byte.
+/// escapes. Or an answer: as raw HTTP, as <c>curl -i</c> and <c>curl -v</c> print it. The body is kept byte for byte.
 /// </summary>
-/// <param name="Method">The method; empty when the text did not say.</param>
-/// <param name="Target">The request target, as in the first line; of curl and HAR, the URL.</param>
+/// <param name="Method">The method; empty when the text did not say, and of an answer.</param>
+/// <param name="Target">The request target, as in the first line; of curl and HAR, the URL; of an answer empty.</param>
 /// <param name="Headers">The headers in their order, with their names as they were given.</param>
 /// <param name="Body">The body's bytes.</param>
 /// <param name="Form">What the text was, for a reader: "raw HTTP".</param>
-public sealed record PastedRequest(
+public sealed partial record PastedRequest(
     string Method,
     string Target,
     IReadOnlyList<KeyValuePair<string, string>> Headers,
@@ -24,6 +24,11 @@ public sealed record PastedRequest(
 {
     /// <summary>The longest text that is looked at, in bytes.</summary>
     public const int MaxBytes = 256 * 1024;
+
+    private const string Answer = "an answer";
+
+    /// <summary>Whether it is an answer.</summary>
+    public bool IsAnswer => Form == Answer;
 
     /// <summary>The values of a header, whatever the case of its name.</summary>
     public IReadOnlyList<string> Header(string name) =>
@@ -48,12 +53,13 @@ public sealed record PastedRequest(
         var text = start < 0 ? [] : paste[start..];
         var request =
             text.StartsWith("{"u8) ? FromJson(text)
+            : text.StartsWith("HTTP/"u8) || text.StartsWith("< HTTP/"u8) ? FromAnswer(text)
             : text.StartsWith("curl"u8) || text.StartsWith("$ curl"u8) ? FromCurl(Encoding.UTF8.GetString(text))
             : FromHttp(text, "raw HTTP") ?? FromLogLine(Encoding.UTF8.GetString(text));
         if (request is null)
             problem =
                 "The text is no request that can be read. Paste the request as it goes over the wire (its first line, "
-                + "the headers, an empty line, the body), a curl command, an entry of an HAR file, or the line of a log that holds it.";
+                + "the headers, an empty line, the body), a curl command, an entry of an HAR file, or the line of a log that holds it; or an answer, from its line HTTP/1.1 on.";
         return request;
     }
 
@@ -70,10 +76,37 @@ public sealed record PastedRequest(
         if (rest.Length == 0 && !target.Contains('/', StringComparison.Ordinal))
             return null;
 
+        return TakeHeaders(ref text) is { } headers
+            ? new PastedRequest(method, target, headers, text.ToArray(), form).Cut()
+            : null;
+    }
+
+    // As curl -v prints it, "< " stands before each header, and "* " before what curl does meanwhile.
+    private static PastedRequest? FromAnswer(ReadOnlySpan<byte> text)
+    {
+        if (text.StartsWith("< "u8))
+        {
+            var lines = Utf8(text)
+                .Split('\n')
+                .Where(line => !line.StartsWith("* ", StringComparison.Ordinal))
+                .Select(line => line.StartsWith("< ", StringComparison.Ordinal) ? line[2..] : line)
+                .Select(line => line.TrimEnd('\r') is "<" ? "" : line);
+            text = Encoding.UTF8.GetBytes(string.Join('\n', lines));
+        }
+        TakeLine(ref text);
+        if (TakeHeaders(ref text) is not { } headers)
+            return null;
+        // The wallet's bodies end with no white space, whatever a terminal or an editor has added.
+        var body = text.TrimEnd(" \t\r\n"u8);
+        return new PastedRequest("", "", headers, body.ToArray(), Answer);
+    }
+
+    private static List<KeyValuePair<string, string>>? TakeHeaders(ref ReadOnlySpan<byte> text)
+    {
         var headers = new List<KeyValuePair<string, string>>();
         while (!text.IsEmpty)
         {
-            line = TakeLine(ref text);
+            var line = TakeLine(ref text);
             if (line.IsEmpty)
                 break;
             var colon = line.IndexOf((byte)':');
@@ -81,18 +114,19 @@ public sealed record PastedRequest(
                 return null;
             headers.Add(new(Utf8(line[..colon]), Utf8(line[(colon + 1)..]).Trim(' ', '\t')));
         }
-        var request = new PastedRequest(method, target, headers, text.ToArray(), form);
-        // Editors end a file with a line feed that nobody sent; the length tells.
-        return
-            request.Header("Content-Length") is [var length]
-            && int.TryParse(length, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes)
-            && bytes < request.Body.Length
-            ? request with
-            {
-                Body = request.Body[..bytes],
-            }
-            : request;
+        return headers;
     }
+
+    // Editors end a file with a line feed that nobody sent; the length tells.
+    private PastedRequest Cut() =>
+        Header("Content-Length") is [var length]
+        && int.TryParse(length, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes)
+        && bytes < Body.Length
+            ? this with
+            {
+                Body = Body[..bytes],
+            }
+            : this;
 
     // A log writes a request with escapes: in a string of JSON, or bare.
     private static PastedRequest? FromLogLine(string text)
@@ -178,80 +212,6 @@ public sealed record PastedRequest(
                     ? Convert.FromBase64String(Text(data, "text"))
                     : Encoding.UTF8.GetBytes(Text(data, "text"));
         return new(Text(entry, "method"), Text(entry, "url"), headers, body, "entry of an HAR file");
-    }
-
-    private static PastedRequest? FromCurl(string text)
-    {
-        var (method, url, body) = ("", "", (string?)null);
-        var headers = new List<KeyValuePair<string, string>>();
-        var words = ShellWords.Split(text);
-        for (var i = words[0] == "$" ? 2 : 1; i < words.Count; i++)
-        {
-            var (option, value) = Option(words[i]);
-            string Value() => value ?? (i + 1 < words.Count ? words[++i] : "");
-            switch (option)
-            {
-                case "-X" or "--request":
-                    method = Value();
-                    break;
-                case "-H" or "--header":
-                    var header = Value();
-                    var colon = header.IndexOf(':', StringComparison.Ordinal);
-                    if (colon > 0)
-                        headers.Add(new(header[..colon], header[(colon + 1)..].Trim(' ', '\t')));
-                    break;
-                case "-d" or "--data" or "--data-raw" or "--data-binary" or "--data-ascii" or "--json":
-                    var part = Value();
-                    body = body is null ? part : $"{body}{(option == "--json" ? "" : "&")}{part}";
-                    if (option == "--json")
-                        headers.Add(new("Content-Type", "application/json"));
-                    break;
-                case "--url":
-                    url = Value();
-                    break;
-                case "-o"
-                or "-u"
-                or "-b"
-                or "-A"
-                or "-e"
-                or "-m"
-                or "--max-time"
-                or "--connect-timeout"
-                or "--cacert"
-                or "--cert"
-                or "--key":
-                    Value();
-                    break;
-                default:
-                    if (!option.StartsWith('-'))
-                        url = option;
-                    break;
-            }
-        }
-        if (url.Length == 0)
-            return null;
-        // What curl adds to a body by itself.
-        if (body is not null && !headers.Exists(h => h.Key.Equals("Content-Type", StringComparison.OrdinalIgnoreCase)))
-            headers.Add(new("Content-Type", "application/x-www-form-urlencoded"));
-        return new(
-            method.Length > 0 ? method
-                : body is null ? "GET"
-                : "POST",
-            url.Contains("://", StringComparison.Ordinal) ? url : $"http://{url}",
-            headers,
-            Encoding.UTF8.GetBytes(body ?? ""),
-            "curl command"
-        );
-
-        // --name=value, and -Xvalue.
-        static (string Option, string? Value) Option(string word) =>
-            word.StartsWith("--", StringComparison.Ordinal)
-                ? word.Split('=', 2) is [var name, var rest] && name is "--request" or "--header" or "--data"
-                    ? (name, rest)
-                    : (word, null)
-                : word.Length > 2 && word[0] == '-' && word[1] is 'X' or 'H' or 'd'
-                    ? (word[..2], word[2..])
-                    : (word, null);
     }
 
     private static ReadOnlySpan<byte> TakeLine(ref ReadOnlySpan<byte> text)

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using CancelService.Application.Cancelling;
 using CancelService.Application.Payments;
@@ -19,7 +18,9 @@ public sealed record StrangeKey(string Id, string Owner, PublicKey Key);
 /// <param name="Paths">The paths that are served.</param>
 /// <param name="StrippedPrefix">What a proxy strips from them.</param>
 /// <param name="Tolerance">How far Request-Time may be away from the clock.</param>
-/// <param name="StrangeKeys">Other keys than the client's. One client is told of another's in a sandbox alone.</param>
+/// <param name="StrangeKeys">
+/// Other keys than the client's, the wallet's own first. One client is told of another's in a sandbox alone.
+/// </param>
 public sealed record Practice(
     IReadOnlyList<string> Paths,
     string StrippedPrefix,
@@ -34,8 +35,8 @@ public sealed record Practice(
 /// <remarks>It uses public keys alone, looks nothing up, and bounds its work (<see cref="Candidates.MaxTried"/>).</remarks>
 public sealed class RequestDoctor(Practice practice)
 {
-    /// <summary>Examines a request.</summary>
-    /// <param name="request">The request.</param>
+    /// <summary>Examines a request, or an answer.</summary>
+    /// <param name="request">What was pasted.</param>
     /// <param name="client">The client that has sent it; absent when none is known.</param>
     /// <param name="now">When it came, or is looked at (UTC).</param>
     /// <param name="cameNow">
@@ -44,6 +45,8 @@ public sealed class RequestDoctor(Practice practice)
     public Diagnosis Examine(PastedRequest request, Client? client, DateTimeOffset now, bool cameNow)
     {
         ArgumentNullException.ThrowIfNull(request);
+        if (request.IsAnswer)
+            return ExamineAnswer(request, client, Receiver.Silent);
         var chart = new Chart(cameNow);
         var path = SignatureScheme.PathOf(request.Target);
         if (path.StartsWith('/'))
@@ -61,13 +64,12 @@ public sealed class RequestDoctor(Practice practice)
         {
             var host = request.Header("Host") is [var name, ..] ? name : "";
             var parts = new SignedParts(request.Method, request.Target, host, clientId ?? "", time, request.Body);
-            var candidates = new Candidates(
+            var candidates = Candidates.Of(
                 practice.StrippedPrefix.Length > 0 ? parts with { Target = path } : parts,
-                [.. practice.Paths.Select(PrefixOf), practice.StrippedPrefix],
-                practice.Paths[0]
+                practice
             );
             var right = candidates.Right();
-            text = TextOf(right);
+            text = TextFinding.Of(right);
             if (header is not null)
                 (signature, difference) = new SignatureStep(practice, chart, now).Look(
                     header,
@@ -81,6 +83,18 @@ public sealed class RequestDoctor(Practice practice)
         chart.Close();
         return new(chart.Code, chart.Causes, chart.Steps, signature, text, difference);
     }
+
+    /// <summary>Examines an answer of the wallet, together with what its receiver says of how it is verified.</summary>
+    public Diagnosis ExamineAnswer(PastedRequest answer, Client? client, Receiver receiver)
+    {
+        ArgumentNullException.ThrowIfNull(answer);
+        ArgumentNullException.ThrowIfNull(receiver);
+        var asSigned = answer with { Target = practice.StrippedPrefix + practice.Paths[0] };
+        return new AnswerExam(practice).Examine(asSigned, client, receiver);
+    }
+
+    /// <summary>Names a public key: how long it is, its fingerprint, and whose it is, as far as that is known here.</summary>
+    public string NameKey(string text, Client? client, DateTimeOffset now) => Keys.Name(text, client, practice, now);
 
     // Codes 1 to 3.
     private void Address(Chart chart, PastedRequest request, string path)
@@ -263,18 +277,6 @@ public sealed class RequestDoctor(Practice practice)
             problem ?? ""
         );
     }
-
-    private static TextFinding TextOf(byte[] text) =>
-        new(
-            Visible.Of(text),
-            Convert.ToHexStringLower(text),
-            text.Length,
-            Convert.ToHexStringLower(SHA256.HashData(text)),
-            Visible.Printf(text) + " | openssl dgst -sha256"
-        );
-
-    private static string PrefixOf(string path) =>
-        path.IndexOf("/v2/", StringComparison.Ordinal) is > 0 and var end ? path[..end] : "";
 
     private static string Seconds(TimeSpan time) =>
         time.TotalSeconds.ToString("+0.#;-0.#;0", CultureInfo.InvariantCulture);

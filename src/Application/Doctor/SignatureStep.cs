@@ -7,9 +7,6 @@ namespace CancelService.Application.Doctor;
 /// <summary>The doctor's look at code 7: what the signature says of itself.</summary>
 internal sealed class SignatureStep(Practice practice, Chart chart, DateTimeOffset now)
 {
-    // How many bytes are shown of where two texts part.
-    private const int Window = 24;
-
     /// <summary>Which key has signed, what, and how it differs from the right text.</summary>
     public (SignatureFinding Finding, Difference? Difference) Look(
         SignatureHeader header,
@@ -29,9 +26,9 @@ internal sealed class SignatureStep(Practice practice, Chart chart, DateTimeOffs
         [
             .. own.Select(key => new ExamKey(
                 $"your key of version {key.Version} ({State(key, now)})",
-                Parameters(key.PublicKey)
+                Keys.Parameters(key.PublicKey)
             )),
-            .. practice.StrangeKeys.Select(key => new ExamKey(key.Owner, Parameters(key.Key))),
+            .. practice.StrangeKeys.Select(key => new ExamKey(key.Owner, Keys.Parameters(key.Key))),
         ];
         (IReadOnlyList<Mistake> Mistakes, byte[] Text)? signed = null;
         Opened? opened = null;
@@ -71,7 +68,7 @@ internal sealed class SignatureStep(Practice practice, Chart chart, DateTimeOffs
             );
         return (
             new(opened.Key.Owner, hash.Algorithm.Name!, hash.Padding.ToString(), candidates.Tried),
-            signed is { Mistakes.Count: > 0, Text: var yours } ? DifferenceOf(right, yours) : null
+            signed is { Mistakes.Count: > 0, Text: var yours } ? Difference.Between(right, yours) : null
         );
     }
 
@@ -105,37 +102,12 @@ internal sealed class SignatureStep(Practice practice, Chart chart, DateTimeOffs
 
     private void Mistaken(string id, string text) => chart.Look(ResultCode.InvalidSignature, id, "", text);
 
-    private static Difference DifferenceOf(byte[] ours, byte[] yours)
-    {
-        var offset = ours.AsSpan().CommonPrefixLength(yours);
-        return new(
-            offset,
-            Visible.Of(ours.AsSpan(offset, Math.Min(Window, ours.Length - offset))),
-            Visible.Of(yours.AsSpan(offset, Math.Min(Window, yours.Length - offset))),
-            Visible.Of(yours)
-        );
-    }
-
-    private static RSAParameters Parameters(PublicKey key)
-    {
-        using var rsa = RSA.Create();
-        rsa.ImportFromPem(key.Pem);
-        return rsa.ExportParameters(includePrivateParameters: false);
-    }
-
     private static string Fingerprints(List<ClientKey> keys) =>
         keys.Count == 0
             ? ""
             : "Compare openssl pkey -in private.pem -pubout -outform DER | openssl dgst -sha256 with "
-                + string.Join(", ", keys.Select(key => $"version {key.Version}: {Fingerprint(key.PublicKey)}"))
+                + string.Join(", ", keys.Select(key => $"version {key.Version}: {Keys.Fingerprint(key.PublicKey)}"))
                 + ".";
-
-    private static string Fingerprint(PublicKey key)
-    {
-        using var rsa = RSA.Create();
-        rsa.ImportFromPem(key.Pem);
-        return Convert.ToHexStringLower(SHA256.HashData(rsa.ExportSubjectPublicKeyInfo()));
-    }
 
     /// <summary>Whether a key is valid, in a word.</summary>
     public static string State(ClientKey key, DateTimeOffset now) =>

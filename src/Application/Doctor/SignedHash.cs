@@ -79,6 +79,9 @@ internal sealed class SignedHash
         return OpenPkcs1(block) ?? OpenPss(block, (int)modulus.GetBitLength());
     }
 
+    /// <summary>A SHA-256 that was come by in another way, to look for its text.</summary>
+    public static SignedHash Of(byte[] sha256) => new(SignaturePadding.Pkcs1, HashAlgorithmName.SHA256, sha256, []);
+
     /// <summary>Whether this text was signed.</summary>
     public bool IsOf(ReadOnlySpan<byte> text)
     {

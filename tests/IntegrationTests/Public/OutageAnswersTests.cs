@@ -81,7 +81,7 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
     public async Task While_the_database_is_silent_a_request_that_finds_no_place_gets_its_U_at_once()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
-        await using var network = new TcpForwarder(database.ConnectionString);
+        var network = new TcpForwarder(database.ConnectionString);
         await using var host = await TestHost.Start(
             database,
             settings:
@@ -109,7 +109,7 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
             .WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
 
         answer.Code.ShouldBe("UNKNOWN_EXCEPTION");
-        network.CutAll(); // The other need not wait for a minute.
+        await network.DisposeAsync(); // The other need not wait for a minute.
     }
 
     [Fact]

@@ -64,12 +64,16 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
     [InlineData("cancel", "id")]
     [InlineData("cancel", "extendInfo")]
     [InlineData("diagnose", "request")]
+    [InlineData("diagnose", "text")]
+    [InlineData("diagnose", "key")]
+    [InlineData("events", "url")]
+    [InlineData("events", "secret")]
     public async Task Script_in_a_field_is_shown_and_not_run(string form, string field)
     {
         const string script = "</pre></textarea>\"><script>alert(1)</script>";
         var page = await Post(form, ("id", "x"), (field, script));
 
-        page.ShouldNotContain("<script", Case.Insensitive);
+        page.ShouldNotContain("<script>alert", Case.Insensitive);
         page.ShouldContain("&lt;script&gt;");
     }
 
@@ -81,7 +85,199 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         (await Post("diagnose", ("request", paste))).ShouldContain("The text is no request that can be read.");
 
     [Fact]
-    public async Task The_page_runs_no_script_loads_nothing_and_is_not_for_other_sites()
+    public async Task An_answer_is_examined_with_what_its_receiver_verifies()
+    {
+        var sent = await Post("cancel", ("id", "demo-captured"), ("extendInfo", ""), ("mistake", ""));
+        var answer = WebUtility.HtmlDecode(sent.Split("The answer</h2><pre>")[1].Split("</pre>")[0]);
+        var merchant = await File.ReadAllTextAsync(
+            sandbox.Key("merchant-public.pem"),
+            TestContext.Current.CancellationToken
+        );
+
+        var right = await Post("diagnose", ("request", answer), ("key", KeyPair.Wallet.PublicKey.Pem));
+        right.ShouldContain("It was read as an answer.");
+        right.ShouldContain("the answer is genuine");
+        right.ShouldContain("You verify with the wallet&#39;s public key.");
+        right.ShouldContain("Nothing is wrong");
+
+        var wrong = await Post(
+            "diagnose",
+            ("request", answer),
+            ("key", merchant),
+            ("text", "POST /v2/payments/cancel")
+        );
+        wrong.ShouldContain("<li><strong>key-own</strong>");
+        wrong.ShouldContain("<li><strong>verifies-unknown</strong>");
+    }
+
+    [Fact]
+    public async Task A_key_is_named_and_a_private_one_is_not_shown_again()
+    {
+        var (merchant, secret) = (
+            await File.ReadAllTextAsync(sandbox.Key("merchant-public.pem"), TestContext.Current.CancellationToken),
+            await File.ReadAllTextAsync(sandbox.Key("merchant-private.pem"), TestContext.Current.CancellationToken)
+        );
+        (await Post("diagnose", ("key", merchant))).ShouldContain(
+            "DEMO_CLIENT&#39;s key of version 1, which is active."
+        );
+
+        var bare = string.Concat(secret.Split('\n').Where(line => !line.StartsWith('-')));
+        foreach (var field in (string[])["request", "text", "key"])
+        foreach (var given in (string[])[secret, bare])
+        {
+            var page = await Post("diagnose", (field, given));
+            page.ShouldContain("That was a private key, and it was sent here");
+            page.ShouldNotContain(bare[..64]);
+        }
+    }
+
+    /// <summary>Goal: a developer finds a refused request without pasting it, as it came, and only the last of each client are kept.</summary>
+    [Fact]
+    public async Task What_came_lately_is_listed_with_its_diagnosis()
+    {
+        await Post("cancel", ("id", "demo-late"), ("extendInfo", "é <b>"), ("mistake", "crlf"));
+
+        var list = await Get("requests?client=DEMO_CLIENT");
+        var link = list.Split("/sandbox/requests/")[1].Split('"')[0];
+        list.ShouldContain($"<td>INVALID_SIGNATURE</td><td><a href=\"/sandbox/requests/{link}\">");
+        var page = await Get($"requests/{link}");
+        page.ShouldContain("was answered INVALID_SIGNATURE");
+        page.ShouldContain("<li><strong>line-break</strong>");
+        page.ShouldContain("<pre>POST /v2/payments/cancel\n");
+        page.ShouldContain("&quot;extendInfo&quot;:");
+
+        for (var i = 0; i < 110; i++)
+            await Wire.Exchange(
+                sandbox.Host.PublicPort,
+                "POST /v2/payments/cancel HTTP/1.1\r\nHost: a\r\nClient-Id: MANY\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray(),
+                "POST"
+            );
+        (await Get("requests?client=MANY")).Split("Diagnosis of").Length.ShouldBe(101);
+        (await Get($"requests/{link}")).ShouldContain("<li><strong>line-break</strong>"); // Another client's stay.
+    }
+
+    [Fact]
+    public async Task A_request_that_is_no_longer_kept_is_said_to_be_none()
+    {
+        using var answer = await sandbox.Host.Internal.GetAsync(
+            new Uri("/sandbox/requests/1000000", UriKind.Relative),
+            TestContext.Current.CancellationToken
+        );
+        answer.StatusCode.ShouldBe(HttpStatusCode.NotFound);
+        (await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).ShouldContain("no longer kept");
+    }
+
+    /// <summary>Goal: what is answered is the same byte for byte, whether or not it is recorded.</summary>
+    [Theory]
+    [InlineData(
+        "POST /v2/payments/cancel HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\nConnection: close\r\n\r\n",
+        "PARAM_ILLEGAL"
+    )]
+    [InlineData("GET /v2/payments/cancel HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "METHOD_NOT_SUPPORTED")]
+    [InlineData("POST /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "INVALID_API")]
+    public async Task What_is_refused_at_once_is_recorded_too(string request, string code)
+    {
+        var answer = await Wire.Exchange(
+            sandbox.Host.PublicPort,
+            Encoding.ASCII.GetBytes(request),
+            request.Split(' ')[0]
+        );
+        answer.Code.ShouldBe(code);
+        (await Get("requests")).ShouldContain($"<td>{code}</td>");
+    }
+
+    [Fact]
+    public async Task A_cancel_is_shown_as_code_in_seven_languages()
+    {
+        var page = await Post("cancel", ("id", "it's"), ("extendInfo", ""), ("mistake", ""));
+        page.Split("<details>").Length.ShouldBe(8);
+        page.ShouldContain("python3 cancel.py &#39;it&#39;\\&#39;&#39;s&#39;");
+        page.ShouldContain("merchant-private.pem&#39; WALLET_KEY=");
+    }
+
+    /// <summary>Goal: the faults of a receiver are named. The test's own looks at one signature alone, and at no time.</summary>
+    [Fact]
+    public async Task A_receiver_of_events_is_told_what_it_takes_wrongly()
+    {
+        await using var receiver = await Receiver.Start(_ => Task.FromResult(200));
+        var page = await Post("events", ("url", receiver.Root), ("secret", Receiver.Secret));
+
+        page.ShouldContain("<h2>7 of 9 right</h2>");
+        page.ShouldContain("one that verifies is enough");
+        page.ShouldContain("somebody may have recorded it");
+        receiver.Received.Count.ShouldBe(9);
+        receiver.Received.First().ShouldBeSigned();
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:1/", Receiver.Secret, "0 of 9 right")]
+    [InlineData("file:///etc/passwd", Receiver.Secret, "The URL must begin with")]
+    [InlineData("/hook", Receiver.Secret, "The URL must begin with")]
+    [InlineData("http://127.0.0.1:1/", "secret", "The secret is whsec_")]
+    public async Task A_receiver_that_can_not_be_tried_has_nothing_right(string url, string secret, string expected) =>
+        (await Post("events", ("url", url), ("secret", secret))).ShouldContain(expected);
+
+    public static TheoryData<string, string> Scenarios() =>
+        [.. Api.Demo.DemoWallet.Payments.Select(payment => (payment.Name, payment.Code))];
+
+    /// <summary>Goal: every answer of the table is there to try again, as often as a developer wants.</summary>
+    [Theory]
+    [MemberData(nameof(Scenarios))]
+    public async Task New_payments_are_answered_as_the_page_says(string name, string code)
+    {
+        for (var time = 0; time < 2; time++)
+        {
+            var page = await Post("payments");
+            var set = page.Split("?id=demo-")[1].Split("processing")[0];
+            page.ShouldContain($"demo-{set}{name}</a></td><td>{code}</td>");
+
+            (await Post("cancel", ("id", $"demo-{set}{name}"))).ShouldContain(
+                $"&quot;resultCode&quot;:&quot;{code}&quot;"
+            );
+        }
+    }
+
+    [Theory]
+    [InlineData("hello")]
+    [InlineData("")]
+    public async Task A_key_that_is_none_is_not_registered(string key) =>
+        (await Post("keys", ("publicKey", key))).ShouldContain("data-version=\"\"");
+
+    [Theory]
+    [InlineData("time")]
+    [InlineData("version")]
+    [InlineData("signature")]
+    public async Task A_line_break_makes_no_header(string field) =>
+        (await Post("send", ("body", "{}"), (field, "1\r\nClient-Id: OTHER"))).ShouldContain(
+            "A header holds no line break."
+        );
+
+    public static TheoryData<string> Documents() =>
+        [
+            .. File.ReadAllText(Path.Combine(Repository.Root, "docs", "llms.txt"))
+                .Split("](")
+                .Skip(1)
+                .Select(link => link.Split(')')[0]),
+        ];
+
+    /// <summary>Goal: what llms.txt names is served, and what is served is what lies in the repository.</summary>
+    [Theory]
+    [MemberData(nameof(Documents))]
+    public async Task The_documents_are_served_beside_the_page(string path)
+    {
+        using var answer = await sandbox.Host.Internal.GetAsync(
+            new Uri(path, UriKind.Relative),
+            TestContext.Current.CancellationToken
+        );
+        answer.StatusCode.ShouldBe(HttpStatusCode.OK);
+        if (path.StartsWith("/docs/", StringComparison.Ordinal))
+            (await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).ShouldBe(
+                await File.ReadAllTextAsync(Repository.Root + path, TestContext.Current.CancellationToken)
+            );
+    }
+
+    [Fact]
+    public async Task The_page_has_one_script_loads_nothing_and_is_not_for_other_sites()
     {
         using var page = await sandbox.Host.Internal.GetAsync(
             new Uri("/sandbox", UriKind.Relative),
@@ -91,7 +287,7 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         var policy = page.Headers.GetValues("Content-Security-Policy").Single();
         policy.ShouldStartWith("default-src 'none'; style-src 'sha256-");
         policy.ShouldContain("form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
-        policy.ShouldNotContain("script");
+        policy.ShouldContain("; script-src 'sha256-");
 
         using var link = new HttpRequestMessage(HttpMethod.Get, "/sandbox");
         link.Headers.Add("Sec-Fetch-Site", "cross-site");
@@ -122,6 +318,12 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         answer.Code.ShouldBe("INVALID_API");
     }
 
+    private async Task<string> Get(string page) =>
+        await sandbox.Host.Internal.GetStringAsync(
+            new Uri($"/sandbox/{page}", UriKind.Relative),
+            TestContext.Current.CancellationToken
+        );
+
     private async Task<string> Post(string form, params (string Name, string Value)[] fields)
     {
         using var content = new FormUrlEncodedContent(
@@ -148,6 +350,9 @@ public sealed class SandboxHost(PostgresServer postgres) : IAsyncLifetime
     public PostgresServer Postgres => postgres;
 
     public TestHost Host => _host!;
+
+    /// <summary>A file of the demo's keys.</summary>
+    public string Key(string file) => Path.Combine(_database!.Directory, "demo", file);
 
     public async ValueTask InitializeAsync()
     {

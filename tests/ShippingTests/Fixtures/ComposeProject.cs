@@ -48,7 +48,7 @@ public sealed class ComposeProject(BuiltImage image) : IAsyncLifetime
             return ended.Output;
         var logs = await Command.Try(
             _compose[0],
-            [.. _compose[1..], "logs", "--tail=20"],
+            [.. _compose[1..], "logs", "--no-color", "--tail=20"],
             _environment,
             Repository.Root
         );
