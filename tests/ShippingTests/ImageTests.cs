@@ -127,6 +127,7 @@ public sealed class ImageTests(BuiltImage image)
                 $"--output={output}",
                 $"-p:SourceRevisionId={revision}",
                 "-p:OpenApiGenerateDocuments=false",
+                "-p:RunAnalyzers=false",
             ],
             new Dictionary<string, string>(StringComparer.Ordinal),
             source

@@ -127,7 +127,8 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
                     $"{op} has no known outcome after {GivesUpAfter.TotalSeconds} s: {attempt.Text}",
                     attempt
                 );
-            await Task.Delay(Math.Min(200, 40 * tries), cancellationToken);
+            // As merchants do it, longer and longer: what repeats at once takes the processor from what comes back.
+            await Task.Delay(Math.Min(1000, 40 * tries * tries), cancellationToken);
         }
         if (op.Act <= Act.RevokeKey)
             _auditor.Agreed(Stopwatch.GetTimestamp(), atOnce: attempts.Count == 1);

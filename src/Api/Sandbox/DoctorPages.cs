@@ -60,7 +60,9 @@ internal static partial class DoctorPages
         var key = asked.Key.Length > 0 && !request.IsAnswer ? doctor.NameKey(asked.Key, client, now) : "";
         return SandboxPages.Page(
             "Diagnosis",
-            Html.Of($"<p>It was read as {request.Form}. {key}</p>{Report(diagnosis)}{PasteForm(asked)}")
+            Html.Of(
+                $"<p>It was read as {request.Form}. {key}</p>{Report(diagnosis, request.IsAnswer)}{PasteForm(asked)}"
+            )
         );
     }
 
@@ -146,11 +148,13 @@ internal static partial class DoctorPages
     }
 
     /// <summary>What the doctor found.</summary>
-    public static Html Report(Diagnosis diagnosis)
+    public static Html Report(Diagnosis diagnosis, bool isAnswer = false)
     {
         var causes =
             diagnosis.Causes.Count == 0
-                ? Html.Of($"<p>Nothing is wrong with the request. What is left depends on the payment.</p>")
+                ? Html.Of(
+                    $"<p>Nothing is wrong with the {(isAnswer ? "answer." : "request. What is left depends on the payment.")}</p>"
+                )
                 : Html.Of(
                     $"<ul>{Html.Join(diagnosis.Causes.Select(cause => Html.Of($"<li><strong>{cause.Id}</strong>: {cause.Text}</li>")))}</ul>"
                 );
@@ -163,17 +167,17 @@ internal static partial class DoctorPages
         );
         var text = diagnosis.StringToSign is { } ours
             ? Html.Of(
-                $"<h3>The string to sign: {ours.Length} bytes, SHA-256 {ours.Sha256}</h3><pre>{ours.Visible}</pre><pre>{ours.Command}</pre>"
+                $"<h3>The string {(isAnswer ? "that the wallet signs" : "to sign")}: {ours.Length} bytes, SHA-256 {ours.Sha256}</h3><pre>{ours.Visible}</pre><pre>{ours.Command}</pre>"
             )
             : default;
         var difference = diagnosis.Difference is { } parts
             ? Html.Of(
-                $"<h3>What was signed</h3><pre>{parts.Text}</pre><p>They part at byte {parts.Offset}: to sign is <code>{parts.Ours}</code>, signed was <code>{parts.Yours}</code>.</p>"
+                $"<h3>{(isAnswer ? "What you have in its place" : "What was signed")}</h3><pre>{parts.Text}</pre><p>They part at byte {parts.Offset}: {(isAnswer ? "the wallet's" : "to sign")} is <code>{parts.Ours}</code>, {(isAnswer ? "yours is" : "signed was")} <code>{parts.Yours}</code>.</p>"
             )
             : default;
         return Html.Of(
             $"""
-            <h2>Diagnosis: {diagnosis.Code}</h2>{causes}
+            <h2>Diagnosis: {(isAnswer ? "an answer" : diagnosis.Code)}</h2>{causes}
             <div class="wide" tabindex="0" role="group" aria-label="Steps of the diagnosis"><table><thead><tr><th scope="col">Step</th><th scope="col">Code</th><th scope="col">Found</th></tr></thead><tbody>{steps}</tbody></table></div>
             {text}{difference}
             """
