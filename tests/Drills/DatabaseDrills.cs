@@ -162,7 +162,6 @@ public sealed class FailoverDrill
 public sealed class RestoreDrill
 {
     [Fact]
-    [Trait("Takes", "long")]
     public async Task The_database_is_restored_to_an_earlier_moment()
     {
         var page = RunbookPage.Read("A restore");
@@ -195,7 +194,6 @@ public sealed class DiskFillsDrill
     private const long Disk = 2_000_000_000;
 
     [Fact]
-    [Trait("Takes", "long")]
     public async Task The_slot_of_a_standby_that_is_gone_keeps_the_log()
     {
         const string alert = "CancelServiceDiskFills";

@@ -5,7 +5,6 @@ namespace CancelService.Drills;
 public sealed class KeysEndDrill
 {
     [Fact]
-    [Trait("Takes", "long")]
     public async Task A_merchants_only_key_ends_soon()
     {
         const string alert = "CancelServiceKeysEnd";
