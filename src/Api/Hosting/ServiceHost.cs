@@ -63,7 +63,7 @@ public static class ServiceHost
         if (app.Environment.IsDevelopment())
         {
             app.MapOpenApiDocuments();
-            app.MapSandbox();
+            app.MapSandbox(() => app.Services.GetRequiredService<DatabaseStartup>().IsDone);
         }
         app.MapOps();
         app.MapPrometheusScrapingEndpoint();

@@ -20,16 +20,31 @@ namespace CancelService.Api.Sandbox;
 internal static class SandboxPages
 {
     /// <summary>Maps the pages, and says in the log where they are.</summary>
-    public static void MapSandbox(this WebApplication app)
+    /// <param name="app">The host.</param>
+    /// <param name="isFilled">Whether the demo wallet is there.</param>
+    public static void MapSandbox(this WebApplication app, Func<bool> isFilled)
     {
         var all = app.MapGroup("").ExcludeFromDescription().AddEndpointFilter(PageLayout.FromHere);
         all.MapSandboxFiles();
-        var pages = all.MapGroup("/sandbox").AddEndpointFilter(SandboxScript.Allow);
+        var pages = all.MapGroup("/sandbox")
+            .AddEndpointFilter(SandboxScript.Allow)
+            .AddEndpointFilter(
+                // The ports are open a second before the demo wallet is filled.
+                async (context, next) =>
+                    isFilled()
+                        ? await next(context)
+                        : Page(
+                            "Sandbox",
+                            Html.Of($"<p>The demo wallet is being filled. Load the page again in a second.</p>"),
+                            StatusCodes.Status503ServiceUnavailable
+                        )
+            );
         pages.MapGet("/", Start);
         pages.MapPost("/payments", AddPayments).DisableAntiforgery();
         pages.MapPost("/cancel", Cancel).DisableAntiforgery();
         pages.MapPost("/send", (Delegate)Send).DisableAntiforgery();
         pages.MapKeys();
+        pages.MapCore();
         pages.MapDoctor();
         pages.MapEvents();
         app.Lifetime.ApplicationStarted.Register(() =>
@@ -180,7 +195,7 @@ internal static class SandboxPages
                 "CancelService sandbox",
                 title,
                 Html.Of(
-                    $"<a href=\"/sandbox\">Start</a> <a href=\"/sandbox/requests\">Requests</a> <a href=\"/sandbox/events\">Events</a> <a href=\"/sandbox/keys\">Keys</a> <a href=\"/docs/api.md\">Documentation</a> <a href=\"/scalar\">API reference</a> <a href=\"/ops\">Operations</a>"
+                    $"<a href=\"/sandbox\">Start</a> <a href=\"/sandbox/requests\">Requests</a> <a href=\"/sandbox/core\">Core</a> <a href=\"/sandbox/events\">Events</a> <a href=\"/sandbox/keys\">Keys</a> <a href=\"/docs/api.md\">Documentation</a> <a href=\"/scalar\">API reference</a> <a href=\"/ops\">Operations</a>"
                 ),
                 Html.Of($"{content}<script>{SandboxScript.Text}</script>")
             ),

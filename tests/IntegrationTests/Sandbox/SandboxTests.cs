@@ -67,6 +67,7 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
     [InlineData("diagnose", "text")]
     [InlineData("diagnose", "key")]
     [InlineData("events", "url")]
+    [InlineData("core", "id")]
     [InlineData("events", "secret")]
     public async Task Script_in_a_field_is_shown_and_not_run(string form, string field)
     {
@@ -237,6 +238,41 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         }
     }
 
+    // What happens to a payment in turn, "cancel" among it, and what the last step says.
+    public static TheoryData<string, string> Stories() =>
+        new()
+        {
+            { "payment", "The payment is known now" },
+            { "payment payment", "already" },
+            { "payment cancel Succeed", "The core has to refund the payer" },
+            { "authorization cancel Authorize", "the core has to release the hold" },
+            { "payment Succeed cancel Succeed", "do nothing" },
+            { "early payment", "a cancel of its paymentRequestId came first" },
+            { "payment Succeed Refund cancel", "PROCESS_FAIL" },
+            { "authorization Authorize Capture", "The payment is" },
+            { "payment Capture", "Refused: the payment is" },
+            { "payment cancel Fail cancel", "SUCCESS" },
+            { "Succeed", "There is no such payment." },
+            { "nonsense", "There is no such step." },
+        };
+
+    /// <summary>Goal: a developer plays the core, in any order, and is told what became of the payment.</summary>
+    [Theory]
+    [MemberData(nameof(Stories))]
+    public async Task What_the_core_does_is_on_demand(string story, string end)
+    {
+        var id = $"story-{Guid.NewGuid():N}";
+        var page = "";
+        foreach (var step in story.Split(' '))
+            page = step switch
+            {
+                "cancel" => await Post("cancel", ("id", id)),
+                "early" => await Post("cancel", ("id", $"req-{id}")),
+                _ => await Post("core", ("id", id), ("step", step)),
+            };
+        WebUtility.HtmlDecode(page).ShouldContain(end);
+    }
+
     [Theory]
     [InlineData("hello")]
     [InlineData("")]
@@ -299,6 +335,28 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         elsewhere.Content = new FormUrlEncodedContent([new("id", "demo-success")]);
         using var refused = await sandbox.Host.Internal.SendAsync(elsewhere, TestContext.Current.CancellationToken);
         refused.StatusCode.ShouldBe(HttpStatusCode.Forbidden);
+    }
+
+    [Fact]
+    public async Task Before_the_demo_wallet_is_filled_the_page_says_so()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, sandbox.Postgres, empty: true);
+        await using var host = await TestHost.Start(
+            database,
+            waitForReady: false,
+            settings:
+            [
+                "--environment=Development",
+                $"--Demo:Directory={Path.Combine(database.Directory, "demo")}",
+                TcpForwarder.Setting(database.ConnectionString, TcpForwarder.ClosedPort()),
+            ]
+        );
+        using var page = await host.Internal.GetAsync(
+            new Uri("/sandbox", UriKind.Relative),
+            TestContext.Current.CancellationToken
+        );
+        page.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable);
+        (await page.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).ShouldContain("is being filled");
     }
 
     [Fact]
