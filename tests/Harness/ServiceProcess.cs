@@ -27,8 +27,8 @@ public sealed class ServiceProcess : IAsyncDisposable
     }
 
     /// <summary>
-    /// What runs: what CANCELSERVICE_TEST_SERVICE names a directory of, as it is published, or else what was built with the tests.
-    /// The published service is compiled ahead of time, so it starts in half the time.
+    /// The service that is started: the published one where CANCELSERVICE_TEST_SERVICE names its directory, otherwise the one that was
+    /// built with the tests.
     /// </summary>
     public static string Assembly { get; } =
         Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_SERVICE") is { Length: > 0 } directory

@@ -44,8 +44,8 @@ internal static partial class Binding
     }
 
     /// <summary>
-    /// Says what was wrong with a refused request when no exception says it: the server refused it, or an optional parameter of
-    /// the query could not be read.
+    /// Names the mistake in a request that was refused without an exception. Either the server refused it, or it could not read an
+    /// optional parameter of the query.
     /// </summary>
     public static string Problem(HttpContext http, int status) =>
         status is StatusCodes.Status400BadRequest

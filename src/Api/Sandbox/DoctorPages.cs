@@ -9,7 +9,7 @@ using CancelService.Domain.Clients;
 
 namespace CancelService.Api.Sandbox;
 
-/// <summary>The pages of the doctor: what was pasted, what came lately, and what is wrong with it.</summary>
+/// <summary>The pages of the doctor. It examines what a developer pastes, and the requests that came lately.</summary>
 internal static partial class DoctorPages
 {
     private const string PrivateKeyWasSent =
@@ -202,6 +202,6 @@ internal static partial class DoctorPages
             """
         );
 
-    /// <summary>What the doctor is asked; empty is what was left out.</summary>
+    /// <summary>The fields of the doctor's form. A field that was left out is empty.</summary>
     internal sealed record Asked(string Request = "", string Text = "", string Key = "");
 }

@@ -155,7 +155,7 @@ internal static class EventPages
                 response.IsSuccessStatusCode == trial.IsToBeTaken
             );
         }
-        // Whoever does not answer takes nothing rightly.
+        // A receiver that does not answer is wrong, also where the event is to be refused.
         catch (HttpRequestException e)
         {
             return ($"none: {e.HttpRequestError}", false);

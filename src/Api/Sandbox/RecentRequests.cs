@@ -31,7 +31,7 @@ internal sealed class RecentRequests(TimeProvider time)
 
     private const int MaxBody = 1024 * 1024; // The port takes no longer ones.
     private const long MaxBytes = 16 * 1024 * 1024;
-    private const int OfHeaders = 1024; // About what a request takes beside its body.
+    private const int OfRecord = 1024; // About what a request takes beside its body and its headers.
 
     private readonly LinkedList<RecentRequest> _kept = new();
     private long _bytes;
@@ -53,12 +53,17 @@ internal sealed class RecentRequests(TimeProvider time)
         {
             http.Response.Body = wire;
         }
-        await wire.WriteAsync(answer.GetBuffer().AsMemory(0, (int)answer.Length), http.RequestAborted);
+        // Before it is answered, so that who has the answer finds the request.
+        await Add(http, cameAt, answer);
+        await wire.WriteAsync(answer.GetBuffer().AsMemory(0, (int)answer.Length), CancellationToken.None);
+    }
 
+    private async Task Add(HttpContext http, DateTimeOffset cameAt, MemoryStream answer)
+    {
         // What the service has read of the body, and no more: the rest may never come.
         var body = new byte[http.Request.Body.Length];
         http.Request.Body.Position = 0;
-        await http.Request.Body.ReadExactlyAsync(body, http.RequestAborted);
+        await http.Request.Body.ReadExactlyAsync(body, CancellationToken.None);
         var clientId = http.Request.Headers["Client-Id"].ToString();
         Add(
             cameAt,
@@ -111,7 +116,11 @@ internal sealed class RecentRequests(TimeProvider time)
         _bytes -= Size(kept.Request);
     }
 
-    private static long Size(PastedRequest request) => request.Body.Length + OfHeaders;
+    private static long Size(PastedRequest request) =>
+        OfRecord
+        + request.Body.Length
+        + (sizeof(char) * (long)request.Target.Length)
+        + request.Headers.Sum(header => sizeof(char) * (long)(header.Key.Length + header.Value.Length));
 
     private static string CodeOf(MemoryStream answer)
     {

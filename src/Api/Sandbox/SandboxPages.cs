@@ -13,9 +13,8 @@ using Microsoft.AspNetCore.Http.Features;
 namespace CancelService.Api.Sandbox;
 
 /// <summary>
-/// The page for a merchant's developer, in Development and on the internal port alone. It cancels a payment of the demo wallet,
-/// makes a mistake on purpose where that is asked for, shows what came lately, and says what is wrong with a request, an answer or a
-/// key that is pasted. It works without script.
+/// The pages for a merchant's developer, in Development and on the internal port alone. This one cancels a payment of the demo
+/// wallet, rightly or with a mistake that the developer chooses, and shows the answer and the diagnosis. It works without script.
 /// </summary>
 internal static class SandboxPages
 {

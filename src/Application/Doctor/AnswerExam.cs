@@ -56,7 +56,7 @@ internal sealed class AnswerExam(Practice practice)
             .StrangeKeys.Select(key => new ExamKey(key.Owner, Keys.Parameters(key.Key)))
             .Concat((client?.Keys ?? []).Select(key => new ExamKey("your own key", Keys.Parameters(key.PublicKey))))
             .ToList();
-        if (SignatureExam.Open(header.Signature, keys).FirstOrDefault() is not { } opened)
+        if (SignatureExam.Open(header.Signature, keys).FirstOrDefault(one => IsOfTheScheme(one.Hash)) is not { } opened)
         {
             Failed(
                 "answer-forged",
@@ -65,7 +65,10 @@ internal sealed class AnswerExam(Practice practice)
             return (new("", "", "", 0), pasted, null);
         }
         if (opened.Key != keys[0])
+        {
             Failed("answer-forged", $"The answer was signed with {opened.Key.Owner}: it is none of the wallet's.");
+            return (new(opened.Key.Owner, "", "", 0), pasted, null);
+        }
         foreach (var mistake in opened.Encoding)
             Failed(mistake.Id, $"{mistake.Text} The wallet sent it in base64, percent-encoded: decode it once.");
 
@@ -87,14 +90,7 @@ internal sealed class AnswerExam(Practice practice)
         }
         if (mistakes.Count == 0)
             Passed($"{opened.Key.Owner} has signed these headers and this body: the answer is genuine.");
-        foreach (var mistake in mistakes)
-            Failed(
-                mistake.Id,
-                mistake
-                    .Text.Replace("You signed", "The wallet signed", StringComparison.Ordinal)
-                    .Replace("what you sent", "what you pasted", StringComparison.Ordinal)
-                    .Replace("and sent", "and you pasted", StringComparison.Ordinal)
-            );
+        Failed(mistakes, "The wallet signed", "what you pasted", "and you pasted");
         return (finding, signed, mistakes.Count == 0 ? null : Difference.Between(signed, pasted));
     }
 
@@ -103,15 +99,14 @@ internal sealed class AnswerExam(Practice practice)
     {
         var isHash = given.Length == 64 && given.All(char.IsAsciiHexDigit);
         var text = Encoding.UTF8.GetBytes(given);
-        var candidates = Candidates(parts);
         var hash = isHash ? Convert.FromHexString(given) : SHA256.HashData(text);
-        var found = candidates.Find(SignedHash.Of(hash));
         if (hash.AsSpan().SequenceEqual(SHA256.HashData(right)))
         {
             Passed("You verify the text that the wallet has signed.");
             return null;
         }
-        if (found is not var (mistakes, yours))
+        var candidates = Candidates(parts);
+        if (candidates.Find(SignedHash.Of(hash)) is not var (mistakes, yours))
         {
             Failed(
                 "verifies-unknown",
@@ -119,14 +114,7 @@ internal sealed class AnswerExam(Practice practice)
             );
             return isHash ? null : Difference.Between(right, text);
         }
-        foreach (var mistake in mistakes)
-            Failed(
-                mistake.Id,
-                mistake
-                    .Text.Replace("You signed", "You verify", StringComparison.Ordinal)
-                    .Replace("what you sent", "what came", StringComparison.Ordinal)
-                    .Replace("and sent", "and what came is", StringComparison.Ordinal)
-            );
+        Failed(mistakes, "You verify", "what came", "and what came is");
         return Difference.Between(right, yours);
     }
 
@@ -153,6 +141,10 @@ internal sealed class AnswerExam(Practice practice)
             );
     }
 
+    // The wallet signs in no other way. What is padded otherwise may be chance, and proves nothing.
+    private static bool IsOfTheScheme(SignedHash hash) =>
+        hash.Padding is SignaturePadding.Pkcs1 && hash.Algorithm == HashAlgorithmName.SHA256;
+
     private Candidates Candidates(SignedParts parts) => Doctor.Candidates.Of(parts, practice);
 
     private string? Once(PastedRequest answer, string name)
@@ -174,6 +166,19 @@ internal sealed class AnswerExam(Practice practice)
     {
         _steps.Add(new("", false, text));
         _causes.Add(new(mistake, text));
+    }
+
+    // The ways are told to who signs a request; here somebody else has signed, or verifies.
+    private void Failed(IEnumerable<Mistake> mistakes, string signed, string what, string and)
+    {
+        foreach (var mistake in mistakes)
+            Failed(
+                mistake.Id,
+                mistake
+                    .Text.Replace("You signed", signed, StringComparison.Ordinal)
+                    .Replace("what you sent", what, StringComparison.Ordinal)
+                    .Replace("and sent", and, StringComparison.Ordinal)
+            );
     }
 
     private static string CodeOf(byte[] body)

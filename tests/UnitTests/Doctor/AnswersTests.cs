@@ -70,6 +70,31 @@ public sealed class AnswersTests
         DiagnosisText.Of(diagnosis).ShouldNotContain("You signed");
     }
 
+    /// <summary>Goal: what the wallet has not signed, or not by the scheme, is never called genuine.</summary>
+    [Fact]
+    public void Another_key_and_another_hash_make_no_answer_of_the_wallet()
+    {
+        using var own = RSA.Create(2048);
+        var client = new Client
+        {
+            Id = Merchant.Id,
+            Name = Merchant.Name,
+            Enabled = true,
+            Contract = Merchant.Contract,
+            Keys = [new() { Version = 1, PublicKey = PublicKey.Parse(own.ExportSubjectPublicKeyInfoPem()) }],
+        };
+        var sha512 = SignatureScheme.Header(
+            1,
+            Wallet.SignData(Encoding.UTF8.GetBytes(Signed), HashAlgorithmName.SHA512, RSASignaturePadding.Pkcs1)
+        );
+        foreach (var signature in (string[])[SignedBy(own), sha512])
+        {
+            var diagnosis = Doctor.ExamineAnswer(Read(Answer(signature: signature)), client, Receiver.Silent);
+            diagnosis.Causes.Select(cause => cause.Id).ShouldBe(["answer-forged"]);
+            DiagnosisText.Of(diagnosis).ShouldNotContain("genuine");
+        }
+    }
+
     // What the receiver verifies, and its cause.
     public static TheoryData<string, string> Verified() =>
         new()
