@@ -18,6 +18,7 @@ namespace CancelService.Api;
 public static class Program
 {
     private const string CreateDatabase = "--create-database";
+    private const string Distribute = "--distribute";
     private const string MayRequeue = "--may-requeue";
 
     private const string Help = """
@@ -26,6 +27,7 @@ public static class Program
           (no command)                  serve: merchants on port 8080, the internal API on port 8081
           migrate                       bring the schema up to date, and exit
           migrate --create-database     the same, and create the database where there is none
+          migrate --distribute          the same, and distribute the tables by client over the nodes of Citus
           verify-ledger                 check every invariant over the whole database, and exit:
                                         0 no violation, 1 violations, 2 no verdict
           after-restore                 after the database was restored from a backup, and before instances serve: begin a new
@@ -65,15 +67,15 @@ public static class Program
         try
         {
             // The settings' reader would take what follows for this option's value.
-            string[] settings = [.. args.Where(argument => argument is not (CreateDatabase or MayRequeue))];
+            string[] settings =
+            [
+                .. args.Where(argument => argument is not (CreateDatabase or Distribute or MayRequeue)),
+            ];
             await using var app = ServiceHost.Build(settings, OpenApi.IsBuilding ? OpenApi.OnlyDescribe : null);
             switch (args)
             {
                 case ["migrate", ..]:
-                    await app
-                        .Services.GetRequiredService<Database>()
-                        .Migrate(args.Contains(CreateDatabase, StringComparer.Ordinal), CancellationToken.None);
-                    Console.WriteLine("The schema is up to date.");
+                    await Migrate(app.Services.GetRequiredService<Database>(), args);
                     return 0;
                 case ["verify-ledger", ..]:
                     return await VerifyLedger(app.Services.GetRequiredService<LedgerAudit>());
@@ -119,6 +121,17 @@ public static class Program
             await Console.Error.WriteLineAsync($"CancelService fails, run it again: {reason.Message}");
             return failed;
         }
+    }
+
+    private static async Task Migrate(Database database, string[] args)
+    {
+        var distribute = args.Contains(Distribute, StringComparer.Ordinal);
+        await database.Migrate(
+            args.Contains(CreateDatabase, StringComparer.Ordinal),
+            CancellationToken.None,
+            distribute
+        );
+        Console.WriteLine($"The schema is up to date{(distribute ? ", and distributed by client" : "")}.");
     }
 
     private static Task<int> VerifyLedger(LedgerAudit audit) =>

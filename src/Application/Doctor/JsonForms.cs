@@ -10,8 +10,7 @@ namespace CancelService.Application.Doctor;
 /// </summary>
 internal static class JsonForms
 {
-    private const int MaxPermuted = 4;
-    private const int MaxOrders = 24;
+    private const int MaxPermuted = 6;
 
     private sealed record Layout(string Name, string Indent, string Break, string Comma, string Colon);
 
@@ -77,7 +76,7 @@ internal static class JsonForms
             if (document.RootElement.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array))
                 yield break;
             var seen = new HashSet<string>(StringComparer.Ordinal);
-            foreach (var style in Styles())
+            foreach (var style in Styles(Orders(document.RootElement)))
             {
                 var text = new StringBuilder();
                 if (!TryWrite(document.RootElement, text, style, depth: 0))
@@ -89,7 +88,7 @@ internal static class JsonForms
     }
 
     // What serializers differ in: white space and escapes, and then the order of members, and members that are null.
-    private static IEnumerable<Style> Styles()
+    private static IEnumerable<Style> Styles(int orders)
     {
         foreach (var (name, escape) in Escapes)
         foreach (var layout in Layouts)
@@ -101,7 +100,7 @@ internal static class JsonForms
             yield return new(Join(layout.Name, "without members that are null", name), layout, escape, false, true, 0);
         }
         foreach (var layout in Layouts.Take(2))
-            for (var order = 1; order < MaxOrders; order++)
+            for (var order = 1; order < orders; order++)
                 yield return new(
                     Join(layout.Name, "with its members in another order"),
                     layout,
@@ -110,6 +109,16 @@ internal static class JsonForms
                     false,
                     order
                 );
+    }
+
+    private static int Orders(JsonElement root)
+    {
+        if (root.ValueKind is not JsonValueKind.Object)
+            return 1;
+        var orders = 1;
+        for (var count = Math.Min(root.EnumerateObject().Count(), MaxPermuted); count > 1; count--)
+            orders *= count;
+        return orders;
     }
 
     private static string Join(params string[] names) => string.Join(", ", names.Where(name => name.Length > 0));
@@ -179,7 +188,7 @@ internal static class JsonForms
         }
     }
 
-    // The order of that number among all orders of up to four members; the others stay behind them.
+    // The order of that number among all orders of up to six members; the others stay behind them.
     private static List<T> Ordered<T>(List<T> items, int order)
     {
         var left = items.Take(MaxPermuted).ToList();

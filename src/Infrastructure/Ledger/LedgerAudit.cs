@@ -4,6 +4,7 @@ using System.Globalization;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
 
 namespace CancelService.Infrastructure.Ledger;
 
@@ -79,9 +80,13 @@ public sealed class LedgerAudit(Database database)
         return results;
     }
 
-    // All checks see the same instant. They neither wait for the service's writes nor block them.
+    // All checks see the same instant. They neither wait for the service's writes nor block them. On a distributed database each
+    // node has an instant of its own, because it is asked over one connection; no check compares rows of two nodes, since all
+    // rows of a client are on one.
     private static async Task<DbTransaction> Snapshot(DbConnection connection, CancellationToken cancellationToken)
     {
+        var isDistributed =
+            connection is NpgsqlConnection postgres && await Distribution.IsDone(postgres, cancellationToken);
         var snapshot = await Database.Snapshot(connection, cancellationToken);
         if (connection is SqliteConnection)
             return snapshot;
@@ -91,7 +96,11 @@ public sealed class LedgerAudit(Database database)
         await using var settings = Command(
             connection,
             snapshot,
-            "SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL enable_nestloop = off"
+            (
+                isDistributed
+                    ? "SET LOCAL citus.propagate_set_commands = 'local'; SET LOCAL citus.max_adaptive_executor_pool_size = 1; "
+                    : ""
+            ) + "SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL enable_nestloop = off"
         );
         await settings.ExecuteNonQueryAsync(cancellationToken);
         return snapshot;

@@ -86,7 +86,8 @@ public sealed partial class Outbox
                 Change(clientId, author, paymentId.Value, new { state = "PARKED" }),
                 $"{Requeued} AND payment_id = $6 HAVING count(*) > 0"
             );
-        await database.Rows(batch, cancellationToken);
+        if (await database.Rows(batch, cancellationToken) > 0)
+            due.Note(clientId, author.At);
         var row = await database.Read(
             db =>
                 db.Set<OutboxRow>()
@@ -135,6 +136,7 @@ public sealed partial class Outbox
                 .Add(sql, clientId.Value, author.At, from, to, order.Limit - requeued)
                 .Record(Change(clientId, author, "", ordered), $"{Requeued} HAVING count(*) > 0");
             requeued += Math.Max(0, await database.Rows(batch, cancellationToken) - 1); // One row is the record.
+            due.Note(clientId, author.At);
         }
 
         var more = await database.Read(

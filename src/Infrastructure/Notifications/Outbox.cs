@@ -23,10 +23,15 @@ internal sealed record ClaimedEvent(int Attempt, DateTimeOffset ClaimedUntil, Pa
 /// claim that is never settled runs out, and the event is due again. Every write names one client, so that none spans
 /// two when PostgreSQL is distributed by client.
 /// </summary>
-public sealed partial class Outbox(Database database, IPaymentQueries payments) : INotifications
+public sealed partial class Outbox(Database database, IPaymentQueries payments, DueClients due) : INotifications
 {
     // The next look goes on with the other clients.
     private const int ClientsAtATime = INotifications.MaxClients;
+
+    /// <summary>How often the relay asks all shards of a distributed database, in calls.</summary>
+    private const int LookEvery = 15;
+
+    private uint _calls;
 
     /// <summary>The most rows that one statement deletes.</summary>
     private const int PruneBatch = 1000;
@@ -47,9 +52,14 @@ public sealed partial class Outbox(Database database, IPaymentQueries payments) 
             RETURNING payment_id, attempts
             """;
 
-    /// <summary>Some clients with due events, those that have waited longest; nothing is locked.</summary>
+    /// <summary>
+    /// Some clients with due events, those that have waited longest; nothing is locked. On a distributed database most calls
+    /// return those that are known in memory, and one in <see cref="LookEvery"/> asks all shards.
+    /// </summary>
     internal Task<List<ClientId>> ClientsWithWork(DateTimeOffset now, CancellationToken cancellationToken) =>
-        ClientsOf(o => o.DueAt <= now, o => o.DueAt, cancellationToken);
+        database.IsDistributed && _calls++ % LookEvery != 0
+            ? Task.FromResult(due.Take(now, ClientsAtATime))
+            : ClientsOf(o => o.DueAt <= now, o => o.DueAt, cancellationToken);
 
     /// <summary>Claims due events of a client, at most <paramref name="limit"/>.</summary>
     internal async Task<List<ClaimedEvent>> Claim(
@@ -74,6 +84,8 @@ public sealed partial class Outbox(Database database, IPaymentQueries payments) 
         );
         if (claimed.Count == 0)
             return [];
+        if (claimed.Count == limit)
+            due.Note(clientId, now);
 
         var cancelled = await payments.Cancelled(clientId, claimed.ConvertAll(row => row.PaymentId), cancellationToken);
         return claimed.ConvertAll(row =>
@@ -105,7 +117,7 @@ public sealed partial class Outbox(Database database, IPaymentQueries payments) 
         DateTimeOffset dueAt,
         string error,
         CancellationToken cancellationToken
-    ) => Settle(claimed, "due_at = $4, last_error = $5", cancellationToken, dueAt, error);
+    ) => SettleAsDue(claimed, "due_at = $4, last_error = $5", dueAt, cancellationToken, error);
 
     /// <summary>Parks an event whose attempts are used up; false when the claim is no longer ours.</summary>
     internal Task<bool> Parked(
@@ -117,17 +129,17 @@ public sealed partial class Outbox(Database database, IPaymentQueries payments) 
 
     /// <summary>Gives back an event that was not sent: it is due at once, and the attempt does not count.</summary>
     internal Task<bool> HandBack(ClaimedEvent claimed, DateTimeOffset now, CancellationToken cancellationToken) =>
-        Settle(claimed, "due_at = $4, attempts = attempts - 1", cancellationToken, now);
+        SettleAsDue(claimed, "due_at = $4, attempts = attempts - 1", now, cancellationToken);
 
     /// <summary>How much is in the outbox; it asks all clients.</summary>
     public async Task<OutboxDepth> Depth(CancellationToken cancellationToken)
     {
         await using var db = database.CreateContext();
-        var due = db.Set<OutboxRow>().Where(o => o.DueAt != null);
+        var events = db.Set<OutboxRow>().Where(o => o.DueAt != null);
         return new(
-            await due.LongCountAsync(cancellationToken),
+            await events.LongCountAsync(cancellationToken),
             await db.Set<OutboxRow>().LongCountAsync(o => o.ParkedAt != null, cancellationToken),
-            await due.MinAsync(o => (DateTimeOffset?)o.CreatedAt, cancellationToken)
+            await events.MinAsync(o => (DateTimeOffset?)o.CreatedAt, cancellationToken)
         );
     }
 
@@ -186,6 +198,20 @@ public sealed partial class Outbox(Database database, IPaymentQueries payments) 
             .Select(times => times.Key)
             .Take(ClientsAtATime)
             .ToListAsync(cancellationToken);
+    }
+
+    private async Task<bool> SettleAsDue(
+        ClaimedEvent claimed,
+        string change,
+        DateTimeOffset dueAt,
+        CancellationToken cancellationToken,
+        params object?[] values
+    )
+    {
+        var isSettled = await Settle(claimed, change, cancellationToken, [dueAt, .. values]);
+        if (isSettled)
+            due.Note(claimed.Payment.ClientId, dueAt);
+        return isSettled;
     }
 
     // An instance that lost the claim must not touch the row: the due time then belongs to another claim, or is later.

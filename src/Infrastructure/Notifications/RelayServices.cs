@@ -16,7 +16,7 @@ internal static class RelayServices
     /// </summary>
     public static IServiceCollection AddRelay(this IServiceCollection services)
     {
-        services.AddSingleton<Outbox>();
+        services.AddSingleton<DueClients>().AddSingleton<Outbox>();
         services.AddSingleton<INotifications>(provider => provider.GetRequiredService<Outbox>());
         services.AddSingleton<CircuitBreakerStateProvider>().AddSingleton<OutboxMetrics>();
         services.AddHostedService(provider => provider.GetRequiredService<OutboxMetrics>());

@@ -81,7 +81,7 @@ internal sealed partial class PaymentStore
         return Commit(batch, payment, change, cancellationToken);
     }
 
-    public Task<WriteResult> Cancel(
+    public async Task<WriteResult> Cancel(
         Payment payment,
         PaymentChange change,
         Canceller canceller,
@@ -91,7 +91,7 @@ internal sealed partial class PaymentStore
     {
         var batch = new AtomicBatch().Add(
             """
-            UPDATE payments SET status = $1, version = $2, fence = CASE fence WHEN $3 THEN fence ELSE -1 END
+            UPDATE payments SET status = $1, version = $2, fence = CASE WHEN fence = $3 THEN fence ELSE -1 END
             WHERE client_id = $4 AND payment_id = $5 AND version = $2 - 1
             """,
             CancelDbContext.Stored(payment.Status),
@@ -102,7 +102,10 @@ internal sealed partial class PaymentStore
         );
         AddLine(batch, payment, change, Canceller.Actor, null, canceller.KeyVersion, canceller.TraceId, answer);
         batch.AddEvent(payment.ClientId, payment.Id, change.At);
-        return Commit(batch, payment, change, cancellationToken);
+        var result = await Commit(batch, payment, change, cancellationToken);
+        if (result is WriteResult.Written)
+            due.Note(payment.ClientId, change.At);
+        return result;
     }
 
     // The arbiter. If another writer was first, the UPDATE above matched no row, and this INSERT fails on the winner's key.

@@ -3,6 +3,7 @@ using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
+using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
@@ -16,6 +17,7 @@ namespace CancelService.Infrastructure.Payments;
 internal sealed partial class PaymentStore(
     Database database,
     GroupCommit commits,
+    DueClients due,
     IOptions<UnknownPaymentsOptions> unknown
 ) : IPayments
 {

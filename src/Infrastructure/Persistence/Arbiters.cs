@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Microsoft.Data.Sqlite;
 using Npgsql;
 using SQLitePCL;
@@ -8,7 +9,7 @@ namespace CancelService.Infrastructure.Persistence;
 /// The constraints that decide who was first. A write that one of them refuses has lost a race, and the use case decides
 /// again. A refusal by any other constraint is a bug, and throws.
 /// </summary>
-public static class Arbiters
+public static partial class Arbiters
 {
     /// <summary>Primary keys and unique indexes, each with its columns, by which SQLite names it.</summary>
     public static readonly IReadOnlyDictionary<string, string> Keys = new Dictionary<string, string>(
@@ -56,11 +57,22 @@ public static class Arbiters
         e.SqlState switch
         {
             PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected => true,
-            PostgresErrorCodes.UniqueViolation => Keys.ContainsKey(e.ConstraintName ?? ""),
-            PostgresErrorCodes.CheckViolation => Checks.Contains(e.ConstraintName ?? ""),
-            PostgresErrorCodes.ForeignKeyViolation => ForeignKeys.Contains(e.ConstraintName ?? ""),
+            PostgresErrorCodes.UniqueViolation => Keys.ContainsKey(Constraint(e)),
+            PostgresErrorCodes.CheckViolation => Checks.Contains(Constraint(e)),
+            PostgresErrorCodes.ForeignKeyViolation => ForeignKeys.Contains(Constraint(e)),
             _ => false,
         };
+
+    // Citus passes on what a node refused without the constraint's name. The text has it, with the shard's number behind it.
+    private static string Constraint(PostgresException e) =>
+        e.ConstraintName ?? ConstraintOfShard().Match(e.MessageText).Groups["name"].Value;
+
+    [GeneratedRegex(
+        "(?<![a-z0-9_])(?<name>(?:pk|ux|fk|ck)_[a-z_]*[a-z])(?:_[0-9]+)?(?![a-z0-9_])",
+        RegexOptions.None,
+        matchTimeoutMilliseconds: 1000
+    )]
+    private static partial Regex ConstraintOfShard();
 
     /// <summary>Whether SQLite refused a write because another one was first. It does not name foreign keys.</summary>
     internal static bool Refused(SqliteException e) =>

@@ -16,9 +16,10 @@ namespace CancelService.Infrastructure.Persistence;
 /// </remarks>
 internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
 {
-    // Whether there are synchronous standbys; where there are none, no commit is made.
+    // Whether there are synchronous standbys, and other nodes; where there are no standbys, no commit is made.
     private const string Statement = """
-        SELECT has_standby, CASE WHEN has_standby THEN pg_logical_emit_message(true, 'cancelservice', 'barrier') END
+        SELECT has_standby, to_regclass('pg_catalog.pg_dist_node') IS NOT NULL,
+            CASE WHEN has_standby THEN pg_logical_emit_message(true, 'cancelservice', 'barrier') END
         FROM (SELECT current_setting('synchronous_standby_names') <> '' AS has_standby) AS server
         """;
 
@@ -27,19 +28,27 @@ internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
     private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan KnowledgeLasts = TimeSpan.FromSeconds(5);
 
+    private readonly NodesBarrier _nodes = new();
     private readonly Lock _lock = new();
     private Task _underWay = Task.CompletedTask;
     private Task _next = Task.CompletedTask;
     private bool _isNextWaiting;
     private volatile bool _hasStandby = true;
+    private volatile bool _hasNodes;
+    private volatile bool _isAsked;
     private long _knownSince = long.MinValue;
 
-    /// <summary>Notes whether the server names synchronous standbys.</summary>
-    public void Note(bool hasStandby)
-    {
-        _hasStandby = hasStandby;
-        Volatile.Write(ref _knownSince, time.GetTimestamp());
-    }
+    /// <summary>Whether the server is one of the nodes of Citus, as far as is known.</summary>
+    public bool HasNodes => _hasNodes;
+
+    /// <summary>Whether a commit without a warning may still lack a standby: on Citus, and until the server was asked.</summary>
+    public bool IsAboutCommits => _hasNodes || !_isAsked;
+
+    /// <summary>Notes whether the server names synchronous standbys, and that it is no node of Citus.</summary>
+    public void Note(bool hasStandby) => Note(hasStandby, hasNodes: false);
+
+    /// <summary>Notes that the server is a node of Citus; of the standbys only the barrier knows.</summary>
+    public void NoteNodes() => (_hasNodes, _isAsked) = (true, true);
 
     /// <summary>Forgets what is known of the server: the next connection may lead to another one.</summary>
     public void Forget() => Volatile.Write(ref _knownSince, long.MinValue);
@@ -95,8 +104,22 @@ internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
         await using var connection = await postgres.OpenConnectionAsync(CancellationToken.None);
         using var warnings = new CommitWarnings(connection);
         await using var command = new NpgsqlCommand(Statement, connection);
-        Note(await command.ExecuteScalarAsync(CancellationToken.None) is true);
+        var (hasStandby, hasNodes) = (false, false);
+        await using (var row = await command.ExecuteReaderAsync(CancellationToken.None))
+        {
+            await row.ReadAsync(CancellationToken.None);
+            (hasStandby, hasNodes) = (row.GetBoolean(0), row.GetBoolean(1));
+        }
         warnings.ThrowIfAny();
+        if (hasNodes)
+            hasStandby |= await _nodes.Pass(connection, CancellationToken.None);
+        Note(hasStandby, hasNodes);
+    }
+
+    private void Note(bool hasStandby, bool hasNodes)
+    {
+        (_hasStandby, _hasNodes, _isAsked) = (hasStandby, hasNodes, true);
+        Volatile.Write(ref _knownSince, time.GetTimestamp());
     }
 }
 

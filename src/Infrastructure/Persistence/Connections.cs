@@ -81,9 +81,10 @@ internal sealed class StaleConnections(Action clear) : DbCommandInterceptor
 /// <summary>
 /// A statement that changes a table waits two seconds for its lock, and then gives up, because everyone who needs the table
 /// queues behind it. The limit ends with the transaction, so that it does not stay on a pooled connection, ours or a
-/// proxy's.
+/// proxy's. Of a distributed schema the limit holds on every node, and the nodes are changed one after the other, so that
+/// later statements of the transaction see what earlier ones did.
 /// </summary>
-internal sealed class LimitedLocks : DbTransactionInterceptor
+internal sealed class LimitedLocks(bool isDistributed) : DbTransactionInterceptor
 {
     /// <inheritdoc/>
     public override async ValueTask<DbTransaction> TransactionStartedAsync(
@@ -94,7 +95,10 @@ internal sealed class LimitedLocks : DbTransactionInterceptor
     )
     {
         await using var command = connection.CreateCommand();
-        command.CommandText = "SET LOCAL lock_timeout = '2s'";
+        command.CommandText = isDistributed
+            ? "SET LOCAL citus.propagate_set_commands = 'local'; SET LOCAL citus.multi_shard_modify_mode = 'sequential'; "
+                + "SET LOCAL lock_timeout = '2s'"
+            : "SET LOCAL lock_timeout = '2s'";
         command.Transaction = result;
         await command.ExecuteNonQueryAsync(cancellationToken);
         return result;

@@ -6,7 +6,6 @@ using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Design;
 using Microsoft.EntityFrameworkCore.Infrastructure;
-using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using SQLitePCL;
@@ -14,7 +13,7 @@ using SQLitePCL;
 namespace CancelService.Infrastructure.Persistence;
 
 /// <summary>The configured database: gives contexts of the right provider, and tells about its schema.</summary>
-public sealed class Database : IAsyncDisposable
+public sealed partial class Database : IAsyncDisposable
 {
     private readonly DatabaseOptions _options;
     private readonly NpgsqlDataSource? _postgres;
@@ -62,6 +61,9 @@ public sealed class Database : IAsyncDisposable
     /// <summary>Whether it is PostgreSQL; otherwise it is SQLite, which has one writer at a time.</summary>
     internal bool IsPostgres => _postgres is not null;
 
+    /// <summary>Whether the database is one of Citus, whose tables are distributed by client, as far as is known.</summary>
+    internal bool IsDistributed => _barrier is { HasNodes: true };
+
     /// <summary>
     /// Whether PostgreSQL confirms commits before they are durable, by its setting synchronous_commit, when it was last asked for
     /// <see cref="Obstacles"/>: a crash of the server may lose a cancellation that was answered S.
@@ -104,6 +106,14 @@ public sealed class Database : IAsyncDisposable
     private async Task<T> Confirmed<T>(Func<DbConnection, Task<T>> write, CancellationToken cancellationToken)
     {
         using var span = Telemetry.Spans.StartActivity("commit");
+        var written = await Warned(write, cancellationToken);
+        if (_barrier is { IsAboutCommits: true }) // Citus keeps the warning of the node that committed to itself.
+            await _barrier.Pass(cancellationToken);
+        return written;
+    }
+
+    private async Task<T> Warned<T>(Func<DbConnection, Task<T>> write, CancellationToken cancellationToken)
+    {
         await using var db = CreateContext();
         try
         {
@@ -147,51 +157,6 @@ public sealed class Database : IAsyncDisposable
         return result;
     }
 
-    /// <summary>
-    /// Brings the schema up to date while instances serve. It gives up when it does not get a lock soon, and can be
-    /// repeated. Once it has its locks, it takes the time that it needs.
-    /// </summary>
-    /// <param name="createDatabase">
-    /// Whether a database that does not exist is created on PostgreSQL. Otherwise it is refused: the name may be mistyped.
-    /// </param>
-    /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="OptionsValidationException">The database does not exist.</exception>
-    public async Task Migrate(bool createDatabase, CancellationToken cancellationToken)
-    {
-        await using var db = _postgres is null
-            ? CreateContext()
-            : new PostgresDbContext(
-                new DbContextOptionsBuilder<PostgresDbContext>()
-                    .UseNpgsql(_postgres)
-                    .UseSnakeCaseNamingConvention()
-                    .AddInterceptors(new LimitedLocks())
-                    .Options
-            );
-        if (
-            db.Database.GetDbConnection() is SqliteConnection { DataSource: { Length: > 0 } file }
-            && file != ":memory:"
-        )
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
-        db.Database.SetCommandTimeout(TimeSpan.Zero);
-        if (db is PostgresDbContext)
-        {
-            var creator = db.GetService<IRelationalDatabaseCreator>();
-            if (!await creator.ExistsAsync(cancellationToken))
-                await (createDatabase ? creator.CreateAsync(cancellationToken) : throw Missing(db));
-        }
-        await db.Database.MigrateAsync(cancellationToken);
-    }
-
-    private static OptionsValidationException Missing(CancelDbContext db) =>
-        new(
-            "Database",
-            typeof(DatabaseOptions),
-            [
-                $"Database:ConnectionString names the database '{db.Database.GetDbConnection().Database}', which does not exist. "
-                    + "Correct the name, or create the database with: migrate --create-database",
-            ]
-        );
-
     /// <summary>Whether the database answers and has every migration of this version; later ones may have followed.</summary>
     public async Task<bool> IsUpToDate(CancellationToken cancellationToken)
     {
@@ -225,7 +190,8 @@ public sealed class Database : IAsyncDisposable
             SELECT current_setting('transaction_read_only') = 'on', current_setting('synchronous_standby_names') <> '',
                 current_setting('synchronous_commit'),
                 CASE WHEN $1 = 0 THEN 0 ELSE
-                    (SELECT count(*)::int FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) END
+                    (SELECT count(*)::int FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) END,
+                to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL
             """,
             (NpgsqlConnection)db.Database.GetDbConnection()
         );
@@ -233,7 +199,10 @@ public sealed class Database : IAsyncDisposable
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         await row.ReadAsync(cancellationToken);
         var hasStandby = row.GetBoolean(1);
-        _barrier!.Note(hasStandby);
+        if (row.GetBoolean(4))
+            _barrier!.NoteNodes();
+        else
+            _barrier!.Note(hasStandby);
         MayLoseCommits = row.GetString(2) is var commit && (commit == "off" || (commit == "local" && hasStandby));
         if (row.GetBoolean(0))
         {

@@ -1,5 +1,5 @@
 using CancelService.Infrastructure.Persistence;
-using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 [assembly: AssemblyFixture(typeof(PostgresServer))]
@@ -8,19 +8,23 @@ namespace CancelService.IntegrationTests.Fixtures;
 
 /// <summary>
 /// One PostgreSQL for a test run, started when the first test asks for a database: the server that CANCELSERVICE_TEST_POSTGRES
-/// names, or a cluster of its own.
+/// names, or a cluster of its own. With CANCELSERVICE_TEST_DISTRIBUTE=true the named server is a coordinator of Citus, and the
+/// schema of each database is distributed over its nodes.
 /// </summary>
 public sealed class PostgresServer : IAsyncDisposable
 {
-    private const string Template = "cancelservice_template";
-
-    private readonly Lazy<Task<string>> _start;
+    private readonly Lazy<Task<IReadOnlyList<string>>> _start;
     private readonly SemaphoreSlim _creating = new(1, 1);
     private readonly string _run = Guid.NewGuid().ToString("N")[..12];
     private readonly List<string> _databases = [];
+    private string? _template;
     private Func<Task> _stop = () => Task.CompletedTask;
 
     public PostgresServer() => _start = new(Start);
+
+    /// <summary>Whether the databases are distributed.</summary>
+    public static bool IsDistributed { get; } =
+        Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_DISTRIBUTE") == "true";
 
     /// <summary>A fresh database with the current schema, copied from one that was migrated once.</summary>
     public Task<string> CreateDatabase() => CreateDatabase(migrated: true);
@@ -31,13 +35,11 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>A copy of a database to which nobody is connected.</summary>
     public async Task<string> CopyDatabase(string connectionString)
     {
-        var server = await _start.Value;
+        var nodes = await _start.Value;
         await _creating.WaitAsync();
         try
         {
-            var name = $"cancelservice_{_run}_{_databases.Count}";
-            await Create(server, name, from: new NpgsqlConnectionStringBuilder(connectionString).Database!);
-            return Named(server, name, pooling: true);
+            return await Create(nodes, from: new NpgsqlConnectionStringBuilder(connectionString).Database!);
         }
         finally
         {
@@ -45,56 +47,114 @@ public sealed class PostgresServer : IAsyncDisposable
         }
     }
 
+    /// <summary>A fresh database on every node of Citus, without any table.</summary>
+    public async Task<string> CreateCluster()
+    {
+        var nodes = await _start.Value;
+        var connectionString = await CreateEmptyDatabase();
+        await Cluster(nodes, new NpgsqlConnectionStringBuilder(connectionString).Database!);
+        return connectionString;
+    }
+
     private async Task<string> CreateDatabase(bool migrated)
     {
-        var server = await _start.Value;
+        var nodes = await _start.Value;
         await _creating.WaitAsync();
         try
         {
-            var template = $"{Template}_{_run}";
-            if (migrated && !_databases.Contains(template, StringComparer.Ordinal))
-            {
-                await Create(server, template, from: "template1");
-                await using var db = new PostgresDbContext(
-                    new DbContextOptionsBuilder<PostgresDbContext>()
-                        .UseNpgsql(Named(server, template, pooling: false))
-                        .UseSnakeCaseNamingConvention()
-                        .Options
-                );
-                await db.Database.MigrateAsync();
-            }
-            var name = $"cancelservice_{_run}_{_databases.Count}";
-            await Create(server, name, migrated ? template : "template1");
-            return Named(server, name, pooling: true);
+            if (!migrated)
+                return await Create(nodes, from: "template1");
+            _template ??= await CreateTemplate(nodes);
+            return await Create(nodes, _template);
         }
         finally
         {
             _creating.Release();
         }
+    }
+
+    private async Task<string> CreateTemplate(IReadOnlyList<string> nodes)
+    {
+        var template = new NpgsqlConnectionStringBuilder(await Create(nodes, from: "template1")) { Pooling = false };
+        if (IsDistributed)
+            await Cluster(nodes, template.Database!);
+        await using var database = new Database(
+            Options.Create(
+                new DatabaseOptions
+                {
+                    Provider = DatabaseProvider.Postgres,
+                    ConnectionString = template.ConnectionString,
+                }
+            ),
+            TimeProvider.System
+        );
+        await database.Migrate(createDatabase: false, CancellationToken.None, distribute: IsDistributed);
+        return template.Database!;
+    }
+
+    // Makes the database one of a cluster: each node has the extension, and the coordinator knows the workers.
+    private static async Task Cluster(IReadOnlyList<string> nodes, string database)
+    {
+        foreach (var node in nodes)
+            await Execute(node, "CREATE EXTENSION citus", database);
+        var coordinator = new NpgsqlConnectionStringBuilder(nodes[0]);
+        await Execute(
+            nodes[0],
+            $"SELECT citus_set_coordinator_host('{coordinator.Host}', {coordinator.Port})",
+            database
+        );
+        foreach (var worker in nodes.Skip(1).Select(node => new NpgsqlConnectionStringBuilder(node)))
+            await Execute(nodes[0], $"SELECT citus_add_node('{worker.Host}', {worker.Port})", database);
     }
 
     public async ValueTask DisposeAsync()
     {
         if (!_start.IsValueCreated || !_start.Value.IsCompletedSuccessfully)
             return;
-        var server = await _start.Value;
+        var nodes = await _start.Value;
         foreach (var name in Enumerable.Reverse(_databases))
-            await Execute(server, $"DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            await Drop(nodes, name);
         await _stop();
         _creating.Dispose();
     }
 
-    private async Task Create(string server, string name, string from)
+    /// <summary>
+    /// Removes a database before the end of the run if it is distributed: each costs a process of Citus on every node.
+    /// </summary>
+    public async Task Release(string connectionString)
     {
-        await Execute(server, $"CREATE DATABASE {name} TEMPLATE {from}");
-        _databases.Add(name);
+        if (IsDistributed)
+            await Drop(await _start.Value, new NpgsqlConnectionStringBuilder(connectionString).Database!);
     }
 
-    private static async Task Execute(string server, string sql)
+    private async Task<string> Create(IReadOnlyList<string> nodes, string from)
     {
-        await using var connection = new NpgsqlConnection(Named(server, "postgres", pooling: false));
+        var name = $"cancelservice_{_run}_{_databases.Count}";
+        _databases.Add(name);
+        foreach (var node in nodes)
+        {
+            // Citus is connected to each database, and comes back within seconds.
+            if (IsDistributed)
+                await Execute(
+                    node,
+                    $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}' AND pid <> pg_backend_pid()"
+                );
+            await Execute(node, $"CREATE DATABASE {name} TEMPLATE {from}");
+        }
+        return Named(nodes[0], name, pooling: true);
+    }
+
+    private static async Task Drop(IReadOnlyList<string> nodes, string name)
+    {
+        foreach (var node in nodes)
+            await Execute(node, $"DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    }
+
+    private static async Task Execute(string server, string sql, string database = "postgres")
+    {
+        await using var connection = new NpgsqlConnection(Named(server, database, pooling: false));
         await connection.OpenAsync();
-        await using var command = new NpgsqlCommand(sql, connection);
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 120 };
         await command.ExecuteNonQueryAsync();
     }
 
@@ -106,12 +166,42 @@ public sealed class PostgresServer : IAsyncDisposable
             MaxPoolSize = 40,
         }.ConnectionString;
 
-    private async Task<string> Start()
+    // The server, or the coordinator and then the workers.
+    private async Task<IReadOnlyList<string>> Start()
     {
-        if (Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_POSTGRES") is { Length: > 0 } given)
-            return given;
+        var given = Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_POSTGRES");
+        if (IsDistributed)
+            return await Nodes(
+                given
+                    ?? throw new InvalidOperationException(
+                        "CANCELSERVICE_TEST_DISTRIBUTE needs a coordinator of Citus in CANCELSERVICE_TEST_POSTGRES."
+                    )
+            );
+        if (given is { Length: > 0 })
+            return [given];
         var cluster = await PostgresCluster.Start(durable: false);
         _stop = () => cluster.DisposeAsync().AsTask();
-        return cluster.ConnectionString;
+        return [cluster.ConnectionString];
+    }
+
+    private static async Task<IReadOnlyList<string>> Nodes(string coordinator)
+    {
+        await using var connection = new NpgsqlConnection(coordinator);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(
+            "SELECT nodename, nodeport FROM pg_dist_node WHERE groupid <> 0 AND noderole = 'primary' ORDER BY nodeid",
+            connection
+        );
+        var nodes = new List<string> { coordinator };
+        await using var rows = await command.ExecuteReaderAsync();
+        while (await rows.ReadAsync())
+            nodes.Add(
+                new NpgsqlConnectionStringBuilder(coordinator)
+                {
+                    Host = rows.GetString(0),
+                    Port = rows.GetInt32(1),
+                }.ConnectionString
+            );
+        return nodes;
     }
 }

@@ -9,8 +9,14 @@ public sealed class TestDatabase : IDisposable
 {
     private static readonly Lazy<Task<byte[]>> MigratedSqlite = new(MigrateSqlite);
 
-    private TestDatabase(DatabaseProvider provider, string connectionString, string directory) =>
+    // What is left to do at the end.
+    private readonly Func<Task> _release;
+
+    private TestDatabase(DatabaseProvider provider, string connectionString, string directory, PostgresServer? postgres)
+    {
         (Provider, ConnectionString, Directory) = (provider, connectionString, directory);
+        _release = () => postgres?.Release(connectionString) ?? Task.CompletedTask;
+    }
 
     public DatabaseProvider Provider { get; }
 
@@ -39,14 +45,19 @@ public sealed class TestDatabase : IDisposable
         if (provider is DatabaseProvider.Sqlite && !empty)
             await File.WriteAllBytesAsync(file, await MigratedSqlite.Value);
         connectionString ??= $"Data Source={file}";
-        return new TestDatabase(provider, connectionString, directory);
+        return new TestDatabase(
+            provider,
+            connectionString,
+            directory,
+            provider is DatabaseProvider.Postgres ? postgres : null
+        );
     }
 
     /// <summary>A database of a PostgreSQL of the test's own, without any table.</summary>
     public static TestDatabase Of(string connectionString)
     {
         var directory = System.IO.Directory.CreateTempSubdirectory("cancelservice-").FullName;
-        return new TestDatabase(DatabaseProvider.Postgres, connectionString, directory);
+        return new TestDatabase(DatabaseProvider.Postgres, connectionString, directory, postgres: null);
     }
 
     /// <summary>A copy of its own; no host may be running on this one.</summary>
@@ -55,7 +66,7 @@ public sealed class TestDatabase : IDisposable
         ArgumentNullException.ThrowIfNull(postgres);
         var directory = System.IO.Directory.CreateTempSubdirectory("cancelservice-").FullName;
         if (Provider is DatabaseProvider.Postgres)
-            return new TestDatabase(Provider, await postgres.CopyDatabase(ConnectionString), directory);
+            return new TestDatabase(Provider, await postgres.CopyDatabase(ConnectionString), directory, postgres);
 
         var file = Path.Combine(directory, "test.db");
         await using var connection = new SqliteConnection($"{ConnectionString};Pooling=False");
@@ -63,10 +74,14 @@ public sealed class TestDatabase : IDisposable
         await using var command = connection.CreateCommand();
         command.CommandText = $"VACUUM INTO '{file}'";
         await command.ExecuteNonQueryAsync();
-        return new TestDatabase(Provider, $"Data Source={file}", directory);
+        return new TestDatabase(Provider, $"Data Source={file}", directory, postgres: null);
     }
 
-    public void Dispose() => System.IO.Directory.Delete(Directory, recursive: true);
+    public void Dispose()
+    {
+        System.IO.Directory.Delete(Directory, recursive: true);
+        _release().GetAwaiter().GetResult();
+    }
 
     private static async Task<byte[]> MigrateSqlite()
     {

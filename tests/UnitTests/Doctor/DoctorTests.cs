@@ -1,6 +1,8 @@
+using System.Security.Cryptography;
 using System.Text;
 using CancelService.Application.Doctor;
 using CancelService.Application.Protocol;
+using CancelService.Domain.Clients;
 using static CancelService.UnitTests.Doctor.Corpus;
 
 namespace CancelService.UnitTests.Doctor;
@@ -120,5 +122,48 @@ public sealed class DoctorTests
             .Examine(wrong, Merchant, Now.AddDays(1), cameNow: true)
             .Causes.Select(cause => cause.Id)
             .ShouldBe(["clock", "line-break"]);
+    }
+
+    [Theory]
+    [InlineData("""{"f":6,"d":4,"b":2,"e":5,"paymentId":"p","c":3}""")]
+    [InlineData("""{"c":3,"b":2,"paymentId":"p","f":6,"e":5,"d":4}""")]
+    public void A_body_of_six_members_that_was_signed_in_another_order_is_named(string body)
+    {
+        const string sent = """{"paymentId":"p","b":2,"c":3,"d":4,"e":5,"f":6}""";
+        const string time = "2026-11-25T03:00:00.123Z";
+        using var key = RSA.Create(2048);
+        var client = new Client
+        {
+            Id = Merchant.Id,
+            Name = Merchant.Name,
+            Enabled = true,
+            Contract = Merchant.Contract,
+            Keys = [new ClientKey { Version = 1, PublicKey = PublicKey.Parse(key.ExportSubjectPublicKeyInfoPem()) }],
+        };
+        var signature = key.SignData(
+            Encoding.UTF8.GetBytes($"POST /v2/payments/cancel\nM-1.{time}.{body}"),
+            HashAlgorithmName.SHA256,
+            RSASignaturePadding.Pkcs1
+        );
+        var request = $"""
+            POST /v2/payments/cancel HTTP/1.1
+            Client-Id: M-1
+            Request-Time: {time}
+            Signature: algorithm=RSA256, keyVersion=1, signature={Uri.EscapeDataString(
+                Convert.ToBase64String(signature)
+            )}
+            Content-Type: application/json; charset=UTF-8
+
+            {sent}
+            """;
+
+        var diagnosis = TheDoctor.Examine(
+            PastedRequest.Read(Encoding.UTF8.GetBytes(request), out var problem).ShouldNotBeNull(problem),
+            client,
+            Now,
+            cameNow: true
+        );
+
+        diagnosis.Causes.ShouldHaveSingleItem(DiagnosisText.Of(diagnosis)).Id.ShouldBe("body-json");
     }
 }

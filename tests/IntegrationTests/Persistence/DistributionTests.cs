@@ -1,0 +1,256 @@
+using System.Globalization;
+using CancelService.Infrastructure.Persistence;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Migrations;
+using Microsoft.EntityFrameworkCore.Migrations.Operations;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace CancelService.IntegrationTests.Persistence;
+
+/// <summary>The schema on Citus, and the refusals of those that are none.</summary>
+public sealed class DistributionTests(PostgresServer postgres)
+{
+    private static CancellationToken Stopped => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_database_without_the_extension_is_refused_with_what_to_do_and_stays_as_it_is()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres, empty: true);
+        await using var migrating = Of(database.ConnectionString);
+
+        var refused = await Should.ThrowAsync<OptionsValidationException>(() => Distribute(migrating));
+
+        refused.Failures.ShouldHaveSingleItem().ShouldContain("CREATE EXTENSION citus");
+        (await Scalar<bool>(database.ConnectionString, "SELECT to_regclass('clients') IS NULL")).ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task SQLite_is_refused()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres, empty: true);
+        await using var migrating = new Database(
+            Options.Create(new DatabaseOptions { ConnectionString = database.ConnectionString }),
+            TimeProvider.System
+        );
+
+        var refused = await Should.ThrowAsync<OptionsValidationException>(() => Distribute(migrating));
+
+        refused.Failures.ShouldHaveSingleItem().ShouldContain("Postgres");
+    }
+
+    [OnCitus]
+    public async Task A_filled_database_is_distributed_with_its_rows_and_a_second_time_changes_nothing()
+    {
+        using var database = TestDatabase.Of(await postgres.CreateCluster());
+        TestClient client;
+        byte[] first;
+        await using (var host = await TestHost.Start(database, settings: ["--Database:MigrateAtStart=true"]))
+        {
+            client = await host.AddClient();
+            (await host.Register(client, "before")).ShouldBe(201);
+            (await host.Report(client, "succeed", "e1", "before")).ShouldBe(200);
+            first = (await host.Cancel(client, """{"paymentId":"before"}""")).Body;
+            (await host.Register(client, "after")).ShouldBe(201);
+        }
+
+        await using (var migrating = Of(database.ConnectionString))
+        {
+            await Distribute(migrating);
+            await Distribute(migrating);
+        }
+
+        (await Tables(database.ConnectionString, "partmethod = 'n'")).ShouldBe([
+            "\"__EFMigrationsHistory\"",
+            "restores",
+        ]);
+        var byClient = await Tables(database.ConnectionString, "partmethod = 'h'");
+        await using (var host = await TestHost.Start(database))
+        {
+            await using var db = host.Db();
+            byClient.ShouldBe(
+                db.Model.GetEntityTypes()
+                    .Select(entity => entity.GetTableName()!)
+                    .Except(["restores"], StringComparer.Ordinal)
+                    .Order(StringComparer.Ordinal)
+            );
+            (
+                await Scalar<long>(
+                    database.ConnectionString,
+                    "SELECT count(DISTINCT colocationid) FROM pg_dist_partition WHERE partmethod = 'h'"
+                )
+            ).ShouldBe(1);
+            (await host.Cancel(client, """{"paymentId":"before"}""")).Body.ShouldBe(first);
+            (await host.Report(client, "succeed", "e2", "after")).ShouldBe(200);
+            (await host.Cancel(client, """{"paymentId":"after"}""")).Code.ShouldBe("SUCCESS");
+            await host.ShouldPassTheAudit();
+        }
+        await postgres.Release(database.ConnectionString);
+    }
+
+    [OnCitus]
+    public async Task A_table_that_a_later_migration_adds_is_distributed_with_its_foreign_key()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
+        await using var db = Migrating(database.ConnectionString);
+        CreateTableOperation Later(string name, string key) =>
+            new()
+            {
+                Name = name,
+                Columns =
+                {
+                    new AddColumnOperation
+                    {
+                        Name = key,
+                        Table = name,
+                        ClrType = typeof(string),
+                        ColumnType = "varchar(64)",
+                    },
+                },
+                PrimaryKey = new AddPrimaryKeyOperation
+                {
+                    Name = $"pk_{name}",
+                    Table = name,
+                    Columns = [key],
+                },
+            };
+        var byClient = Later("later", "client_id");
+        byClient.ForeignKeys.Add(
+            new AddForeignKeyOperation
+            {
+                Name = "fk_later_clients",
+                Table = "later",
+                Columns = ["client_id"],
+                PrincipalTable = "clients",
+                PrincipalColumns = ["client_id"],
+            }
+        );
+
+        var commands = db.GetService<IMigrationsSqlGenerator>().Generate([byClient, Later("small", "name")]);
+        await using (var transaction = await db.Database.BeginTransactionAsync(Stopped))
+        {
+            foreach (var command in commands)
+                await db.Database.ExecuteSqlRawAsync(command.CommandText, Stopped);
+            await transaction.CommitAsync(Stopped);
+        }
+
+        (await Tables(database.ConnectionString, "partmethod = 'h'"))
+            .Contains("later", StringComparer.Ordinal)
+            .ShouldBeTrue();
+        (await Tables(database.ConnectionString, "partmethod = 'n'"))
+            .Contains("small", StringComparer.Ordinal)
+            .ShouldBeTrue();
+        var noClient = await Should.ThrowAsync<PostgresException>(() =>
+            db.Database.ExecuteSqlRawAsync("INSERT INTO later VALUES ('nobody')", Stopped)
+        );
+        noClient.SqlState.ShouldBe(PostgresErrorCodes.ForeignKeyViolation);
+    }
+
+    [OnCitus]
+    public async Task A_change_of_the_schema_gives_up_when_a_table_is_in_use_on_a_worker()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
+        var (worker, shard) = await Shard(database.ConnectionString);
+        await using var held = await HeldLock.Take(worker, $"SELECT FROM {shard}");
+        await using var db = Migrating(database.ConnectionString);
+        await using var transaction = await db.Database.BeginTransactionAsync(Stopped);
+
+        var refused = await Should.ThrowAsync<PostgresException>(() =>
+            db
+                .Database.ExecuteSqlRawAsync("ALTER TABLE payments ADD COLUMN later integer", Stopped)
+                .WaitAsync(TimeSpan.FromMinutes(1), Stopped)
+        );
+
+        refused.SqlState.ShouldBe(PostgresErrorCodes.LockNotAvailable);
+    }
+
+    [OnCitus]
+    public async Task Every_node_serves()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
+        await using var coordinator = await TestHost.Start(database);
+        var client = await coordinator.AddClient();
+        var (worker, _) = await Shard(database.ConnectionString);
+        using var ofWorker = TestDatabase.Of(worker);
+        await using var host = await TestHost.Start(ofWorker);
+
+        (await host.Register(client, "p")).ShouldBe(201);
+        (await host.Report(client, "succeed", "e", "p")).ShouldBe(200);
+        var answer = await host.Cancel(client, """{"paymentId":"p"}""");
+
+        answer.Code.ShouldBe("SUCCESS", answer.Text);
+        (await coordinator.Cancel(client, """{"paymentId":"p"}""")).Body.ShouldBe(answer.Body);
+        await using var migrating = Of(worker);
+        (await Should.ThrowAsync<OptionsValidationException>(() => Distribute(migrating)))
+            .Failures.ShouldHaveSingleItem()
+            .ShouldContain("coordinator");
+    }
+
+    private static Database Of(string connectionString) =>
+        new(
+            Options.Create(
+                new DatabaseOptions { Provider = DatabaseProvider.Postgres, ConnectionString = connectionString }
+            ),
+            TimeProvider.System
+        );
+
+    private static Task Distribute(Database database) =>
+        database.Migrate(createDatabase: false, Stopped, distribute: true);
+
+    private static PostgresDbContext Migrating(string connectionString) =>
+        new(
+            new DbContextOptionsBuilder<PostgresDbContext>()
+                .UseNpgsql(connectionString)
+                .UseSnakeCaseNamingConvention()
+                .AddInterceptors(new LimitedLocks(isDistributed: true))
+                .ReplaceService<IMigrationsSqlGenerator, DistributedMigrations>()
+                .Options
+        );
+
+    private static async Task<List<string>> Tables(string connectionString, string which)
+    {
+        await using var connection = new NpgsqlConnection(connectionString);
+        await connection.OpenAsync(Stopped);
+        await using var command = new NpgsqlCommand(
+            $"SELECT logicalrelid::text FROM pg_dist_partition WHERE {which} ORDER BY logicalrelid::text COLLATE \"C\"",
+            connection
+        );
+        var tables = new List<string>();
+        await using var rows = await command.ExecuteReaderAsync(Stopped);
+        while (await rows.ReadAsync(Stopped))
+            tables.Add(rows.GetString(0));
+        return tables;
+    }
+
+    // A worker, and one of the payments' shards there.
+    private static async Task<(string Worker, string Shard)> Shard(string connectionString)
+    {
+        var place = await Scalar<string>(
+            connectionString,
+            """
+            SELECT nodename || ' ' || nodeport || ' ' || shard_name FROM citus_shards
+            WHERE table_name = 'payments'::regclass AND (nodename, nodeport) IN (
+                SELECT nodename, nodeport FROM pg_dist_node WHERE groupid <> 0)
+            ORDER BY shard_name LIMIT 1
+            """
+        );
+        var parts = place.Split(' ');
+        return (
+            new NpgsqlConnectionStringBuilder(connectionString)
+            {
+                Host = parts[0],
+                Port = int.Parse(parts[1], CultureInfo.InvariantCulture),
+            }.ConnectionString,
+            parts[2]
+        );
+    }
+
+    private static async Task<T> Scalar<T>(string connectionString, string sql)
+    {
+        await using var connection = new NpgsqlConnection(connectionString);
+        await connection.OpenAsync(Stopped);
+        await using var command = new NpgsqlCommand(sql, connection);
+        return (T)(await command.ExecuteScalarAsync(Stopped))!;
+    }
+}
