@@ -17,6 +17,7 @@ internal static class Program
           growth     the spread scenario on databases of 50 thousand, 500 thousand and 5 million payments
           instances  the spread scenario on 1, 2 and 4 instances
           compare    the spread scenario on this service and on another, of --with=FOLDER, in turn on one database
+          citus      the spread scenario on PostgreSQL and on the Citus whose coordinator CANCELSERVICE_TEST_POSTGRES names, in turn
           overload   replays at 1, 2 and 4 times the capacity
           soak       full load for minutes, and what memory does meanwhile
           start      how long a Release build takes from start to ready
@@ -86,6 +87,9 @@ internal static class Program
                 break;
             case "compare":
                 await Compare(stage);
+                break;
+            case "citus":
+                await Citus(stage);
                 break;
             case "overload":
                 await Overload(stage);
@@ -268,6 +272,59 @@ internal static class Program
         }
         Console.WriteLine();
         Report.Ratio("cancels/s, this service to the other", "this", "other", "0.97");
+    }
+
+    private static async Task Citus(Testbed stage)
+    {
+        const string Database = "cancelservice_load";
+        var nodes = await CitusNodes.Of(
+            Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_POSTGRES")
+                ?? throw new InvalidOperationException(
+                    "CANCELSERVICE_TEST_POSTGRES has to name a coordinator of Citus."
+                )
+        );
+        foreach (var node in nodes)
+        {
+            await CitusNodes.Execute(node, "postgres", $"DROP DATABASE IF EXISTS {Database} WITH (FORCE)");
+            await CitusNodes.Execute(node, "postgres", $"CREATE DATABASE {Database}");
+        }
+        await CitusNodes.Join(nodes, Database);
+        await using var cluster = await Testbed.Open(
+            new GivenPostgres(nodes[0]),
+            Options["service"] is { Length: > 0 } folder ? Path.Combine(folder, "CancelService.Api.dll") : null
+        );
+        Console.WriteLine("Filling ...");
+        var one = await stage.Fill("one", Number("payments"), 1);
+        var several = await cluster.FillEmpty(Database, Number("payments"), 1);
+        var started = Stopwatch.GetTimestamp();
+        await cluster.Migrate(Database, distribute: true);
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"Distributed {Number("payments")} payments in {Stopwatch.GetElapsedTime(started).TotalSeconds:F0} s"
+            )
+        );
+        foreach (var node in nodes)
+            await CitusNodes.Execute(node, Database, "VACUUM ANALYZE");
+
+        (string Name, Supply Supply)[] both =
+        [
+            ("PostgreSQL", new Supply(stage, Report, Connections, await stage.Serve(one))),
+            ("Citus", new Supply(cluster, Report, Connections, await cluster.Serve(several))),
+        ];
+        foreach (var (_, supply) in both)
+            supply.Closed("warm-up", 0, Supply.Spread, TimeSpan.FromSeconds(15));
+        for (var round = 1; round <= Rounds; round++)
+        {
+            foreach (var (name, supply) in round % 2 == 0 ? both.Reverse() : both)
+            {
+                var (_, cancelled) = supply.Closed(name, round, Supply.Spread, Time);
+                supply.Repeated($"{name}, replay", round, cancelled, "SUCCESS", Time);
+            }
+        }
+        Console.WriteLine();
+        Report.Ratio("cancels/s, Citus to PostgreSQL", "Citus", "PostgreSQL");
+        Report.Ratio("replays/s, Citus to PostgreSQL", "Citus, replay", "PostgreSQL, replay");
     }
 
     private static async Task Overload(Testbed stage)

@@ -1,7 +1,7 @@
 using System.Globalization;
 using CancelService.Harness;
 using CancelService.Infrastructure.Persistence;
-using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace CancelService.Load;
@@ -61,17 +61,14 @@ internal sealed class Testbed : IAsyncDisposable
     public async Task<string> Fill(string name, long payments, long hotPayments)
     {
         await Execute("postgres", $"CREATE DATABASE {name}");
-        var connectionString = ConnectionString(name);
-        await using (
-            var db = new PostgresDbContext(
-                new DbContextOptionsBuilder<PostgresDbContext>()
-                    .UseNpgsql(connectionString)
-                    .UseSnakeCaseNamingConvention()
-                    .Options
-            )
-        )
-            await db.Database.MigrateAsync();
+        return await FillEmpty(name, payments, hotPayments);
+    }
 
+    /// <summary>The same in a database that is there, and has no tables.</summary>
+    public async Task<string> FillEmpty(string name, long payments, long hotPayments)
+    {
+        var connectionString = ConnectionString(name);
+        await Migrate(name);
         await Execute(
             name,
             string.Create(
@@ -124,6 +121,22 @@ internal sealed class Testbed : IAsyncDisposable
         await Execute(name, "VACUUM ANALYZE");
         await Execute(name, "CHECKPOINT");
         return connectionString;
+    }
+
+    /// <summary>Brings the schema up to date, as the command <c>migrate</c> does, and distributes it if wanted.</summary>
+    public async Task Migrate(string name, bool distribute = false)
+    {
+        await using var database = new Database(
+            Options.Create(
+                new DatabaseOptions
+                {
+                    Provider = DatabaseProvider.Postgres,
+                    ConnectionString = $"{ConnectionString(name)};Pooling=false",
+                }
+            ),
+            TimeProvider.System
+        );
+        await database.Migrate(createDatabase: false, CancellationToken.None, distribute);
     }
 
     /// <summary>Starts an instance on a database, without limits that would throttle the load of one machine.</summary>

@@ -1,4 +1,5 @@
 using CancelService.Application.Reading;
+using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Data.Sqlite;
@@ -127,6 +128,49 @@ public sealed class PersistenceTests
         Arbiters
             .Refused(new PostgresException("refused", "ERROR", "ERROR", state, constraintName: constraint))
             .ShouldBe(isRace);
+
+    /// <summary>Goal: Citus names a node's constraint in the text alone, with the shard's number.</summary>
+    [Theory]
+    [InlineData("23505", "duplicate key value violates unique constraint \"pk_payments_102040\"", true)]
+    [InlineData("23505", "doppelter Schlüsselwert verletzt Unique-Constraint »pk_payment_history_1«", true)]
+    [InlineData("23505", "duplicate key value violates unique constraint \"pk_outbox_102040\"", false)]
+    [InlineData("23505", "duplicate key value violates unique constraint \"xpk_payments_102040\"", false)]
+    [InlineData("23505", "duplicate key value violates unique constraint \"pk_payments_more_102040\"", false)]
+    [InlineData(
+        "23514",
+        "new row for relation \"accounts_1\" violates check constraint \"ck_accounts_balance_not_negative\"",
+        true
+    )]
+    [InlineData(
+        "23503",
+        "insert or update on table \"payments_7\" violates foreign key constraint \"fk_payments_clients_client_id_7\"",
+        true
+    )]
+    [InlineData("23503", "insert or update on table \"x_7\" violates foreign key constraint \"fk_x_7\"", false)]
+    public void Citus_refuses_a_lost_race_by_a_constraint_that_its_text_names(string state, string text, bool isRace) =>
+        Arbiters.Refused(new PostgresException(text, "ERROR", "ERROR", state)).ShouldBe(isRace);
+
+    /// <summary>Goal: a relay on a distributed database misses no client that its own instance knows of, and is bounded.</summary>
+    [Fact]
+    public void Clients_are_due_at_the_earliest_time_that_was_noted_and_each_is_taken_once()
+    {
+        var now = new DateTimeOffset(2026, 11, 25, 3, 0, 0, TimeSpan.Zero);
+        var due = new DueClients();
+        due.Note(new("LATER"), now.AddSeconds(1));
+        due.Note(new("SECOND"), now);
+        due.Note(new("FIRST"), now.AddSeconds(2));
+        due.Note(new("FIRST"), now.AddSeconds(-1));
+        due.Note(new("FIRST"), now.AddSeconds(3));
+
+        due.Take(now, 10).ShouldBe([new("FIRST"), new("SECOND")]);
+        due.Take(now, 10).ShouldBeEmpty();
+        due.Take(now.AddSeconds(1), 10).ShouldBe([new("LATER")]);
+
+        for (var i = 0; i <= DueClients.Max; i++)
+            due.Note(new($"C{i}"), now);
+        due.Take(now, 1).Count.ShouldBe(1);
+        due.Take(now, int.MaxValue).Count.ShouldBe(DueClients.Max - 1);
+    }
 
     [Theory]
     [InlineData(1555, "UNIQUE constraint failed: payments.client_id, payments.payment_id'", true)]

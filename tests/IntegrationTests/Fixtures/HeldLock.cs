@@ -28,17 +28,26 @@ internal sealed class HeldLock : IAsyncDisposable
 
     public Task Release() => Execute("ROLLBACK");
 
-    /// <summary>How many sessions of the database wait for a lock now.</summary>
-    public static async Task<long> Awaited(TestHost host)
+    /// <summary>How many sessions of the database wait for a lock now, on any node.</summary>
+    public static Task<long> Awaited(TestHost host) => Awaited(host.ConnectionString, "%");
+
+    /// <summary>How many wait for one with a statement like this.</summary>
+    public static async Task<long> Awaited(string connectionString, string statement)
     {
+        var waiting = $"""
+            SELECT count(*) FROM pg_stat_activity
+            WHERE wait_event_type = 'Lock' AND datname = current_database() AND query LIKE '{statement}'
+            """;
         // On a connection of its own: inside a transaction PostgreSQL shows the activity as it was at the first look.
-        await using var connection = new NpgsqlConnection(host.ConnectionString);
+        await using var connection = new NpgsqlConnection(connectionString);
         await connection.OpenAsync(Token);
-        await using var waiting = new NpgsqlCommand(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
+        await using var command = new NpgsqlCommand(
+            PostgresServer.IsDistributed
+                ? $"SELECT sum(result::bigint)::bigint FROM run_command_on_all_nodes($node${waiting}$node$)"
+                : waiting,
             connection
         );
-        return (long)(await waiting.ExecuteScalarAsync(Token))!;
+        return (long)(await command.ExecuteScalarAsync(Token))!;
     }
 
     public ValueTask DisposeAsync() => _connection.DisposeAsync();

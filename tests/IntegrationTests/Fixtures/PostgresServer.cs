@@ -52,7 +52,7 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         var nodes = await _start.Value;
         var connectionString = await CreateEmptyDatabase();
-        await Cluster(nodes, new NpgsqlConnectionStringBuilder(connectionString).Database!);
+        await CitusNodes.Join(nodes, new NpgsqlConnectionStringBuilder(connectionString).Database!);
         return connectionString;
     }
 
@@ -77,7 +77,7 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         var template = new NpgsqlConnectionStringBuilder(await Create(nodes, from: "template1")) { Pooling = false };
         if (IsDistributed)
-            await Cluster(nodes, template.Database!);
+            await CitusNodes.Join(nodes, template.Database!);
         await using var database = new Database(
             Options.Create(
                 new DatabaseOptions
@@ -90,21 +90,6 @@ public sealed class PostgresServer : IAsyncDisposable
         );
         await database.Migrate(createDatabase: false, CancellationToken.None, distribute: IsDistributed);
         return template.Database!;
-    }
-
-    // Makes the database one of a cluster: each node has the extension, and the coordinator knows the workers.
-    private static async Task Cluster(IReadOnlyList<string> nodes, string database)
-    {
-        foreach (var node in nodes)
-            await Execute(node, "CREATE EXTENSION citus", database);
-        var coordinator = new NpgsqlConnectionStringBuilder(nodes[0]);
-        await Execute(
-            nodes[0],
-            $"SELECT citus_set_coordinator_host('{coordinator.Host}', {coordinator.Port})",
-            database
-        );
-        foreach (var worker in nodes.Skip(1).Select(node => new NpgsqlConnectionStringBuilder(node)))
-            await Execute(nodes[0], $"SELECT citus_add_node('{worker.Host}', {worker.Port})", database);
     }
 
     public async ValueTask DisposeAsync()
@@ -135,11 +120,12 @@ public sealed class PostgresServer : IAsyncDisposable
         {
             // Citus is connected to each database, and comes back within seconds.
             if (IsDistributed)
-                await Execute(
+                await CitusNodes.Execute(
                     node,
+                    "postgres",
                     $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}' AND pid <> pg_backend_pid()"
                 );
-            await Execute(node, $"CREATE DATABASE {name} TEMPLATE {from}");
+            await CitusNodes.Execute(node, "postgres", $"CREATE DATABASE {name} TEMPLATE {from}");
         }
         return Named(nodes[0], name, pooling: true);
     }
@@ -147,15 +133,7 @@ public sealed class PostgresServer : IAsyncDisposable
     private static async Task Drop(IReadOnlyList<string> nodes, string name)
     {
         foreach (var node in nodes)
-            await Execute(node, $"DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-    }
-
-    private static async Task Execute(string server, string sql, string database = "postgres")
-    {
-        await using var connection = new NpgsqlConnection(Named(server, database, pooling: false));
-        await connection.OpenAsync();
-        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 120 };
-        await command.ExecuteNonQueryAsync();
+            await CitusNodes.Execute(node, "postgres", $"DROP DATABASE IF EXISTS {name} WITH (FORCE)");
     }
 
     private static string Named(string server, string database, bool pooling) =>
@@ -171,7 +149,7 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         var given = Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_POSTGRES");
         if (IsDistributed)
-            return await Nodes(
+            return await CitusNodes.Of(
                 given
                     ?? throw new InvalidOperationException(
                         "CANCELSERVICE_TEST_DISTRIBUTE needs a coordinator of Citus in CANCELSERVICE_TEST_POSTGRES."
@@ -182,26 +160,5 @@ public sealed class PostgresServer : IAsyncDisposable
         var cluster = await PostgresCluster.Start(durable: false);
         _stop = () => cluster.DisposeAsync().AsTask();
         return [cluster.ConnectionString];
-    }
-
-    private static async Task<IReadOnlyList<string>> Nodes(string coordinator)
-    {
-        await using var connection = new NpgsqlConnection(coordinator);
-        await connection.OpenAsync();
-        await using var command = new NpgsqlCommand(
-            "SELECT nodename, nodeport FROM pg_dist_node WHERE groupid <> 0 AND noderole = 'primary' ORDER BY nodeid",
-            connection
-        );
-        var nodes = new List<string> { coordinator };
-        await using var rows = await command.ExecuteReaderAsync();
-        while (await rows.ReadAsync())
-            nodes.Add(
-                new NpgsqlConnectionStringBuilder(coordinator)
-                {
-                    Host = rows.GetString(0),
-                    Port = rows.GetInt32(1),
-                }.ConnectionString
-            );
-        return nodes;
     }
 }

@@ -20,7 +20,10 @@ public sealed class BoundsTests(PostgresServer postgres)
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, "--Database:Timeout=00:00:01");
         var client = await host.AddClient();
         await host.AddPayment(client, State.Processing);
-        await using var held = await HeldLock.Take(host.ConnectionString, "SELECT FROM payments FOR UPDATE");
+        await using var held = await HeldLock.Take(
+            host.ConnectionString,
+            $"SELECT FROM payments WHERE client_id = '{client.Id}' FOR UPDATE"
+        );
 
         var reply = await host.Report(client, "succeed", "e1").WaitAsync(Bound, Token);
 

@@ -163,18 +163,7 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
         );
 
         var reading = Page(host, client, "cancellations", null);
-        await TestHost
-            .Until(async () =>
-            {
-                await using var waiting = source.CreateCommand(
-                    """
-                    SELECT count(*) > 0 FROM pg_stat_activity
-                    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE clients %'
-                    """
-                );
-                return (bool)(await waiting.ExecuteScalarAsync(Token))!;
-            })
-            .Becomes(true);
+        await TestHost.Until(() => HeldLock.Awaited(host.ConnectionString, "UPDATE%clients%")).Becomes(1L);
         await transaction.CommitAsync(Token);
 
         (await reading).Next.ShouldBe("0-7");

@@ -507,19 +507,7 @@ public sealed class RelayTests(PostgresServer postgres)
         );
 
         var pruning = host.Services.GetRequiredService<Outbox>().Prune(host.Now.AddDays(1), CancellationToken.None);
-        await using var watch = host.Db();
-        await TestHost
-            .Until(async () =>
-                await watch
-                    .Database.SqlQuery<int>(
-                        $"""
-                        SELECT count(*)::int AS "Value" FROM pg_stat_activity
-                        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%DELETE FROM outbox%'
-                        """
-                    )
-                    .SingleAsync()
-            )
-            .Becomes(1);
+        await TestHost.Until(() => HeldLock.Awaited(host.ConnectionString, "%DELETE FROM%outbox%")).Becomes(1L);
         await order.CommitAsync(TestContext.Current.CancellationToken);
 
         (await pruning).ShouldBe(0);

@@ -225,7 +225,8 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
             "stored answers name both identifiers of the payment",
             """
             UPDATE payment_history SET answer = (
-                SELECT h.answer FROM payment_history h WHERE h.payment_id = 'cancelled-failed' AND h.action = 'CANCEL')
+                SELECT h.answer FROM payment_history h WHERE h.client_id = payment_history.client_id
+                    AND h.payment_id = 'cancelled-failed' AND h.action = 'CANCEL')
             WHERE payment_id = 'cancelled-paid' AND action = 'CANCEL'
             """
         ),
@@ -378,6 +379,13 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
         results.Single(r => r.Check.Name == check).Violations.ShouldBeGreaterThan(0, output);
     }
 
+    // The numbers from 0 to 19,999.
+    private const string Numbers = """
+        WITH d (i) AS (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)),
+            n (i) AS (
+                SELECT a.i + 10 * b.i + 100 * c.i + 1000 * e.i + 10000 * f.i FROM d a, d b, d c, d e, d f WHERE f.i < 2)
+        """;
+
     // The sums of a merchant's turnover don't fit 64 bits, though its balance does.
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
@@ -388,15 +396,15 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
             database,
             """
             INSERT INTO transfers (client_id, transfer_id, debit, credit, minor_units, currency, at, reference, actor)
-            WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19999)
+            {numbers}
             SELECT t.client_id, {id}, CASE WHEN i < 10000 THEN 'SETTLEMENT' ELSE 'MERCHANT' END,
                 CASE WHEN i < 10000 THEN 'MERCHANT' ELSE 'SETTLEMENT' END, 1000000000000000, t.currency, t.at, 'big-' || i, 'x'
             FROM transfers t CROSS JOIN n WHERE t.currency = 'EUR';
             INSERT INTO changes (client_id, number, at, actor, reason, kind, subject, state)
-            WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19999)
+            {numbers}
             SELECT t.client_id, 8 + i, t.at, 'x', '', 'TRANSFER', 'big-' || i, '{}' FROM transfers t CROSS JOIN n
             WHERE t.currency = 'EUR' AND t.reference NOT LIKE 'big-%'
-            """.Replace(
+            """.Replace("{numbers}", Numbers, StringComparison.Ordinal).Replace(
                 "{id}",
                 provider is DatabaseProvider.Postgres
                     ? "gen_random_uuid()"
@@ -425,10 +433,10 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
             database,
             """
             INSERT INTO outbox (client_id, payment_id, created_at, attempts, due_at)
-            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25)
+            {numbers}
             SELECT o.client_id, 'nobody-' || n.i, o.created_at, 0, o.created_at
-            FROM outbox o CROSS JOIN n WHERE o.payment_id = 'cancelled-paid'
-            """
+            FROM outbox o CROSS JOIN n WHERE o.payment_id = 'cancelled-paid' AND n.i < 25
+            """.Replace("{numbers}", Numbers, StringComparison.Ordinal)
         );
 
         var (results, output) = await Audit(database);

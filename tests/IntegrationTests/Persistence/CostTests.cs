@@ -137,7 +137,13 @@ public sealed class CostTests(PostgresServer postgres)
         await using var other = new NpgsqlConnection(host.ConnectionString);
         await other.OpenAsync(TestContext.Current.CancellationToken);
         await using var transaction = await other.BeginTransactionAsync(TestContext.Current.CancellationToken);
-        await using (var hold = new NpgsqlCommand("SELECT FROM accounts FOR UPDATE", other, transaction))
+        await using (
+            var hold = new NpgsqlCommand(
+                $"SELECT FROM accounts WHERE client_id = '{client.Id}' FOR UPDATE",
+                other,
+                transaction
+            )
+        )
             await hold.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
         var (roundTrips, statements) = (network.RoundTrips, network.Statements);
         var cancels = Enumerable

@@ -27,7 +27,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         await using (
             var held = await HeldLock.Take(
                 host.ConnectionString,
-                "SELECT FROM payments WHERE payment_id = 'locked' FOR UPDATE"
+                $"SELECT FROM payments WHERE client_id = '{client.Id}' AND payment_id = 'locked' FOR UPDATE"
             )
         )
         {
@@ -63,7 +63,12 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             await host.AddPayment(client, State.Success, $"p{i}");
 
         Task<Answer>[] cancels;
-        await using (var held = await HeldLock.Take(host.ConnectionString, "SELECT FROM accounts FOR UPDATE"))
+        await using (
+            var held = await HeldLock.Take(
+                host.ConnectionString,
+                $"SELECT FROM accounts WHERE client_id = '{client.Id}' FOR UPDATE"
+            )
+        )
         {
             cancels = [.. Enumerable.Range(0, 24).Select(i => Cancel(host, client, $"p{i}"))];
             // The first cancel, and a group that came while it waited.
@@ -97,7 +102,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         await using (
             var held = await HeldLock.Take(
                 host.ConnectionString,
-                "SELECT FROM payments WHERE payment_id IN ('first', 'p0') FOR UPDATE"
+                $"SELECT FROM payments WHERE client_id = '{client.Id}' AND payment_id IN ('first', 'p0') FOR UPDATE"
             )
         )
         {
@@ -106,7 +111,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
 
             // The group waits for its first payment, and holds none of those behind it.
             await held.Execute(
-                "SELECT payment_id FROM payments WHERE payment_id LIKE 'p%' AND payment_id <> 'p0' FOR UPDATE NOWAIT"
+                $"SELECT payment_id FROM payments WHERE client_id = '{client.Id}' AND payment_id LIKE 'p%' AND payment_id <> 'p0' FOR UPDATE NOWAIT"
             );
             await held.Release();
         }
@@ -130,14 +135,16 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         await using (
             var held = await HeldLock.Take(
                 host.ConnectionString,
-                "SELECT FROM payments WHERE payment_id = 'first' FOR UPDATE; SELECT FROM accounts WHERE currency = 'EUR' FOR UPDATE"
+                $"SELECT FROM payments WHERE client_id = '{client.Id}' AND payment_id = 'first' FOR UPDATE; SELECT FROM accounts WHERE client_id = '{client.Id}' AND currency = 'EUR' FOR UPDATE"
             )
         )
         {
             commits = writes.ConvertAll(write => Commit(host, write, Token));
             await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L);
 
-            await held.Execute("SELECT FROM accounts WHERE currency = 'USD' FOR UPDATE NOWAIT");
+            await held.Execute(
+                $"SELECT FROM accounts WHERE client_id = '{client.Id}' AND currency = 'USD' FOR UPDATE NOWAIT"
+            );
             await held.Release();
         }
         (await Task.WhenAll(commits)).ShouldAllBe(result => result == WriteResult.Written);
@@ -158,7 +165,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         await using (
             var held = await HeldLock.Take(
                 host.ConnectionString,
-                "SELECT FROM payments WHERE payment_id IN ('first', 'p0') FOR UPDATE"
+                $"SELECT FROM payments WHERE client_id = '{client.Id}' AND payment_id IN ('first', 'p0') FOR UPDATE"
             )
         )
         {
@@ -185,7 +192,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         await using (
             var held = await HeldLock.Take(
                 host.ConnectionString,
-                "SELECT FROM payments WHERE payment_id IN ('first', 'p10') FOR UPDATE"
+                $"SELECT FROM payments WHERE client_id = '{client.Id}' AND payment_id IN ('first', 'p10') FOR UPDATE"
             )
         )
         {
@@ -222,7 +229,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         await using (
             var held = await HeldLock.Take(
                 host.ConnectionString,
-                "SELECT FROM payments WHERE payment_id IN ('first', 'p2') FOR UPDATE"
+                $"SELECT FROM payments WHERE client_id = '{client.Id}' AND payment_id IN ('first', 'p2') FOR UPDATE"
             )
         )
         {
@@ -259,7 +266,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
 
         await using var held = await HeldLock.Take(
             database.ConnectionString,
-            "SELECT FROM payments WHERE payment_id IN ('p0', 'p1') FOR UPDATE"
+            $"SELECT FROM payments WHERE client_id = '{client.Id}' AND payment_id IN ('p0', 'p1') FOR UPDATE"
         );
         var commits = writes.ConvertAll(write => Commit(host, write, Token));
         await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L); // The first, and the group of the second.
