@@ -125,7 +125,7 @@ public sealed class PostgresServer : IAsyncDisposable
                     "postgres",
                     $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}' AND pid <> pg_backend_pid()"
                 );
-            await CitusNodes.Execute(node, "postgres", $"CREATE DATABASE {name} TEMPLATE {from}");
+            await Retried(() => CitusNodes.Execute(node, "postgres", $"CREATE DATABASE {name} TEMPLATE {from}"));
         }
         return Named(nodes[0], name, pooling: true);
     }
@@ -133,7 +133,21 @@ public sealed class PostgresServer : IAsyncDisposable
     private static async Task Drop(IReadOnlyList<string> nodes, string name)
     {
         foreach (var node in nodes)
-            await CitusNodes.Execute(node, "postgres", $"DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            await Retried(() => CitusNodes.Execute(node, "postgres", $"DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+    }
+
+    // Sessions that the server ends, and those that Citus begins again, may take longer than PostgreSQL waits for them.
+    private static async Task Retried(Func<Task> act)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                await act();
+                return;
+            }
+            catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ObjectInUse && attempt < 5) { }
+        }
     }
 
     private static string Named(string server, string database, bool pooling) =>

@@ -92,7 +92,10 @@ public sealed class SessionTests(PostgresServer postgres)
         );
 
         var read = (await reading).ShouldBe(200);
-        read.Json.GetProperty("payment").GetProperty("version").GetInt32().ShouldBe(1);
-        read.Json.GetProperty("history").GetArrayLength().ShouldBe(1);
+        // Citus takes its snapshot after it has the lock, so there both may be after the change.
+        var version = read.Json.GetProperty("payment").GetProperty("version").GetInt32();
+        read.Json.GetProperty("history").GetArrayLength().ShouldBe(version);
+        if (!PostgresServer.IsDistributed)
+            version.ShouldBe(1);
     }
 }
