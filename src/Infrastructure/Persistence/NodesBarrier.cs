@@ -21,8 +21,7 @@ internal sealed class NodesBarrier
         JOIN pg_dist_node AS n USING (nodeid)
         """;
 
-    private const string Confirmations =
-        "SELECT success AND result = 't' FROM master_run_on_worker($1, $2, $3, true) AS r(name text, port int, success bool, result text)";
+    private const string Confirmations = "SELECT success AND result = 't' FROM master_run_on_worker($1, $2, $3, true)";
 
     // Nodes without a synchronous standby, as they last said: what is read from one rests on its own disk, also while it is away.
     private readonly HashSet<(string Name, int Port)> _withoutStandby = [];
