@@ -42,10 +42,10 @@ internal sealed class ClientCache(
     private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = maxEntries });
     private readonly TimeSpan _cacheTime = options.Value.CacheTime;
 
-    // Compiled once, because each client is loaded again every cache time.
-    private readonly Func<CancelDbContext, ClientId, CancellationToken, Task<Client?>> _load = EF.CompileAsyncQuery(
-        (CancelDbContext db, ClientId id, CancellationToken cancellationToken) =>
-            db.Set<Client>().AsNoTracking().Include(c => c.Keys).SingleOrDefault(c => c.Id == id)
+    // Compiled once, because each client is loaded again every cache time. A query for a single one would hold a LIMIT in a
+    // subquery, for which Citus asks every shard.
+    private readonly Func<CancelDbContext, ClientId, IAsyncEnumerable<Client>> _load = EF.CompileAsyncQuery(
+        (CancelDbContext db, ClientId id) => db.Set<Client>().AsNoTracking().Include(c => c.Keys).Where(c => c.Id == id)
     );
 
     public Recollection Recall(ClientId id) =>
@@ -76,7 +76,7 @@ internal sealed class ClientCache(
         var loadedAt = time.GetTimestamp();
         DatabaseMetrics.ClientLookups.Add(1, FromDatabase);
         await using var db = database.CreateContext();
-        var client = await _load(db, id, cancellationToken);
+        var client = await _load(db, id).SingleOrDefaultAsync(cancellationToken);
         var priority = client is null ? CacheItemPriority.Low : CacheItemPriority.Normal;
         _cache.Set(id, new Entry(client, loadedAt), new MemoryCacheEntryOptions { Size = 1, Priority = priority });
         return client;

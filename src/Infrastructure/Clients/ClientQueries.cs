@@ -12,11 +12,12 @@ internal sealed class ClientQueries(Database database) : IClientQueries
 {
     public async Task<ClientView?> Client(ClientId clientId, CancellationToken cancellationToken)
     {
-        var client = await database.Read(
-            db => db.Set<Client>().AsNoTracking().SingleOrDefaultAsync(c => c.Id == clientId, cancellationToken),
+        // Not a query for a single one: it would hold a LIMIT in a subquery, for which Citus asks every shard.
+        var clients = await database.Read(
+            db => db.Set<Client>().AsNoTracking().Where(c => c.Id == clientId).ToListAsync(cancellationToken),
             cancellationToken
         );
-        return client is null ? null : View(client);
+        return clients is [var client] ? View(client) : null;
     }
 
     public async Task<Page<ClientView>> Clients(string? after, int limit, CancellationToken cancellationToken)

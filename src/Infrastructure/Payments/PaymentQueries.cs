@@ -28,8 +28,8 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
         await using var snapshot = await Database.Snapshot(db.Database.GetDbConnection(), cancellationToken);
         await db.Database.UseTransactionAsync(snapshot, cancellationToken);
         var payment = await StoredPayment
-            .Of(db)
-            .SingleOrDefaultAsync(p => p.Row.ClientId == clientId && p.Row.PaymentId == paymentId, cancellationToken);
+            .Of(db, clientId)
+            .SingleOrDefaultAsync(p => p.Row.PaymentId == paymentId, cancellationToken);
         if (payment is null)
             return null;
         var history = await db.Set<HistoryRow>()
@@ -90,8 +90,8 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
     {
         await using var db = database.CreateContext();
         var stored = await StoredPayment
-            .Of(db)
-            .Where(p => p.Row.ClientId == clientId && paymentIds.Contains(p.Row.PaymentId))
+            .Of(db, clientId)
+            .Where(p => paymentIds.Contains(p.Row.PaymentId))
             .ToListAsync(cancellationToken);
         return stored.ToDictionary(
             p => p.Row.PaymentId,
@@ -118,13 +118,18 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
                         """
                     )
                     .ToListAsync(cancellationToken);
-                var clients = keys.ConvertAll(key => new ClientId(key.ClientId));
-                var payments = keys.ConvertAll(key => new PaymentId(key.PaymentId));
-                var stored = await StoredPayment
-                    .Of(db)
-                    .Where(p => clients.Contains(p.Row.ClientId) && payments.Contains(p.Row.PaymentId))
-                    .ToDictionaryAsync(p => (p.Row.ClientId, p.Row.PaymentId), cancellationToken);
-                return clients.Zip(payments).Where(stored.ContainsKey).Select(key => stored[key]).ToList();
+                var payments = new List<StoredPayment>();
+                foreach (var key in keys)
+                {
+                    var paymentId = new PaymentId(key.PaymentId);
+                    payments.AddRange(
+                        await StoredPayment
+                            .Of(db, new ClientId(key.ClientId))
+                            .Where(p => p.Row.PaymentId == paymentId)
+                            .ToListAsync(cancellationToken)
+                    );
+                }
+                return payments;
             },
             cancellationToken
         );

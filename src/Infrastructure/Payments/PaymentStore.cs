@@ -90,8 +90,8 @@ internal sealed partial class PaymentStore(
     )
     {
         var known = await StoredPayment
-            .Of(db)
-            .Where(p => p.Row.ClientId == clientId && (p.Row.PaymentId == id || p.RequestId == requestId))
+            .Of(db, clientId)
+            .Where(p => p.Row.PaymentId == id || p.RequestId == requestId)
             .OrderBy(p => p.Row.PaymentId == id ? 0 : 1)
             .FirstOrDefaultAsync(cancellationToken);
         if (known is not null)

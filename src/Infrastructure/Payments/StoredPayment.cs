@@ -24,16 +24,23 @@ internal sealed class StoredPayment
     /// <summary>The cancellation; null while there is none.</summary>
     public HistoryRow? Cancellation { get; init; }
 
-    /// <summary>The query for all payments, to be made part of another.</summary>
-    public static readonly Expression<Func<CancelDbContext, IQueryable<StoredPayment>>> All = db =>
-        from row in db.Set<PaymentRow>().AsNoTracking()
-        join request in db.Set<PaymentRequestRow>()
+    /// <summary>
+    /// The query for a client's payments, to be made part of another. Each table is told the client, although the joins say it too:
+    /// with parameters, Citus does not conclude it, and would ask every shard.
+    /// </summary>
+    public static readonly Expression<Func<CancelDbContext, ClientId, IQueryable<StoredPayment>>> OfClient = (
+        db,
+        clientId
+    ) =>
+        from row in db.Set<PaymentRow>().AsNoTracking().Where(row => row.ClientId == clientId)
+        join request in db.Set<PaymentRequestRow>().Where(request => request.ClientId == clientId)
             on new { row.ClientId, PaymentId = (PaymentId?)row.PaymentId } equals new
             {
                 request.ClientId,
                 request.PaymentId,
             }
-        join line in db.Set<HistoryRow>().Where(line => line.Action == PaymentAction.Cancel)
+        join line in db.Set<HistoryRow>()
+            .Where(line => line.ClientId == clientId && line.Action == PaymentAction.Cancel)
             on new { row.ClientId, row.PaymentId } equals new { line.ClientId, line.PaymentId }
             into lines
         from cancellation in lines.DefaultIfEmpty()
@@ -44,10 +51,10 @@ internal sealed class StoredPayment
             Cancellation = cancellation,
         };
 
-    private static readonly Func<CancelDbContext, IQueryable<StoredPayment>> Query = All.Compile();
+    private static readonly Func<CancelDbContext, ClientId, IQueryable<StoredPayment>> Query = OfClient.Compile();
 
-    /// <summary>All payments; filter by <see cref="Row"/> or <see cref="RequestId"/>.</summary>
-    public static IQueryable<StoredPayment> Of(CancelDbContext db) => Query(db);
+    /// <summary>The payments of a client; filter by <see cref="Row"/> or <see cref="RequestId"/>.</summary>
+    public static IQueryable<StoredPayment> Of(CancelDbContext db, ClientId clientId) => Query(db, clientId);
 
     /// <summary>The aggregate.</summary>
     public Payment Restore() =>
@@ -72,44 +79,41 @@ internal sealed class StoredPayment
 internal sealed class PaymentFinder
 {
     private static readonly Expression<
-        Func<CancelDbContext, IQueryable<StoredPayment>, IQueryable<Found>>
-    > WithBalance = (db, payments) =>
+        Func<CancelDbContext, ClientId, IQueryable<StoredPayment>, IQueryable<Found>>
+    > WithBalance = (db, clientId, payments) =>
         payments.Select(payment => new Found
         {
             Stored = payment,
             Available = db.Set<AccountRow>()
-                .Where(account =>
-                    account.ClientId == payment.Row.ClientId && account.Currency == payment.Row.Amount.Currency
-                )
+                .Where(account => account.ClientId == clientId && account.Currency == payment.Row.Amount.Currency)
                 .Select(account => account.Balance)
                 .FirstOrDefault(),
         });
 
     private readonly Func<CancelDbContext, ClientId, PaymentId, IAsyncEnumerable<Found>> _byId = Compiled<PaymentId>(
-        (payments, clientId, id) => payments.Where(p => p.Row.ClientId == clientId && p.Row.PaymentId == id)
+        (payments, id) => payments.Where(p => p.Row.PaymentId == id)
     );
 
     private readonly Func<CancelDbContext, ClientId, PaymentRequestId, IAsyncEnumerable<Found>> _byRequest =
-        Compiled<PaymentRequestId>(
-            (payments, clientId, requestId) =>
-                payments.Where(p => p.Row.ClientId == clientId && p.RequestId == requestId)
-        );
+        Compiled<PaymentRequestId>((payments, requestId) => payments.Where(p => p.RequestId == requestId));
 
     // Compiled once: finding a payment is the hot path, and translating the query each time costs more than running it. A
     // compiled query belongs to one database's model, so each store has its own.
     private static Func<CancelDbContext, ClientId, TId, IAsyncEnumerable<Found>> Compiled<TId>(
-        Expression<Func<IQueryable<StoredPayment>, ClientId, TId, IQueryable<StoredPayment>>> which
+        Expression<Func<IQueryable<StoredPayment>, TId, IQueryable<StoredPayment>>> which
     )
     {
-        var db = StoredPayment.All.Parameters[0];
-        var chosen = ReplacingExpressionVisitor.Replace(which.Parameters[0], StoredPayment.All.Body, which.Body);
-        var found = new ReplacingExpressionVisitor(WithBalance.Parameters, [db, chosen]).Visit(WithBalance.Body);
+        var (db, clientId) = (StoredPayment.OfClient.Parameters[0], StoredPayment.OfClient.Parameters[1]);
+        var chosen = ReplacingExpressionVisitor.Replace(which.Parameters[0], StoredPayment.OfClient.Body, which.Body);
+        var found = new ReplacingExpressionVisitor(WithBalance.Parameters, [db, clientId, chosen]).Visit(
+            WithBalance.Body
+        );
         return EF.CompileAsyncQuery(
             Expression.Lambda<Func<CancelDbContext, ClientId, TId, IQueryable<Found>>>(
                 found,
                 db,
-                which.Parameters[1],
-                which.Parameters[2]
+                clientId,
+                which.Parameters[1]
             )
         );
     }
