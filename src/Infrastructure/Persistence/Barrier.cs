@@ -109,11 +109,27 @@ internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
         {
             await row.ReadAsync(CancellationToken.None);
             (hasStandby, hasNodes) = (row.GetBoolean(0), row.GetBoolean(1));
+            await row.NextResultAsync(CancellationToken.None); // Its commit's failure comes behind the row.
         }
+        if (hasStandby || !hasNodes)
+            Note(hasStandby, hasNodes);
         warnings.ThrowIfAny();
         if (hasNodes)
-            hasStandby |= await _nodes.Pass(connection, CancellationToken.None);
-        Note(hasStandby, hasNodes);
+            Note(hasStandby | await PassNodes(connection), hasNodes);
+    }
+
+    // After a failure nobody may rest on it that there were no standbys before.
+    private async Task<bool> PassNodes(NpgsqlConnection connection)
+    {
+        try
+        {
+            return await _nodes.Pass(connection, CancellationToken.None);
+        }
+        catch
+        {
+            Note(hasStandby: true, hasNodes: true);
+            throw;
+        }
     }
 
     private void Note(bool hasStandby, bool hasNodes)

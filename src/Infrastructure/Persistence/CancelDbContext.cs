@@ -12,8 +12,9 @@ using Microsoft.Extensions.Caching.Memory;
 namespace CancelService.Infrastructure.Persistence;
 
 /// <summary>
-/// The schema, for both databases; each table is described beside the statements that write it. Every key and unique constraint begins with the client, and no foreign key spans
-/// two clients, so that PostgreSQL can later be distributed by client.
+/// The schema, for both databases; each table is described beside the statements that write it. Every key and unique
+/// constraint begins with the client, and no foreign key spans two clients, so that PostgreSQL can be distributed by client:
+/// see <see cref="Distribution"/>.
 /// </summary>
 public abstract class CancelDbContext(DbContextOptions options) : DbContext(options)
 {
