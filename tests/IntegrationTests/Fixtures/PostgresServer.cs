@@ -118,14 +118,17 @@ public sealed class PostgresServer : IAsyncDisposable
         _databases.Add(name);
         foreach (var node in nodes)
         {
-            // Citus is connected to each database, and comes back within seconds.
-            if (IsDistributed)
-                await CitusNodes.Execute(
-                    node,
-                    "postgres",
-                    $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}' AND pid <> pg_backend_pid()"
-                );
-            await Retried(() => CitusNodes.Execute(node, "postgres", $"CREATE DATABASE {name} TEMPLATE {from}"));
+            await Retried(async () =>
+            {
+                // Citus is connected to each database, and comes back within seconds.
+                if (IsDistributed)
+                    await CitusNodes.Execute(
+                        node,
+                        "postgres",
+                        $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}' AND pid <> pg_backend_pid()"
+                    );
+                await CitusNodes.Execute(node, "postgres", $"CREATE DATABASE {name} TEMPLATE {from}");
+            });
         }
         return Named(nodes[0], name, pooling: true);
     }
