@@ -27,7 +27,7 @@ public static class Program
           (no command)                  serve: merchants on port 8080, the internal API on port 8081
           migrate                       bring the schema up to date, and exit
           migrate --create-database     the same, and create the database where there is none
-          migrate --distribute          the same, and distribute the tables by client over the nodes of Citus
+          migrate --distribute          migrate, and distribute the tables by client over the nodes of Citus
           verify-ledger                 check every invariant over the whole database, and exit:
                                         0 no violation, 1 violations, 2 no verdict
           after-restore                 after the database was restored from a backup, and before instances serve: begin a new

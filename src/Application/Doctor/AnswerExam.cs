@@ -141,7 +141,7 @@ internal sealed class AnswerExam(Practice practice)
             );
     }
 
-    // The wallet signs in no other way. What is padded otherwise may be chance, and proves nothing.
+    // The wallet signs with PKCS#1 v1.5 and SHA-256 alone, so a signature of another form is not one of the wallet.
     private static bool IsOfTheScheme(SignedHash hash) =>
         hash.Padding is SignaturePadding.Pkcs1 && hash.Algorithm == HashAlgorithmName.SHA256;
 

@@ -87,7 +87,7 @@ public sealed partial class Outbox
                 $"{Requeued} AND payment_id = $6 HAVING count(*) > 0"
             );
         if (await database.Rows(batch, cancellationToken) > 0)
-            due.Note(clientId, author.At);
+            NoteDue(clientId, author.At);
         var row = await database.Read(
             db =>
                 db.Set<OutboxRow>()
@@ -136,7 +136,7 @@ public sealed partial class Outbox
                 .Add(sql, clientId.Value, author.At, from, to, order.Limit - requeued)
                 .Record(Change(clientId, author, "", ordered), $"{Requeued} HAVING count(*) > 0");
             requeued += Math.Max(0, await database.Rows(batch, cancellationToken) - 1); // One row is the record.
-            due.Note(clientId, author.At);
+            NoteDue(clientId, author.At);
         }
 
         var more = await database.Read(

@@ -85,7 +85,7 @@ public sealed partial class Outbox(Database database, IPaymentQueries payments, 
         if (claimed.Count == 0)
             return [];
         if (claimed.Count == limit)
-            due.Note(clientId, now);
+            NoteDue(clientId, now);
 
         var cancelled = await payments.Cancelled(clientId, claimed.ConvertAll(row => row.PaymentId), cancellationToken);
         return claimed.ConvertAll(row =>
@@ -200,6 +200,13 @@ public sealed partial class Outbox(Database database, IPaymentQueries payments, 
             .ToListAsync(cancellationToken);
     }
 
+    // Elsewhere than on a distributed database each look asks the outbox, and nobody takes what is noted.
+    private void NoteDue(ClientId clientId, DateTimeOffset dueAt)
+    {
+        if (database.IsDistributed)
+            due.Note(clientId, dueAt);
+    }
+
     private async Task<bool> SettleAsDue(
         ClaimedEvent claimed,
         string change,
@@ -210,7 +217,7 @@ public sealed partial class Outbox(Database database, IPaymentQueries payments, 
     {
         var isSettled = await Settle(claimed, change, cancellationToken, [dueAt, .. values]);
         if (isSettled)
-            due.Note(claimed.Payment.ClientId, dueAt);
+            NoteDue(claimed.Payment.ClientId, dueAt);
         return isSettled;
     }
 

@@ -103,7 +103,7 @@ internal sealed partial class PaymentStore
         AddLine(batch, payment, change, Canceller.Actor, null, canceller.KeyVersion, canceller.TraceId, answer);
         batch.AddEvent(payment.ClientId, payment.Id, change.At);
         var result = await Commit(batch, payment, change, cancellationToken);
-        if (result is WriteResult.Written)
+        if (result is WriteResult.Written && database.IsDistributed)
             due.Note(payment.ClientId, change.At);
         return result;
     }

@@ -23,10 +23,13 @@ internal sealed class NodesBarrier
 
     private const string Confirmations = "SELECT success AND result = 't' FROM master_run_on_worker($1, $2, $3, true)";
 
-    // Nodes without a synchronous standby, as they last said: what is read from one rests on its own disk, also while it is away.
+    // Nodes that last said that they have no synchronous standby. Nobody can be promoted in place of such a node, so it may be
+    // away: its commits stay on its own disk. One barrier at a time uses this set.
     private readonly HashSet<(string Name, int Port)> _withoutStandby = [];
 
-    /// <summary>Returns when the synchronous standbys of all nodes have what was visible before: whether there are any.</summary>
+    /// <summary>
+    /// Waits until the synchronous standbys of every node have what was visible before. Returns whether any node has one.
+    /// </summary>
     /// <exception cref="UnconfirmedCommitException">This is not known of a node.</exception>
     public async Task<bool> Pass(NpgsqlConnection connection, CancellationToken cancellationToken)
     {

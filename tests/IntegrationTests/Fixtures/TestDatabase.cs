@@ -9,7 +9,7 @@ public sealed class TestDatabase : IDisposable
 {
     private static readonly Lazy<Task<byte[]>> MigratedSqlite = new(MigrateSqlite);
 
-    // What is left to do at the end.
+    // Removes the database from the server; there is nothing to remove of SQLite, whose file goes with the directory.
     private readonly Func<Task> _release;
 
     private TestDatabase(DatabaseProvider provider, string connectionString, string directory, PostgresServer? postgres)

@@ -75,14 +75,7 @@ public sealed class AnswersTests
     public void Another_key_and_another_hash_make_no_answer_of_the_wallet()
     {
         using var own = RSA.Create(2048);
-        var client = new Client
-        {
-            Id = Merchant.Id,
-            Name = Merchant.Name,
-            Enabled = true,
-            Contract = Merchant.Contract,
-            Keys = [new() { Version = 1, PublicKey = PublicKey.Parse(own.ExportSubjectPublicKeyInfoPem()) }],
-        };
+        var client = MerchantWith(own);
         var sha512 = SignatureScheme.Header(
             1,
             Wallet.SignData(Encoding.UTF8.GetBytes(Signed), HashAlgorithmName.SHA512, RSASignaturePadding.Pkcs1)

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using CancelService.Application.Doctor;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
@@ -28,6 +29,17 @@ internal static class Corpus
             Key(5, "future", notBefore: Now.AddDays(1)),
         ],
     };
+
+    /// <summary>The merchant with one key, version 1, with which a test signs by itself.</summary>
+    public static Client MerchantWith(RSA key) =>
+        new()
+        {
+            Id = Merchant.Id,
+            Name = Merchant.Name,
+            Enabled = true,
+            Contract = Merchant.Contract,
+            Keys = [new() { Version = 1, PublicKey = PublicKey.Parse(key.ExportSubjectPublicKeyInfoPem()) }],
+        };
 
     public static readonly RequestDoctor TheDoctor = new(
         new Practice(

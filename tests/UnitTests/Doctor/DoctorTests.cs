@@ -2,7 +2,6 @@ using System.Security.Cryptography;
 using System.Text;
 using CancelService.Application.Doctor;
 using CancelService.Application.Protocol;
-using CancelService.Domain.Clients;
 using static CancelService.UnitTests.Doctor.Corpus;
 
 namespace CancelService.UnitTests.Doctor;
@@ -132,14 +131,7 @@ public sealed class DoctorTests
         const string sent = """{"paymentId":"p","b":2,"c":3,"d":4,"e":5,"f":6}""";
         const string time = "2026-11-25T03:00:00.123Z";
         using var key = RSA.Create(2048);
-        var client = new Client
-        {
-            Id = Merchant.Id,
-            Name = Merchant.Name,
-            Enabled = true,
-            Contract = Merchant.Contract,
-            Keys = [new ClientKey { Version = 1, PublicKey = PublicKey.Parse(key.ExportSubjectPublicKeyInfoPem()) }],
-        };
+        var client = MerchantWith(key);
         var signature = key.SignData(
             Encoding.UTF8.GetBytes($"POST /v2/payments/cancel\nM-1.{time}.{body}"),
             HashAlgorithmName.SHA256,
