@@ -30,9 +30,11 @@ engine() {
 }
 
 # What tests use beside PostgreSQL: with an engine, Compose (Docker's plugin, or Debian's program) and on Linux systemd's checker of
-# units; Chromium for the pages. Where one can't be brought, build.cake says what is left out.
+# units; Chromium for the pages; Prometheus and psql for the drills. Where one can't be brought, build.cake says what is left out.
 tools() {
     command -v chromium >/dev/null || apt_get chromium "The tests of the pages need a browser." || true
+    command -v prometheus >/dev/null || apt_get prometheus "The drills of the runbook need Prometheus." || true
+    command -v psql >/dev/null || apt_get postgresql-client "The drills of the runbook need psql." || true
     docker version >/dev/null 2>&1 || return 0
     docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null ||
         apt_get docker-compose "The tests of compose.yaml need Compose." || true

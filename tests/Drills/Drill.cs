@@ -5,7 +5,9 @@ using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using CancelService.Infrastructure.Persistence;
 using CancelService.Testcontainers;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace CancelService.Drills;
@@ -78,13 +80,7 @@ internal sealed class Drill : IAsyncDisposable
         try
         {
             await File.WriteAllTextAsync(key, KeyPair.Wallet.PrivatePem);
-            var (exitCode, output) = await Execute(
-                "dotnet",
-                [ServiceProcess.Assembly, "migrate", .. all],
-                directory.FullName,
-                []
-            );
-            exitCode.ShouldBe(0, output);
+            await Migrate(connectionString);
             var service = await ServiceProcess.Start(all);
             var prometheus = await PrometheusServer.Start(service.InternalPort);
             drill = new Drill(directory, connectionString, all, service, prometheus, stopPostgres);
@@ -100,6 +96,17 @@ internal sealed class Drill : IAsyncDisposable
             await (drill?.DisposeAsync() ?? stopPostgres());
             throw;
         }
+    }
+
+    private static async Task Migrate(string connectionString)
+    {
+        await using var database = new Database(
+            Options.Create(
+                new DatabaseOptions { Provider = DatabaseProvider.Postgres, ConnectionString = connectionString }
+            ),
+            TimeProvider.System
+        );
+        await database.Migrate(createDatabase: false, CancellationToken.None);
     }
 
     public Task PutKey(int version, DateTimeOffset? notAfter = null) =>
@@ -223,8 +230,12 @@ internal sealed class Drill : IAsyncDisposable
     /// <summary>Another instance on the same database, with settings that come on top.</summary>
     public Task<ServiceProcess> Another(params string[] settings) => ServiceProcess.Start([.. _settings, .. settings]);
 
-    /// <summary>Cancels a payment on another instance: the answer's header Signature, and whether a key verifies it.</summary>
-    public static async Task<(string Header, bool IsTrue)> Verify(string id, ServiceProcess instance, string walletPem)
+    /// <summary>Cancels a payment on an instance: the answer's header Signature, its body, and whether a key verifies it.</summary>
+    public static async Task<(string Header, string Body, bool IsTrue)> Verify(
+        string id,
+        ServiceProcess instance,
+        string walletPem
+    )
     {
         using var merchant = new HttpClient(
             new SigningHandler("SHOP", 1, KeyPair.Merchant.PrivatePem) { InnerHandler = new HttpClientHandler() },
@@ -242,13 +253,14 @@ internal sealed class Drill : IAsyncDisposable
             answer.Headers.GetValues("client-id").Single(),
             answer.Headers.GetValues("response-time").Single()
         );
-        byte[] signed =
-        [
-            .. Encoding.UTF8.GetBytes($"POST /v2/payments/cancel\n{client}.{time}."),
-            .. await answer.Content.ReadAsByteArrayAsync(),
-        ];
+        var answerBody = await answer.Content.ReadAsByteArrayAsync();
+        byte[] signed = [.. Encoding.UTF8.GetBytes($"POST /v2/payments/cancel\n{client}.{time}."), .. answerBody];
         var signature = Convert.FromBase64String(Uri.UnescapeDataString(header.Split("signature=")[1]));
-        return (header, key.VerifyData(signed, signature, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1));
+        return (
+            header,
+            Encoding.UTF8.GetString(answerBody),
+            key.VerifyData(signed, signature, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
+        );
     }
 
     /// <summary>Executes SQL beside the runbook: what breaks the thing.</summary>

@@ -130,7 +130,7 @@ public sealed class WalletKeyDrill
             "--Wallet:KeyVersion=2",
             $"--Wallet:SigningKeyPath={drill.At("wallet-2.pem")}"
         );
-        var (header, isTrue) = await Drill.Verify(
+        var (header, _, isTrue) = await Drill.Verify(
             "p1",
             next,
             await File.ReadAllTextAsync(drill.At("wallet-2-public.pem"), TestContext.Current.CancellationToken)
