@@ -162,7 +162,7 @@ public static class Program
                     .GetRequiredService<RequestDoctor>()
                     .Examine(pasted, client, now, cameNow: false);
                 Console.Write(DiagnosisText.Of(diagnosis));
-                return diagnosis.Causes.Count > 0;
+                return diagnosis.Causes.Count > 0 || diagnosis.Answer is { Causes.Count: > 0 };
             }
         );
 

@@ -73,6 +73,36 @@ public sealed class SandboxTests(Site site)
         await visit.IsGood("sandbox-events");
     }
 
+    /// <summary>Goal: a developer has the database stall, cancels turned away and the clock pass a cut-off, and sees the core's side.</summary>
+    [Fact]
+    public async Task Scenarios_the_clock_and_the_core_are_tried()
+    {
+        await using var own = new Site(); // Others would be turned away too.
+        await own.InitializeAsync();
+        await using var visit = await own.Open(new Look(IsPhone: true, IsDark: false));
+        var page = visit.Page;
+        await page.GotoAsync("/sandbox");
+        await page.GetByRole(AriaRole.Link, new() { Name = "Scenarios" }).ClickAsync();
+        await page.GetByRole(AriaRole.Button, new() { Name = "Turn away" }).ClickAsync();
+        await Assertions.Expect(page.GetByRole(AriaRole.Status)).ToContainTextAsync("turned away for 10 s");
+        await visit.IsGood("sandbox-scenarios");
+        await page.GetByLabel("The database stalls for").FillAsync("1");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Stall it" }).ClickAsync();
+        await Assertions.Expect(page.GetByRole(AriaRole.Status)).ToContainTextAsync("The database stalls for 1 s");
+        await page.GetByLabel("Put it").SelectOptionAsync("hour");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Put the clock" }).ClickAsync();
+        await Assertions.Expect(page.GetByText("0.01:00:00 ahead of the machine")).ToBeVisibleAsync();
+        await page.GetByLabel("Put it").SelectOptionAsync("back");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Put the clock" }).ClickAsync();
+        await Assertions.Expect(page.GetByText("as on the machine")).ToBeVisibleAsync();
+
+        await page.GetByRole(AriaRole.Link, new() { Name = "Core", Exact = true }).ClickAsync();
+        await page.GetByLabel("The payment's id").FillAsync($"core-{Guid.NewGuid():N}");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Do it" }).ClickAsync();
+        await Assertions.Expect(page.GetByRole(AriaRole.Status)).ToContainTextAsync("The payment is known now");
+        await visit.IsGood("sandbox-core");
+    }
+
     /// <summary>Goal: a key that the browser has made signs a cancel; its private half is in no request.</summary>
     [Fact]
     public async Task A_key_of_the_browser_signs()

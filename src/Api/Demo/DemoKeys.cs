@@ -5,7 +5,7 @@ namespace CancelService.Api.Demo;
 
 /// <summary>
 /// The demo's keys, made up at the first start and kept in <c>Demo:Directory</c>. Keys that are there already may lie in a
-/// directory that can't be written. Only in Development.
+/// directory that can't be written. Only in Development, and with the sandbox.
 /// </summary>
 public sealed class DemoKeys
 {
@@ -30,6 +30,16 @@ public sealed class DemoKeys
 
     /// <summary>The secret that signs events, for a process that was given none.</summary>
     public string WebhookSecret { get; }
+
+    /// <summary>Has the directory show the key that answers are signed with, where that is not the demo's.</summary>
+    public void ShowWalletKey(string publicKeyPem)
+    {
+        var path = Path.Combine(Directory, "wallet-public.pem");
+        if (File.ReadAllText(path).Trim() == publicKeyPem.Trim())
+            return;
+        File.WriteAllText(path, publicKeyPem.Trim() + "\n");
+        File.WriteAllText(Path.ChangeExtension(path, ".b64"), Base64(path));
+    }
 
     private string Secret()
     {

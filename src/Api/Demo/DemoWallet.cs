@@ -8,24 +8,28 @@ using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
+using CancelService.Infrastructure.Signing;
 using MediatR;
 
 namespace CancelService.Api.Demo;
 
 /// <summary>
 /// Fills an empty database with a client and a payment in every state, through the same use cases as the internal API,
-/// so that a newcomer's first cancel works at once. Only in Development.
+/// so that a newcomer's first cancel works at once. Only in Development, and with the sandbox.
 /// </summary>
 public sealed partial class DemoWallet(
     IMediator mediator,
     IPayments payments,
     IClientQueries queries,
     DemoKeys keys,
+    WalletKey wallet,
     TimeProvider time,
     ILogger<DemoWallet> log
 )
 {
-    private const string Client = "DEMO_CLIENT";
+    /// <summary>The demo's client.</summary>
+    public const string Client = "DEMO_CLIENT";
+
     private const string Actor = "demo";
 
     /// <summary>What the ids of the first payments begin with.</summary>
@@ -48,6 +52,7 @@ public sealed partial class DemoWallet(
     /// <summary>Fills the database if it has no client yet, and logs what there is to try.</summary>
     public async Task Fill(CancellationToken cancellationToken)
     {
+        keys.ShowWalletKey(wallet.PublicKey.Pem);
         if ((await queries.Clients(after: null, limit: 1, cancellationToken)).Items.Count == 0)
             await FillEmpty(cancellationToken);
 

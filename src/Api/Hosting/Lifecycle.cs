@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using CancelService.Api.Demo;
 using CancelService.Api.Incidents;
+using CancelService.Api.Sandbox;
 using CancelService.Application.Pipeline;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -10,7 +11,7 @@ namespace CancelService.Api.Hosting;
 
 /// <summary>
 /// Prepares the database beside the running server: it migrates the schema if the settings say so, and fills the demo wallet
-/// in Development. While the database is out of reach it keeps trying; the process answers, but is not ready.
+/// in Development and for the sandbox. While the database is out of reach it keeps trying; the process answers, but is not ready.
 /// </summary>
 public sealed partial class DatabaseStartup(
     Database database,
@@ -52,6 +53,8 @@ public sealed partial class DatabaseStartup(
             ?? (environment.IsDevelopment() || options.Value.Provider is DatabaseProvider.Sqlite);
         if (migrate)
             await database.Migrate(createDatabase: environment.IsDevelopment(), cancellationToken);
+        if (services.GetService<SandboxGuard>() is { } guard)
+            await guard.Check(cancellationToken);
         if (services.GetService<DemoWallet>() is { } demo)
             await demo.Fill(cancellationToken);
     }

@@ -44,23 +44,23 @@ public static class ServiceHost
         AddServices(builder.Services);
         builder.Services.AddOps(builder.Configuration);
         AddTelemetry(builder);
-        if (builder.Environment.IsDevelopment())
+        var hasSandbox = SandboxOptions.IsOn(builder.Configuration, builder.Environment);
+        if (builder.Environment.IsDevelopment() || hasSandbox)
             AddDemo(builder.Services);
-        if (builder.Environment.IsDevelopment() || OpenApi.IsBuilding)
+        if (hasSandbox)
+            builder.Services.AddSandbox();
+        if (hasSandbox || OpenApi.IsBuilding)
             builder.Services.AddOpenApiDocuments();
         replace?.Invoke(builder.Services);
 
         var app = builder.Build();
         var exchange = app.Services.GetRequiredService<SignedExchange>;
         RequestDelegate respond = http => exchange().Respond(http);
-        if (app.Environment.IsDevelopment())
-        {
-            var (recent, unrecorded) = (app.Services.GetRequiredService<RecentRequests>(), respond);
-            respond = http => recent.Keep(http, unrecorded);
-        }
+        if (hasSandbox)
+            respond = SandboxServices.Watch(app.Services, respond);
         app.Use((http, next) => http.Features.Get<InternalPort>() is null ? respond(http) : next(http));
         app.MapInternalApi();
-        if (app.Environment.IsDevelopment())
+        if (hasSandbox)
         {
             app.MapOpenApiDocuments();
             app.MapSandbox(() => app.Services.GetRequiredService<DatabaseStartup>().IsDone);
@@ -76,8 +76,6 @@ public static class ServiceHost
         services
             .AddSingleton<DemoKeys>()
             .AddSingleton<DemoWallet>()
-            .AddSingleton<DemoMerchant>()
-            .AddSingleton<RecentRequests>()
             .AddOptions<NotificationsOptions>()
             .PostConfigure<DemoKeys>(
                 (notifications, keys) =>
@@ -169,6 +167,7 @@ public static class ServiceHost
         Add<LimitsOptions>("Limits", options => options.Problem());
         Add<ChangesOptions>("Changes", _ => null);
         Add<OpsOptions>("Ops", options => options.Problem());
+        Add<SandboxOptions>("Sandbox", _ => null);
         Add<BearerSettings>(BearerSettings.Section, options => options.Problem());
         Add<WalletOptions>(
             "Wallet",

@@ -29,6 +29,7 @@ public sealed class SettingsCheck(IConfiguration configuration)
         ["Notifications"] = typeof(Infrastructure.Notifications.NotificationsOptions),
         ["Ops"] = typeof(Ops.OpsOptions),
         ["RefusedCancels"] = typeof(Infrastructure.Payments.RefusedCancelsOptions),
+        ["Sandbox"] = typeof(Sandbox.SandboxOptions),
         ["Shutdown"] = typeof(ShutdownOptions),
         ["UnknownPayments"] = typeof(Infrastructure.Payments.UnknownPaymentsOptions),
         ["Wallet"] = typeof(Infrastructure.Signing.WalletOptions),

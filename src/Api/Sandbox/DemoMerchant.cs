@@ -19,7 +19,7 @@ internal sealed record DemoMistake(string Name, string Text);
 internal sealed class DemoMerchant(DemoKeys keys, WalletKey wallet, TimeProvider time)
 {
     /// <summary>The demo's client.</summary>
-    public const string ClientId = "DEMO_CLIENT";
+    public const string ClientId = DemoWallet.Client;
 
     private const int MaxAnswer = 64 * 1024;
     private const string UnknownVersion = "999999"; // Browsers register others.

@@ -54,10 +54,11 @@ internal static partial class DoctorPages
         if (Read(asked.Request, out var problem) is not { } request)
             return SandboxPages.Page("Diagnosis", Html.Of($"<p>{problem}</p>{PasteForm(asked)}"));
         var client = await Sender(request, clients, http.RequestAborted);
-        var diagnosis = request.IsAnswer
-            ? doctor.ExamineAnswer(request, client, new(asked.Text, asked.Key))
-            : doctor.Examine(request, client, now, cameNow: false);
-        var key = asked.Key.Length > 0 && !request.IsAnswer ? doctor.NameKey(asked.Key, client, now) : "";
+        var diagnosis = doctor.Examine(request, client, now, cameNow: false, new(asked.Text, asked.Key));
+        var key =
+            asked.Key.Length > 0 && !request.IsAnswer && request.Answer is null
+                ? doctor.NameKey(asked.Key, client, now)
+                : "";
         return SandboxPages.Page(
             "Diagnosis",
             Html.Of(
@@ -179,7 +180,7 @@ internal static partial class DoctorPages
             $"""
             <h2>Diagnosis: {(isAnswer ? "an answer" : diagnosis.Code)}</h2>{causes}
             <div class="wide" tabindex="0" role="group" aria-label="Steps of the diagnosis"><table><thead><tr><th scope="col">Step</th><th scope="col">Code</th><th scope="col">Found</th></tr></thead><tbody>{steps}</tbody></table></div>
-            {text}{difference}
+            {text}{difference}{(diagnosis.Answer is { } answer ? Report(answer, isAnswer: true) : default)}
             """
         );
     }

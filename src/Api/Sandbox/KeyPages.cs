@@ -17,7 +17,7 @@ internal static class KeyPages
     /// <summary>Maps the pages.</summary>
     public static void MapKeys(this RouteGroupBuilder pages)
     {
-        pages.MapGet("/keys", () => Page("", ""));
+        pages.MapGet("/keys", (TestClock clock) => Page(clock, "", ""));
         pages.MapPost("/keys", Register).DisableAntiforgery();
     }
 
@@ -25,7 +25,8 @@ internal static class KeyPages
         HttpContext http,
         IMediator mediator,
         IClients clients,
-        TimeProvider time
+        TimeProvider time,
+        TestClock clock
     )
     {
         var form = await PageLayout.Form(http);
@@ -46,16 +47,21 @@ internal static class KeyPages
         return result switch
         {
             ClientResult.Done => Page(
+                clock,
                 $"The public key is registered as {DemoMerchant.ClientId}'s of version {text}.",
                 text
             ),
-            ClientResult.Malformed(var problem) => Page(problem, ""),
-            ClientResult.KeyNotAccepted(var problem) => Page(problem, ""),
-            _ => Page("The key was not registered: another came first, or the demo's client is gone. Try again.", ""),
+            ClientResult.Malformed(var problem) => Page(clock, problem, ""),
+            ClientResult.KeyNotAccepted(var problem) => Page(clock, problem, ""),
+            _ => Page(
+                clock,
+                "The key was not registered: another came first, or the demo's client is gone. Try again.",
+                ""
+            ),
         };
     }
 
-    private static IResult Page(string said, string version) =>
+    private static IResult Page(TestClock clock, string said, string version) =>
         SandboxPages.Page(
             "Keys",
             Html.Of(
@@ -65,7 +71,9 @@ internal static class KeyPages
                 <noscript><p>This page alone needs script: without, there is nothing to sign with.</p></noscript>
                 <div id="keys" data-version="{version}">
                 <form id="make" method="post" action="/sandbox/keys" hidden><input type="hidden" name="publicKey"><button>Make a key pair</button></form>
-                <form id="send" method="post" action="/sandbox/send" data-path="{CancelOperation.Route}" data-client="{DemoMerchant.ClientId}" hidden>
+                <form id="send" method="post" action="/sandbox/send" data-path="{CancelOperation.Route}" data-client="{DemoMerchant.ClientId}" data-ahead="{clock.Ahead.TotalMilliseconds.ToString(
+                    CultureInfo.InvariantCulture
+                )}" hidden>
                 <label for="signed">paymentId, or a paymentRequestId that begins with req-</label>
                 <input id="signed" name="id" value="demo-success" required maxlength="200">
                 <input type="hidden" name="body"><input type="hidden" name="time"><input type="hidden" name="version"><input type="hidden" name="signature">

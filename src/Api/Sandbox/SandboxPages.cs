@@ -13,7 +13,7 @@ using Microsoft.AspNetCore.Http.Features;
 namespace CancelService.Api.Sandbox;
 
 /// <summary>
-/// The pages for a merchant's developer, in Development and on the internal port alone. This one cancels a payment of the demo
+/// The pages for a merchant's developer, in Development, or where <c>Sandbox:Enabled</c> says so, and on the internal port alone. This one cancels a payment of the demo
 /// wallet, rightly or with a mistake that the developer chooses, and shows the answer and the diagnosis. It works without script.
 /// </summary>
 internal static class SandboxPages
@@ -44,6 +44,7 @@ internal static class SandboxPages
         pages.MapPost("/send", (Delegate)Send).DisableAntiforgery();
         pages.MapKeys();
         pages.MapCore();
+        pages.MapScenarios();
         pages.MapDoctor();
         pages.MapEvents();
         app.Lifetime.ApplicationStarted.Register(() =>
@@ -194,7 +195,7 @@ internal static class SandboxPages
                 "CancelService sandbox",
                 title,
                 Html.Of(
-                    $"<a href=\"/sandbox\">Start</a> <a href=\"/sandbox/requests\">Requests</a> <a href=\"/sandbox/core\">Core</a> <a href=\"/sandbox/events\">Events</a> <a href=\"/sandbox/keys\">Keys</a> <a href=\"/docs/api.md\">Documentation</a> <a href=\"/scalar\">API reference</a> <a href=\"/ops\">Operations</a>"
+                    $"<a href=\"/sandbox\">Start</a> <a href=\"/sandbox/requests\">Requests</a> <a href=\"/sandbox/core\">Core</a> <a href=\"/sandbox/scenarios\">Scenarios</a> <a href=\"/sandbox/events\">Events</a> <a href=\"/sandbox/keys\">Keys</a> <a href=\"/docs/api.md\">Documentation</a> <a href=\"/scalar\">API reference</a> <a href=\"/ops\">Operations</a>"
                 ),
                 Html.Of($"{content}<script>{SandboxScript.Text}</script>")
             ),

@@ -51,7 +51,7 @@ internal static class SandboxScript
             const fields = send.elements;
             const id = fields.id.value;
             fields.body.value = JSON.stringify(id.startsWith('req-') ? { paymentRequestId: id } : { paymentId: id });
-            fields.time.value = new Date().toISOString();
+            fields.time.value = new Date(Date.now() + Number(send.dataset.ahead)).toISOString();
             fields.version.value = version;
             const text = `POST ${send.dataset.path}\n${send.dataset.client}.${fields.time.value}.${fields.body.value}`;
             fields.signature.value = encodeURIComponent(base64(await crypto.subtle.sign(algorithm, key, new TextEncoder().encode(text))));

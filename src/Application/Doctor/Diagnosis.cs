@@ -23,7 +23,11 @@ public sealed record Diagnosis(
     SignatureFinding? Signature,
     TextFinding? StringToSign,
     Difference? Difference
-);
+)
+{
+    /// <summary>Of a request that was pasted with its answer, as in an HAR entry, what was found of the answer; absent without one.</summary>
+    public Diagnosis? Answer { get; init; }
+}
 
 /// <summary>A step of the service's decision.</summary>
 /// <param name="Code">The code that it would refuse with; empty for an answer.</param>

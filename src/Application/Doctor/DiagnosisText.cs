@@ -11,6 +11,14 @@ public static class DiagnosisText
     {
         ArgumentNullException.ThrowIfNull(diagnosis);
         var text = new StringBuilder();
+        Write(text, diagnosis);
+        if (diagnosis.Answer is { } answer)
+            Write(text.AppendLine().AppendLine("ITS ANSWER").AppendLine(), answer);
+        return text.ToString();
+    }
+
+    private static void Write(StringBuilder text, Diagnosis diagnosis)
+    {
         text.AppendLine(
             diagnosis.Causes.Count == 0
                 ? "Nothing is wrong with this."
@@ -46,6 +54,5 @@ public static class DiagnosisText
                 .AppendLine(CultureInfo.InvariantCulture, $"  They part at byte {difference.Offset}:")
                 .AppendLine(CultureInfo.InvariantCulture, $"    to sign: {difference.Ours}")
                 .AppendLine(CultureInfo.InvariantCulture, $"    signed:  {difference.Yours}");
-        return text.ToString();
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
@@ -11,6 +12,11 @@ namespace CancelService.Application.Doctor;
 internal static class JsonForms
 {
     private const int MaxPermuted = 6;
+
+    // What nobody escapes.
+    private static readonly SearchValues<char> Plain = SearchValues.Create(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 !#$%()*,-.:;?@[]^_{|}~"
+    );
 
     private sealed record Layout(string Name, string Indent, string Break, string Comma, string Colon);
 
@@ -62,28 +68,17 @@ internal static class JsonForms
     /// <summary>The texts, each with what is to be said of it; the likeliest first, and each once.</summary>
     public static IEnumerable<(string Name, string Text)> Of(string json)
     {
-        JsonDocument document;
-        try
-        {
-            document = JsonDocument.Parse(json.TrimStart('\uFEFF'), new JsonDocumentOptions { MaxDepth = 64 });
-        }
-        catch (JsonException)
-        {
+        if (Read(json) is not { } root || root.Kind is Kind.Raw)
             yield break;
-        }
-        using (document)
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        var text = new StringBuilder();
+        foreach (var style in Styles(Orders(root)))
         {
-            if (document.RootElement.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array))
-                yield break;
-            var seen = new HashSet<string>(StringComparer.Ordinal);
-            foreach (var style in Styles(Orders(document.RootElement)))
-            {
-                var text = new StringBuilder();
-                if (!TryWrite(document.RootElement, text, style, depth: 0))
-                    yield break;
-                if (seen.Add(text.ToString()))
-                    yield return (style.Name, text.ToString());
-            }
+            text.Clear();
+            Write(root, text, style, depth: 0);
+            var form = text.ToString();
+            if (seen.Add(form))
+                yield return (style.Name, form);
         }
     }
 
@@ -111,12 +106,12 @@ internal static class JsonForms
                 );
     }
 
-    private static int Orders(JsonElement root)
+    private static int Orders(Node root)
     {
-        if (root.ValueKind is not JsonValueKind.Object)
+        if (root.Kind is not Kind.Object)
             return 1;
         var orders = 1;
-        for (var count = Math.Min(root.EnumerateObject().Count(), MaxPermuted); count > 1; count--)
+        for (var count = Math.Min(root.Items.Count, MaxPermuted); count > 1; count--)
             orders *= count;
         return orders;
     }
@@ -132,59 +127,92 @@ internal static class JsonForms
         int Order
     );
 
-    private static bool TryWrite(JsonElement json, StringBuilder text, Style style, int depth)
+    private enum Kind
+    {
+        Object,
+        Array,
+        Text,
+        Raw,
+    }
+
+    // A value of JSON, read once and written many times. The name is that of a member; text is a string, or what else is written as it is.
+    private sealed record Node(Kind Kind, string Name, string Text, List<Node> Items, List<Node> Sorted)
+    {
+        public bool IsNull => Kind is Kind.Raw && Text == "null";
+    }
+
+    // Null when it is no JSON, or holds a string that is no text, such as half of a surrogate pair.
+    private static Node? Read(string json)
     {
         try
         {
-            Write(json, text, style, depth);
-            return true;
+            using var document = JsonDocument.Parse(
+                json.TrimStart('\uFEFF'),
+                new JsonDocumentOptions { MaxDepth = 64 }
+            );
+            return NodeOf("", document.RootElement);
         }
-        // A string that is no text, such as half of a surrogate pair.
-        catch (InvalidOperationException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            return false;
+            return null;
         }
     }
 
-    private static void Write(JsonElement json, StringBuilder text, Style style, int depth)
+    private static Node NodeOf(string name, JsonElement json)
     {
         switch (json.ValueKind)
         {
             case JsonValueKind.Object:
-                var members = json.EnumerateObject()
-                    .Where(member => !style.DropNulls || member.Value.ValueKind is not JsonValueKind.Null);
-                if (style.Sorted)
-                    members = members.OrderBy(member => member.Name, StringComparer.Ordinal);
-                Write(
-                    depth == 0 ? Ordered([.. members], style.Order) : [.. members],
-                    ('{', '}'),
-                    text,
-                    style,
-                    depth,
-                    member =>
-                    {
-                        Write(member.Name, text, style);
-                        text.Append(style.Layout.Colon);
-                        Write(member.Value, text, style, depth + 1);
-                    }
-                );
-                break;
+                var members = json.EnumerateObject().Select(member => NodeOf(member.Name, member.Value)).ToList();
+                return new(Kind.Object, name, "", members, [.. members.OrderBy(m => m.Name, StringComparer.Ordinal)]);
             case JsonValueKind.Array:
-                Write(
-                    [.. json.EnumerateArray()],
-                    ('[', ']'),
-                    text,
-                    style,
-                    depth,
-                    item => Write(item, text, style, depth + 1)
-                );
-                break;
+                var items = json.EnumerateArray().Select(item => NodeOf("", item)).ToList();
+                return new(Kind.Array, name, "", items, items);
             case JsonValueKind.String:
-                Write(json.GetString()!, text, style);
-                break;
+                return new(Kind.Text, name, json.GetString()!, [], []);
             default:
-                text.Append(json.GetRawText());
-                break;
+                return new(Kind.Raw, name, json.GetRawText(), [], []);
+        }
+    }
+
+    private static void Write(Node json, StringBuilder text, Style style, int depth)
+    {
+        switch (json.Kind)
+        {
+            case Kind.Text:
+                Write(json.Text, text, style);
+                return;
+            case Kind.Raw:
+                text.Append(json.Text);
+                return;
+        }
+        var items = style.Sorted ? json.Sorted : json.Items;
+        if (style.DropNulls && json.Kind is Kind.Object)
+            items = items.FindAll(item => !item.IsNull);
+        if (style.Order > 0 && depth == 0)
+            items = Ordered(items, style.Order);
+        text.Append(json.Kind is Kind.Object ? '{' : '[');
+        for (var i = 0; i < items.Count; i++)
+        {
+            if (i > 0)
+                text.Append(style.Layout.Comma);
+            NewLine(depth + 1);
+            if (json.Kind is Kind.Object)
+            {
+                Write(items[i].Name, text, style);
+                text.Append(style.Layout.Colon);
+            }
+            Write(items[i], text, style, depth + 1);
+        }
+        if (items.Count > 0)
+            NewLine(depth);
+        text.Append(json.Kind is Kind.Object ? '}' : ']');
+
+        void NewLine(int indents)
+        {
+            text.Append(style.Layout.Break);
+            for (var i = 0; i < indents; i++)
+                text.Append(style.Layout.Indent);
         }
     }
 
@@ -202,39 +230,14 @@ internal static class JsonForms
         return [.. ordered, .. items.Skip(MaxPermuted)];
     }
 
-    private static void Write<T>(
-        List<T> items,
-        (char Open, char Close) brackets,
-        StringBuilder text,
-        Style style,
-        int depth,
-        Action<T> write
-    )
-    {
-        text.Append(brackets.Open);
-        for (var i = 0; i < items.Count; i++)
-        {
-            if (i > 0)
-                text.Append(style.Layout.Comma);
-            NewLine(depth + 1);
-            write(items[i]);
-        }
-        if (items.Count > 0)
-            NewLine(depth);
-        text.Append(brackets.Close);
-
-        void NewLine(int indents)
-        {
-            text.Append(style.Layout.Break);
-            for (var i = 0; i < indents; i++)
-                text.Append(style.Layout.Indent);
-        }
-    }
-
     private static void Write(string value, StringBuilder text, Style style)
     {
         text.Append('"');
-        foreach (var rune in value.EnumerateRunes())
+        var rest = value.AsSpan();
+        while (rest.IndexOfAnyExcept(Plain) is >= 0 and var plain)
+        {
+            text.Append(rest[..plain]);
+            Rune.DecodeFromUtf16(rest[plain..], out var rune, out var length);
             text.Append(
                 style.Escape(rune)
                     ?? rune.Value switch
@@ -250,7 +253,9 @@ internal static class JsonForms
                         _ => rune.ToString(),
                     }
             );
-        text.Append('"');
+            rest = rest[(plain + length)..];
+        }
+        text.Append(rest).Append('"');
     }
 
     private static string Units(Rune rune, string format) =>

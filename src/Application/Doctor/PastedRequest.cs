@@ -25,10 +25,13 @@ public sealed partial record PastedRequest(
     /// <summary>The longest text that is looked at, in bytes.</summary>
     public const int MaxBytes = 256 * 1024;
 
-    private const string Answer = "an answer";
+    private const string AnAnswer = "an answer";
 
     /// <summary>Whether it is an answer.</summary>
-    public bool IsAnswer => Form == Answer;
+    public bool IsAnswer => Form == AnAnswer;
+
+    /// <summary>Of an HAR entry, the answer that it holds beside the request; null when it holds none.</summary>
+    public PastedRequest? Answer { get; init; }
 
     /// <summary>The values of a header, whatever the case of its name.</summary>
     public IReadOnlyList<string> Header(string name) =>
@@ -98,7 +101,7 @@ public sealed partial record PastedRequest(
             return null;
         // The wallet's bodies end with no white space, whatever a terminal or an editor has added.
         var body = text.TrimEnd(" \t\r\n"u8);
-        return new PastedRequest("", "", headers, body.ToArray(), Answer);
+        return new PastedRequest("", "", headers, body.ToArray(), AnAnswer);
     }
 
     private static List<KeyValuePair<string, string>>? TakeHeaders(ref ReadOnlySpan<byte> text)
@@ -177,12 +180,13 @@ public sealed partial record PastedRequest(
                 && entries.GetArrayLength() > 0
             )
                 entry = entries[0];
+            var answer = entry.TryGetProperty("response", out var response) ? AnswerOf(response) : null;
             if (entry.TryGetProperty("request", out var inner))
                 entry = inner;
             return entry.ValueKind switch
             {
                 JsonValueKind.String => FromHttp(Encoding.UTF8.GetBytes(entry.GetString()!), "string of JSON"),
-                JsonValueKind.Object when Text(entry, "url").Length > 0 => FromHar(entry),
+                JsonValueKind.Object when Text(entry, "url").Length > 0 => FromHar(entry) with { Answer = answer },
                 _ => FromMembers(document.RootElement),
             };
         }
@@ -201,18 +205,31 @@ public sealed partial record PastedRequest(
 
     private static PastedRequest FromHar(JsonElement entry)
     {
+        var body = entry.TryGetProperty("postData", out var data) ? BodyOf(data) : [];
+        return new(Text(entry, "method"), Text(entry, "url"), HeadersOf(entry), body, "entry of an HAR file");
+    }
+
+    // What answers without a body is not ours.
+    private static PastedRequest? AnswerOf(JsonElement response) =>
+        response.ValueKind is JsonValueKind.Object
+        && response.TryGetProperty("content", out var content)
+        && BodyOf(content) is { Length: > 0 } body
+            ? new("", "", HeadersOf(response), body, AnAnswer)
+            : null;
+
+    private static List<KeyValuePair<string, string>> HeadersOf(JsonElement part)
+    {
         var headers = new List<KeyValuePair<string, string>>();
-        if (entry.TryGetProperty("headers", out var given) && given.ValueKind is JsonValueKind.Array)
+        if (part.TryGetProperty("headers", out var given) && given.ValueKind is JsonValueKind.Array)
             foreach (var header in given.EnumerateArray().Where(header => !Text(header, "name").StartsWith(':')))
                 headers.Add(new(Text(header, "name"), Text(header, "value")));
-        var body = Array.Empty<byte>();
-        if (entry.TryGetProperty("postData", out var data))
-            body =
-                Text(data, "encoding") == "base64" && Base64.IsValid(Text(data, "text"))
-                    ? Convert.FromBase64String(Text(data, "text"))
-                    : Encoding.UTF8.GetBytes(Text(data, "text"));
-        return new(Text(entry, "method"), Text(entry, "url"), headers, body, "entry of an HAR file");
+        return headers;
     }
+
+    private static byte[] BodyOf(JsonElement content) =>
+        Text(content, "encoding") == "base64" && Base64.IsValid(Text(content, "text"))
+            ? Convert.FromBase64String(Text(content, "text"))
+            : Encoding.UTF8.GetBytes(Text(content, "text"));
 
     private static ReadOnlySpan<byte> TakeLine(ref ReadOnlySpan<byte> text)
     {

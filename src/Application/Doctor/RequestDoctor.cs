@@ -42,11 +42,16 @@ public sealed class RequestDoctor(Practice practice)
     /// <param name="cameNow">
     /// Whether it came at that moment. Otherwise it may be an old one, so that its age is a cause only when there is no other.
     /// </param>
-    public Diagnosis Examine(PastedRequest request, Client? client, DateTimeOffset now, bool cameNow)
+    public Diagnosis Examine(PastedRequest request, Client? client, DateTimeOffset now, bool cameNow) =>
+        Examine(request, client, now, cameNow, Receiver.Silent);
+
+    /// <summary>The same, with what the receiver of an answer says of how it is verified.</summary>
+    public Diagnosis Examine(PastedRequest request, Client? client, DateTimeOffset now, bool cameNow, Receiver receiver)
     {
         ArgumentNullException.ThrowIfNull(request);
+        ArgumentNullException.ThrowIfNull(receiver);
         if (request.IsAnswer)
-            return ExamineAnswer(request, client, Receiver.Silent);
+            return ExamineAnswer(request, client, receiver);
         var chart = new Chart(cameNow);
         var path = SignatureScheme.PathOf(request.Target);
         if (path.StartsWith('/'))
@@ -81,14 +86,14 @@ public sealed class RequestDoctor(Practice practice)
         }
         Body(chart, request, client);
         chart.Close();
-        return new(chart.Code, chart.Causes, chart.Steps, signature, text, difference);
+        return new(chart.Code, chart.Causes, chart.Steps, signature, text, difference)
+        {
+            Answer = request.Answer is { } answer ? ExamineAnswer(answer, client, receiver) : null,
+        };
     }
 
-    /// <summary>Examines an answer of the wallet, together with what its receiver says of how it is verified.</summary>
-    public Diagnosis ExamineAnswer(PastedRequest answer, Client? client, Receiver receiver)
+    private Diagnosis ExamineAnswer(PastedRequest answer, Client? client, Receiver receiver)
     {
-        ArgumentNullException.ThrowIfNull(answer);
-        ArgumentNullException.ThrowIfNull(receiver);
         var asSigned = answer with { Target = practice.StrippedPrefix + practice.Paths[0] };
         return new AnswerExam(practice).Examine(asSigned, client, receiver);
     }

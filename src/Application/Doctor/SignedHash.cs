@@ -82,11 +82,12 @@ internal sealed class SignedHash
     /// <summary>A SHA-256 that was come by in another way, to look for its text.</summary>
     public static SignedHash Of(byte[] sha256) => new(SignaturePadding.Pkcs1, HashAlgorithmName.SHA256, sha256, []);
 
-    /// <summary>Whether this text was signed.</summary>
-    public bool IsOf(ReadOnlySpan<byte> text)
+    /// <summary>Whether this text was signed; <paramref name="hashes"/> by <see cref="Algorithm"/>.</summary>
+    public bool IsOf(ReadOnlySpan<byte> text, IncrementalHash hashes)
     {
         Span<byte> hash = stackalloc byte[64];
-        hash = hash[..CryptographicOperations.HashData(Algorithm, text, hash)];
+        hashes.AppendData(text);
+        hash = hash[..hashes.GetHashAndReset(hash)];
         if (Padding is SignaturePadding.Pss)
             return hash.Length == _content.Length && PssHash(hash).AsSpan().SequenceEqual(_content);
         return hash.SequenceEqual(_content)

@@ -54,18 +54,22 @@ internal static partial class Ways
         new("order", "You signed the body before the client and the time.", "M PLB.C.T"),
     ];
 
-    public static readonly Way<string>[] LineBreaks =
+    public static readonly Way<byte[]>[] LineBreaks =
     [
-        new("", "", "\n"),
-        new("line-break", "You signed with CR LF where the scheme has LF.", "\r\n"),
-        new("line-break", "You signed the two characters \\n where the scheme has a line feed.", "\\n"),
-        new("line-break", "You signed without the line feed.", ""),
-        new("line-break", "You signed with two line feeds where the scheme has one.", "\n\n"),
-        new("line-break", "You signed with a space where the scheme has a line feed.", " "),
-        new("line-break", "You signed with CR where the scheme has LF.", "\r"),
-        new("line-break", "You signed the four characters \\r\\n where the scheme has a line feed.", "\\r\\n"),
-        new("line-break", "You signed with a dot where the scheme has a line feed.", "."),
-        new("line-break", "You signed %0A where the scheme has a line feed.", "%0A"),
+        new("", "", "\n"u8.ToArray()),
+        new("line-break", "You signed with CR LF where the scheme has LF.", "\r\n"u8.ToArray()),
+        new("line-break", "You signed the two characters \\n where the scheme has a line feed.", "\\n"u8.ToArray()),
+        new("line-break", "You signed without the line feed.", ""u8.ToArray()),
+        new("line-break", "You signed with two line feeds where the scheme has one.", "\n\n"u8.ToArray()),
+        new("line-break", "You signed with a space where the scheme has a line feed.", " "u8.ToArray()),
+        new("line-break", "You signed with CR where the scheme has LF.", "\r"u8.ToArray()),
+        new(
+            "line-break",
+            "You signed the four characters \\r\\n where the scheme has a line feed.",
+            "\\r\\n"u8.ToArray()
+        ),
+        new("line-break", "You signed with a dot where the scheme has a line feed.", "."u8.ToArray()),
+        new("line-break", "You signed %0A where the scheme has a line feed.", "%0A"u8.ToArray()),
     ];
 
     public static readonly Way<Func<byte[], byte[]>>[] Wholes =
@@ -135,7 +139,7 @@ internal static partial class Ways
 
     public static Way<byte[]>[] Bodies(byte[] sent) => Distinct(AllBodies(sent));
 
-    private static Way<byte[]> Sent(string text) => Of("", "", text);
+    public static Way<byte[]> Sent(string text) => Of("", "", text);
 
     private static Way<byte[]> Of(string id, string text, string value) => new(id, text, Encoding.UTF8.GetBytes(value));
 

@@ -409,16 +409,22 @@ public sealed class SandboxHost(PostgresServer postgres) : IAsyncLifetime
 
     public TestHost Host => _host!;
 
+    /// <summary>A directory for a test's files.</summary>
+    public string Directory => _database!.Directory;
+
+    /// <summary>What a command needs to be told of this service.</summary>
+    public string[] Settings => [.. _database!.Settings, .. Environment, "--Serilog:MinimumLevel:Default=Fatal"];
+
+    private string[] Environment =>
+        ["--environment=Development", $"--Demo:Directory={Path.Combine(Directory, "demo")}"];
+
     /// <summary>A file of the demo's keys.</summary>
     public string Key(string file) => Path.Combine(_database!.Directory, "demo", file);
 
     public async ValueTask InitializeAsync()
     {
         _database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres, empty: true);
-        _host = await TestHost.Start(
-            _database,
-            settings: ["--environment=Development", $"--Demo:Directory={Path.Combine(_database.Directory, "demo")}"]
-        );
+        _host = await TestHost.Start(_database, settings: Environment);
         await _host.Ready();
     }
 

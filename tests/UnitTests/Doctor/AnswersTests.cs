@@ -70,6 +70,27 @@ public sealed class AnswersTests
         DiagnosisText.Of(diagnosis).ShouldNotContain("You signed");
     }
 
+    /// <summary>Goal: an HAR entry, as a browser exports it, is examined whole: its request, and its answer.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("base64")]
+    public void The_answer_of_an_har_entry_is_examined_too(string encoding)
+    {
+        var genuine = Doctor.Examine(Read(Har(Body, encoding)), Merchant, Now, cameNow: false);
+        genuine.Answer.ShouldNotBeNull().Causes.ShouldBeEmpty(DiagnosisText.Of(genuine));
+        DiagnosisText.Of(genuine).ShouldContain("the answer is genuine");
+
+        var changed = Body.Replace("p1", "p2", StringComparison.Ordinal);
+        var forged = Doctor.Examine(Read(Har(changed, encoding)), Merchant, Now, cameNow: false);
+        forged.Answer.ShouldNotBeNull().Causes.Select(cause => cause.Id).ShouldBe(["answer-changed"]);
+
+        var own = Merchant.Keys[1].PublicKey.Pem;
+        var asked = Doctor.Examine(Read(Har(Body, encoding)), Merchant, Now, cameNow: false, new("", own));
+        asked.Answer.ShouldNotBeNull().Causes.Select(cause => cause.Id).ShouldBe(["key-own"]);
+
+        Doctor.Examine(Read(Har("", encoding)), Merchant, Now, cameNow: false).Answer.ShouldBeNull("nothing came");
+    }
+
     /// <summary>Goal: what the wallet has not signed, or not by the scheme, is never called genuine.</summary>
     [Fact]
     public void Another_key_and_another_hash_make_no_answer_of_the_wallet()
@@ -82,7 +103,13 @@ public sealed class AnswersTests
         );
         foreach (var signature in (string[])[SignedBy(own), sha512])
         {
-            var diagnosis = Doctor.ExamineAnswer(Read(Answer(signature: signature)), client, Receiver.Silent);
+            var diagnosis = Doctor.Examine(
+                Read(Answer(signature: signature)),
+                client,
+                Now,
+                cameNow: false,
+                Receiver.Silent
+            );
             diagnosis.Causes.Select(cause => cause.Id).ShouldBe(["answer-forged"]);
             DiagnosisText.Of(diagnosis).ShouldNotContain("genuine");
         }
@@ -108,7 +135,7 @@ public sealed class AnswersTests
     [MemberData(nameof(Verified))]
     public void What_the_receiver_verifies_is_compared_with_it(string text, string cause)
     {
-        var diagnosis = Doctor.ExamineAnswer(Read(Answer()), Merchant, new(text, ""));
+        var diagnosis = Doctor.Examine(Read(Answer()), Merchant, Now, cameNow: false, new(text, ""));
 
         string.Join(' ', diagnosis.Causes.Select(c => c.Id)).ShouldBe(cause, DiagnosisText.Of(diagnosis));
         if (cause.Length == 0)
@@ -130,7 +157,7 @@ public sealed class AnswersTests
     [MemberData(nameof(KeysOfReceivers))]
     public void The_key_that_the_receiver_verifies_with_is_named(string key, string cause)
     {
-        var diagnosis = Doctor.ExamineAnswer(Read(Answer()), Merchant, new("", key));
+        var diagnosis = Doctor.Examine(Read(Answer()), Merchant, Now, cameNow: false, new("", key));
         string.Join(' ', diagnosis.Causes.Select(c => c.Id)).ShouldBe(cause, DiagnosisText.Of(diagnosis));
     }
 
@@ -178,6 +205,33 @@ public sealed class AnswersTests
             + eol
             + body
             + end;
+    }
+
+    private static string Har(string body, string encoding)
+    {
+        var content = encoding == "base64" ? Convert.ToBase64String(Encoding.UTF8.GetBytes(body)) : body;
+        return System.Text.Json.JsonSerializer.Serialize(
+            new
+            {
+                request = new
+                {
+                    method = "POST",
+                    url = "http://localhost/v2/payments/cancel",
+                    headers = Array.Empty<object>(),
+                    postData = new { text = """{"paymentId":"p1"}""" },
+                },
+                response = new
+                {
+                    status = 200,
+                    headers = Answer()
+                        .Split("\r\n\r\n")[0]
+                        .Split("\r\n")[1..]
+                        .Select(line => line.Split(": ", 2))
+                        .Select(pair => new { name = pair[0], value = pair[1] }),
+                    content = new { text = content, encoding },
+                },
+            }
+        );
     }
 
     private static string CurlVerbose() =>

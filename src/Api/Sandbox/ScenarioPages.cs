@@ -1,0 +1,134 @@
+using System.Data.Common;
+using System.Globalization;
+using CancelService.Api.Pages;
+using CancelService.Domain.Payments;
+
+namespace CancelService.Api.Sandbox;
+
+/// <summary>The page on which a developer has something go wrong, and puts the clock ahead.</summary>
+internal static class ScenarioPages
+{
+    private static readonly TimeSpan BeforeCutOff = TimeSpan.FromSeconds(20);
+
+    private static readonly (string Name, string Text)[] Jumps =
+    [
+        ("before", "to 20 seconds before the cut-off of what is initiated now"),
+        ("past", "to a second past the cut-off of what is initiated now"),
+        ("hour", "an hour ahead"),
+        ("day", "a day ahead"),
+        ("back", "back to the machine's time"),
+    ];
+
+    /// <summary>Maps the page.</summary>
+    public static void MapScenarios(this RouteGroupBuilder pages)
+    {
+        pages.MapGet("/scenarios", (TestClock clock) => Page(clock, ""));
+        pages.MapPost("/scenarios/stall", Stall).DisableAntiforgery();
+        pages.MapPost("/scenarios/away", TurnAway).DisableAntiforgery();
+        pages.MapPost("/scenarios/clock", PutClock).DisableAntiforgery();
+    }
+
+    private static async Task<IResult> Stall(HttpContext http, Scenarios scenarios, TestClock clock)
+    {
+        if (Duration(await PageLayout.Form(http)) is not { } duration)
+            return Page(clock, WrongDuration);
+        try
+        {
+            return Page(
+                clock,
+                await scenarios.Stall(duration, http.RequestAborted)
+                    ? $"The database stalls for {duration.TotalSeconds} s. A cancel is answered UNKNOWN_EXCEPTION now; repeat it until it is final."
+                    : "The database stalls already. Wait for its end."
+            );
+        }
+        catch (DbException e)
+        {
+            return Page(clock, $"The database could not be stalled: {e.Message}");
+        }
+    }
+
+    private static async Task<IResult> TurnAway(HttpContext http, Scenarios scenarios, TestClock clock)
+    {
+        if (Duration(await PageLayout.Form(http)) is not { } duration)
+            return Page(clock, WrongDuration);
+        scenarios.TurnAway(duration);
+        return Page(
+            clock,
+            $"Every cancel is turned away for {duration.TotalSeconds} s, with 503 and Retry-After: nothing was done, so send the same request again later."
+        );
+    }
+
+    private static async Task<IResult> PutClock(HttpContext http, TestClock clock)
+    {
+        var (now, jump) = (clock.GetUtcNow(), SandboxPages.Field(await PageLayout.Form(http), "jump"));
+        var cutOff = CancelWindow.Usual.ClosesAt(now);
+        clock.Put(
+            jump switch
+            {
+                "before" => clock.Ahead + (cutOff - now - BeforeCutOff),
+                "past" => clock.Ahead + (cutOff - now) + TimeSpan.FromSeconds(1),
+                "hour" => clock.Ahead + TimeSpan.FromHours(1),
+                "day" => clock.Ahead + TimeSpan.FromDays(1),
+                _ => TimeSpan.Zero,
+            }
+        );
+        return Page(clock, "The clock was put.");
+    }
+
+    private const string WrongDuration = "Give between 1 and 60 seconds.";
+
+    private static TimeSpan? Duration(IFormCollection form) =>
+        int.TryParse(
+            SandboxPages.Field(form, "seconds"),
+            NumberStyles.None,
+            CultureInfo.InvariantCulture,
+            out var seconds
+        )
+        && seconds >= 1
+        && seconds <= Scenarios.Longest.TotalSeconds
+            ? TimeSpan.FromSeconds(seconds)
+            : null;
+
+    private static IResult Page(TestClock clock, string said) =>
+        SandboxPages.Page(
+            "Scenarios",
+            Html.Of(
+                $"""
+                <h2>Have something go wrong</h2><p role="status">{said}</p>
+                {Seconds("stall", "The database stalls for so many seconds", "Stall it", 10)}
+                <p>A cancel has no result in time: the answer is UNKNOWN_EXCEPTION, and the same request is SUCCESS afterwards. Repeats of what is cancelled already may succeed meanwhile.</p>
+                {Seconds("away", "The service turns every cancel away for so many seconds", "Turn away", 10)}
+                <p>The answer is a plain 503 with Retry-After, which is not signed.</p>
+                <h2>The clock</h2>
+                <p>It is {Time(clock.GetUtcNow())} (UTC) here, {(clock.Ahead == TimeSpan.Zero ? "as on the machine" : $"{Text(clock.Ahead)} ahead of the machine")}. A payment that is initiated now can be cancelled until {Time(
+                    CancelWindow.Usual.ClosesAt(clock.GetUtcNow())
+                )}.</p>
+                <form method="post" action="/sandbox/scenarios/clock"><label for="jump">Put it</label>
+                <select id="jump" name="jump">{Html.Join(
+                    Jumps.Select(jump => Html.Of($"<option value=\"{jump.Name}\">{jump.Text}</option>"))
+                )}</select><button>Put the clock</button></form>
+                <p>These pages sign by this clock. Your own client signs by its machine's: while the two are more than five minutes apart it is answered PARAM_ILLEGAL, which is worth trying too.</p>
+                <h2>Others</h2>
+                <ul>
+                <li><a href="/sandbox">Every code that depends on the payment</a>, each with a payment that has it.</li>
+                <li><a href="/sandbox/core">A late success, a payment that arrives after its cancel, a refund in between</a>: what the core does.</li>
+                <li><a href="/sandbox/events">Bad events</a> for a receiver.</li>
+                <li>Start afresh: <a href="/sandbox">make new payments</a>, which nobody has cancelled yet.</li>
+                </ul>
+                """
+            )
+        );
+
+    private static Html Seconds(string name, string label, string button, int seconds) =>
+        Html.Of(
+            $"""
+            <form method="post" action="/sandbox/scenarios/{name}"><label for="{name}">{label}</label>
+            <input id="{name}" name="seconds" type="number" min="1" max="60" value="{seconds}" required><button>{button}</button></form>
+            """
+        );
+
+    private static string Time(DateTimeOffset at) =>
+        at.ToUniversalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
+
+    private static string Text(TimeSpan ahead) => ahead.ToString(@"d\.hh\:mm\:ss", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,115 @@
+using System.Globalization;
+using System.IO.Compression;
+using System.Net;
+using System.Net.Http.Headers;
+using CancelService.IntegrationTests.Public;
+
+namespace CancelService.IntegrationTests.Sandbox;
+
+/// <summary>
+/// Hostile input at the doctor's doors: the page, the internal API and the command. CANCELSERVICE_FUZZ_SEED repeats a run's requests.
+/// </summary>
+public sealed class DoorsTests(SandboxHost sandbox) : IClassFixture<SandboxHost>
+{
+    private const int Requests = 400;
+
+    [Fact]
+    public async Task What_the_fuzzer_sends_is_examined_or_refused_at_every_door()
+    {
+        var seed = Environment.GetEnvironmentVariable("CANCELSERVICE_FUZZ_SEED") is { Length: > 0 } given
+            ? int.Parse(given, CultureInfo.InvariantCulture)
+            : Random.Shared.Next();
+        TestContext.Current.TestOutputHelper!.WriteLine($"CANCELSERVICE_FUZZ_SEED={seed}");
+        await sandbox.Host.AddClient(id: FuzzOracle.Client);
+        var random = new Random(seed);
+        var pastes = Enumerable
+            .Range(0, Requests)
+            .Select(_ => FuzzCorpus.Next(seed, random, sandbox.Host.Now).Bytes)
+            .ToList();
+
+        var examined = 0;
+        foreach (var paste in pastes)
+        {
+            (await Page(System.Text.Encoding.UTF8.GetString(paste))).ShouldContain("Ask the doctor");
+            examined += await Api(paste) is HttpStatusCode.OK ? 1 : 0;
+        }
+        examined.ShouldBeInRange(Requests / 2, Requests, "most can be read, and are");
+        foreach (var paste in pastes[..20])
+            (await Command(paste)).ShouldBeInRange(0, 2);
+    }
+
+    /// <summary>Goal: what is much too long, or no text, or grows when it is unpacked, costs nothing and is refused.</summary>
+    [Theory]
+    [InlineData("a megabyte", HttpStatusCode.BadRequest)]
+    [InlineData("more than the port takes", HttpStatusCode.RequestEntityTooLarge)]
+    [InlineData("bytes that are no text", HttpStatusCode.BadRequest)]
+    [InlineData("a zip bomb", HttpStatusCode.BadRequest)]
+    [InlineData("deep JSON", HttpStatusCode.BadRequest)]
+    public async Task What_is_no_request_is_refused_at_every_door(string kind, HttpStatusCode status)
+    {
+        byte[] paste = kind switch
+        {
+            "a megabyte" => Enumerable.Repeat((byte)'x', 1_000_000).ToArray(),
+            "more than the port takes" => Enumerable.Repeat((byte)'x', 2_000_000).ToArray(),
+            "bytes that are no text" => [.. Enumerable.Range(0, 4096).Select(i => (byte)(i * 7))],
+            "a zip bomb" => Zipped(new byte[20_000_000]),
+            _ => System.Text.Encoding.ASCII.GetBytes(new string('[', 100_000)),
+        };
+        await sandbox.Host.AddClient(id: "DOORS" + paste.Length.ToString(CultureInfo.InvariantCulture));
+
+        (await Api(paste, "DOORS" + paste.Length.ToString(CultureInfo.InvariantCulture))).ShouldBe(status);
+        (await Command(paste)).ShouldBe(2);
+        using var form = new FormUrlEncodedContent([
+            KeyValuePair.Create("request", System.Text.Encoding.Latin1.GetString(paste)),
+        ]);
+        using var answer = await sandbox.Host.Internal.PostAsync(
+            new Uri("/sandbox/diagnose", UriKind.Relative),
+            form,
+            TestContext.Current.CancellationToken
+        );
+        ((int)answer.StatusCode).ShouldBeOneOf(200, 400, 413);
+        if (answer.StatusCode is HttpStatusCode.OK)
+            (await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).ShouldContain("The text ");
+    }
+
+    private static byte[] Zipped(byte[] content)
+    {
+        using var zipped = new MemoryStream();
+        using (var zip = new GZipStream(zipped, CompressionLevel.Optimal, leaveOpen: true))
+            zip.Write(content);
+        return zipped.ToArray();
+    }
+
+    private async Task<string> Page(string paste)
+    {
+        using var form = new FormUrlEncodedContent([KeyValuePair.Create("request", paste)]);
+        using var answer = await sandbox.Host.Internal.PostAsync(
+            new Uri("/sandbox/diagnose", UriKind.Relative),
+            form,
+            TestContext.Current.CancellationToken
+        );
+        answer.StatusCode.ShouldBe(HttpStatusCode.OK, paste);
+        return await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+    }
+
+    private async Task<HttpStatusCode> Api(byte[] paste, string client = FuzzOracle.Client)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"/internal/v1/clients/{client}/diagnose");
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Bearer.All);
+        request.Content = new ByteArrayContent(paste);
+        using var answer = await sandbox.Host.Internal.SendAsync(request, TestContext.Current.CancellationToken);
+        answer.StatusCode.ShouldBeOneOf(
+            HttpStatusCode.OK,
+            HttpStatusCode.BadRequest,
+            HttpStatusCode.RequestEntityTooLarge
+        );
+        return answer.StatusCode;
+    }
+
+    private async Task<int> Command(byte[] paste)
+    {
+        var file = Path.Combine(sandbox.Directory, $"{Guid.NewGuid():N}.http");
+        await File.WriteAllBytesAsync(file, paste, TestContext.Current.CancellationToken);
+        return await CancelService.Api.Program.Main(["diagnose", file, .. sandbox.Settings]);
+    }
+}

@@ -1,0 +1,209 @@
+using System.Globalization;
+using System.Net;
+using CancelService.Infrastructure.Persistence;
+
+namespace CancelService.IntegrationTests.Sandbox;
+
+/// <summary>What goes wrong on demand, the clock that is put ahead, and where there is a sandbox at all.</summary>
+public sealed class ScenarioTests(PostgresServer postgres)
+{
+    [Theory]
+    [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
+    public async Task While_the_database_stalls_a_cancel_is_unknown_and_afterwards_it_succeeds(
+        DatabaseProvider provider
+    )
+    {
+        await using var sandbox = await Site.Open(provider, postgres, "--Database:Timeout=00:00:01");
+
+        (await sandbox.Post("scenarios/stall", ("seconds", "3"))).ShouldContain("The database stalls for 3 s.");
+        (await sandbox.Post("scenarios/stall", ("seconds", "3"))).ShouldContain("The database stalls already.");
+        (await sandbox.Cancel("demo-success")).ShouldBe("UNKNOWN_EXCEPTION");
+
+        await TestHost.Until(() => sandbox.Cancel("demo-success")).Becomes("SUCCESS");
+        (await sandbox.Cancel("demo-authorized")).ShouldBe("SUCCESS");
+        (await sandbox.Post("scenarios/stall", ("seconds", "1"))).ShouldContain("The database stalls for 1 s.");
+    }
+
+    [Fact]
+    public async Task Turned_away_is_a_plain_503_and_is_over_soon()
+    {
+        await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
+
+        (await sandbox.Post("scenarios/away", ("seconds", "2"))).ShouldContain("Every cancel is turned away for 2 s");
+        var page = await sandbox.Post("cancel", ("id", "demo-success"), ("extendInfo", ""), ("mistake", ""));
+        page.ShouldContain("HTTP/1.1 503 Service Unavailable");
+        page.ShouldContain("Retry-After: 1");
+        page.ShouldContain("The answer is not signed");
+        (await sandbox.Get("requests")).ShouldContain("<td>503</td>");
+
+        await TestHost.Until(() => sandbox.Cancel("demo-success")).Becomes("SUCCESS");
+    }
+
+    [Theory]
+    [InlineData("stall", "0")]
+    [InlineData("stall", "61")]
+    [InlineData("stall", "")]
+    [InlineData("away", "-1")]
+    [InlineData("away", "ten")]
+    public async Task Nothing_goes_wrong_for_longer_than_a_minute(string scenario, string seconds)
+    {
+        await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
+        (await sandbox.Post($"scenarios/{scenario}", ("seconds", seconds))).ShouldContain("between 1 and 60 seconds");
+        (await sandbox.Cancel("demo-success")).ShouldBe("SUCCESS");
+    }
+
+    /// <summary>Goal: a developer sees a payment's window close, without waiting for it, and comes back.</summary>
+    [Fact]
+    public async Task The_clock_is_put_past_a_cut_off_and_back()
+    {
+        await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
+        (await sandbox.Get("scenarios")).ShouldContain("as on the machine");
+
+        (await sandbox.Post("scenarios/clock", ("jump", "before"))).ShouldContain("ahead of the machine");
+        (await sandbox.Cancel("demo-success")).ShouldBe("SUCCESS");
+        await sandbox.Post("scenarios/clock", ("jump", "past"));
+        (await sandbox.Cancel("demo-processing")).ShouldBe("CANCEL_WINDOW_EXCEED");
+        (await sandbox.Cancel("demo-success")).ShouldBe("SUCCESS", "it was cancelled in time: the same answer again");
+        var ahead = (await sandbox.Get("keys")).Split("data-ahead=\"")[1].Split('"')[0];
+        double.Parse(ahead, CultureInfo.InvariantCulture).ShouldBeGreaterThan(0, "what the browser signs by");
+
+        (await sandbox.Post("scenarios/clock", ("jump", "back"))).ShouldContain("as on the machine");
+        (await sandbox.Cancel("demo-processing")).ShouldBe("SUCCESS");
+        for (var i = 0; i < 400; i++)
+            await sandbox.Post("scenarios/clock", ("jump", "day"));
+        (await sandbox.Get("scenarios")).ShouldContain("366.00:00:00 ahead", customMessage: "no further");
+    }
+
+    [Fact]
+    public async Task Outside_Development_the_sandbox_is_served_where_it_is_enabled_and_the_demo_is_alone()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres, empty: true);
+        await using (
+            var sandbox = await Site.Open(
+                database,
+                "Production",
+                settings: ["--Sandbox:Enabled=true", "--Database:MigrateAtStart=true"]
+            )
+        )
+        {
+            (await sandbox.Cancel("demo-success")).ShouldBe("SUCCESS");
+            var wallet = await File.ReadAllTextAsync(
+                Path.Combine(database.Directory, "demo", "wallet-public.pem"),
+                TestContext.Current.CancellationToken
+            );
+            wallet.Trim().ShouldBe(KeyPair.Wallet.PublicKey.Pem.Trim(), "the key that really signs");
+            await sandbox.Host.AddClient(id: "REAL");
+        }
+
+        await using (
+            var refused = await Site.Open(
+                database,
+                "Production",
+                waitForReady: false,
+                settings: "--Sandbox:Enabled=true"
+            )
+        )
+        {
+            using var page = await refused.Host.Internal.GetAsync(
+                new Uri("/sandbox", UriKind.Relative),
+                TestContext.Current.CancellationToken
+            );
+            page.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable);
+            using var health = await refused.Host.Internal.GetAsync(
+                new Uri("/healthz/ready", UriKind.Relative),
+                TestContext.Current.CancellationToken
+            );
+            health.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable);
+        }
+
+        await using var forced = await Site.Open(
+            database,
+            "Production",
+            settings: ["--Sandbox:Enabled=true", "--Sandbox:BesideOtherClients=true"]
+        );
+        (await forced.Cancel("demo-failed")).ShouldBe("SUCCESS");
+    }
+
+    [Fact]
+    public async Task In_Development_the_sandbox_can_be_switched_off()
+    {
+        using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres, empty: true);
+        await using var site = await Site.Open(database, "Development", settings: "--Sandbox:Enabled=false");
+        using var page = await site.Host.Internal.GetAsync(
+            new Uri("/sandbox", UriKind.Relative),
+            TestContext.Current.CancellationToken
+        );
+        page.StatusCode.ShouldBe(HttpStatusCode.NotFound);
+    }
+
+    /// <summary>A service with a sandbox, and its developer.</summary>
+    private sealed class Site(TestHost host) : IAsyncDisposable
+    {
+        public TestHost Host => host;
+
+        public static async Task<Site> Open(
+            DatabaseProvider provider,
+            PostgresServer postgres,
+            params string[] settings
+        ) =>
+            await Open(
+                await TestDatabase.Create(provider, postgres, empty: true),
+                "Development",
+                ownsDatabase: true,
+                settings: settings
+            );
+
+        public static async Task<Site> Open(
+            TestDatabase database,
+            string environment,
+            bool ownsDatabase = false,
+            bool waitForReady = true,
+            params string[] settings
+        ) =>
+            new(
+                await TestHost.Start(
+                    database,
+                    systemClock: true,
+                    waitForReady: waitForReady,
+                    ownsDatabase: ownsDatabase,
+                    settings:
+                    [
+                        $"--environment={environment}",
+                        $"--Demo:Directory={Path.Combine(database.Directory, "demo")}",
+                        .. settings,
+                    ]
+                )
+            );
+
+        public async Task<string> Get(string page) =>
+            await host.Internal.GetStringAsync(
+                new Uri($"/sandbox/{page}", UriKind.Relative),
+                TestContext.Current.CancellationToken
+            );
+
+        public async Task<string> Post(string form, params (string Name, string Value)[] fields)
+        {
+            using var content = new FormUrlEncodedContent(
+                fields.Select(field => KeyValuePair.Create(field.Name, field.Value))
+            );
+            using var answer = await host.Internal.PostAsync(
+                new Uri($"/sandbox/{form}", UriKind.Relative),
+                content,
+                TestContext.Current.CancellationToken
+            );
+            answer.StatusCode.ShouldBe(HttpStatusCode.OK);
+            return await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        }
+
+        /// <summary>Cancels as the page does: the code of the answer, or <c>503</c>.</summary>
+        public async Task<string> Cancel(string id)
+        {
+            var page = await Post("cancel", ("id", id), ("extendInfo", ""), ("mistake", ""));
+            return page.Contains("HTTP/1.1 503", StringComparison.Ordinal)
+                ? "503"
+                : page.Split("&quot;resultCode&quot;:&quot;")[1].Split("&quot;")[0];
+        }
+
+        public ValueTask DisposeAsync() => host.DisposeAsync();
+    }
+}
