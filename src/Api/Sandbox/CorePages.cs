@@ -1,7 +1,11 @@
 using System.Diagnostics;
 using System.Globalization;
 using CancelService.Api.Pages;
+using CancelService.Application.Accounts;
 using CancelService.Application.Intake;
+using CancelService.Application.Reading;
+using CancelService.Domain;
+using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
 using MediatR;
 
@@ -15,6 +19,8 @@ internal static class CorePages
 {
     private const string Currency = "USD";
     private const string Actor = "sandbox";
+    private const string Fill = "fill";
+    private const string Empty = "empty";
 
     private static readonly (string Name, string Text)[] Steps =
     [
@@ -25,6 +31,8 @@ internal static class CorePages
         (nameof(PaymentAction.Capture), "has captured 10.00 USD of an authorisation"),
         (nameof(PaymentAction.Refund), "has refunded 2.50 USD"),
         (nameof(PaymentAction.Fail), "has failed to take the money"),
+        (Fill, "has paid in as many USD as the account may hold, which takes some seconds"),
+        (Empty, "has paid all USD out, which takes some seconds after that"),
     ];
 
     /// <summary>Maps the page.</summary>
@@ -34,7 +42,12 @@ internal static class CorePages
         pages.MapPost("/core", Do).DisableAntiforgery();
     }
 
-    private static async Task<IResult> Do(HttpContext http, IMediator mediator, TimeProvider time)
+    private static async Task<IResult> Do(
+        HttpContext http,
+        IMediator mediator,
+        IAccountQueries accounts,
+        TimeProvider time
+    )
     {
         var form = await PageLayout.Form(http);
         var (id, step) = (SandboxPages.Field(form, "id"), SandboxPages.Field(form, "step"));
@@ -62,6 +75,11 @@ internal static class CorePages
                 )
             );
         }
+        if (step is Fill or Empty)
+        {
+            var kind = step == Fill ? TransferKind.Deposit : TransferKind.Payout;
+            return Page(id, step, await Transfer(kind, mediator, accounts, http.RequestAborted));
+        }
         if (!Enum.TryParse<PaymentAction>(step, out var action))
             return Page(id, step, "There is no such step.");
         var minorUnits = action is PaymentAction.Refund ? 250 : 1000;
@@ -77,6 +95,49 @@ internal static class CorePages
                 )
             )
         );
+    }
+
+    // One transfer holds at most a thousandth of what an account may hold.
+    private static async Task<string> Transfer(
+        TransferKind kind,
+        IMediator mediator,
+        IAccountQueries accounts,
+        CancellationToken cancellationToken
+    )
+    {
+        while (true)
+        {
+            var balance = (await accounts.Accounts(new ClientId(DemoMerchant.ClientId), cancellationToken))
+                .Where(account => account.Currency == Currency)
+                .Sum(account => account.Balance);
+            var left = kind is TransferKind.Deposit ? Money.MaxBalance - balance : balance;
+            if (left == 0)
+                return string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"The account holds {balance / 100m:N2} {Currency} now."
+                );
+            var posted = await mediator.Send(
+                new PostTransferCommand(
+                    DemoMerchant.ClientId,
+                    Currency,
+                    kind,
+                    Guid.NewGuid().ToString(),
+                    Math.Min(left, Money.MaxMinorUnits),
+                    Actor,
+                    "a scenario of the sandbox"
+                ),
+                cancellationToken
+            );
+            if (
+                posted
+                is not (
+                    PostTransferResult.Posted
+                    or PostTransferResult.BalanceNotEnough
+                    or PostTransferResult.BalanceLimit
+                )
+            )
+                return "The transfers were interrupted. Do it again.";
+        }
     }
 
     private static string TextOf(RegisterPaymentResult result) =>
@@ -154,6 +215,7 @@ internal static class CorePages
                 <li>A late success: make a payment known, cancel it, and report that its money was taken.</li>
                 <li>A payment that arrives after its cancel: cancel by a paymentRequestId that nobody knows, then make the payment known.</li>
                 <li>A hold that comes too late: make an authorisation known, cancel it, and put the money on hold.</li>
+                <li>A balance that is full, or too low: have all paid in, and report that money was taken; or have all paid out, and cancel a payment whose money was taken.</li>
                 <li>A refund, then a cancel: report that the money was taken, refund, and cancel.</li>
                 </ul>
                 """

@@ -39,6 +39,12 @@ internal sealed class DemoMerchant(DemoKeys keys, WalletKey wallet, TimeProvider
         new("hex", "send the signature in hexadecimal"),
         new("version", "send a keyVersion that is not registered"),
         new("zone", "send a local time with the offset of another zone"),
+        new("no-time", "leave Request-Time out"),
+        new("client", "send a Client-Id that nobody has"),
+        new("path", "send it to a path that is none of the API"),
+        new("method", "send it with PUT"),
+        new("media", "call the body XML"),
+        new("no-id", "send a body without an identifier"),
     ];
 
     /// <summary>The request as it goes over the wire.</summary>
@@ -61,13 +67,27 @@ internal sealed class DemoMerchant(DemoKeys keys, WalletKey wallet, TimeProvider
             "line-feed" => json + "\n",
             _ => json,
         };
+        if (mistake == "no-id")
+            body = json = "{}";
         var text = $"POST {path}{(mistake == "crlf" ? "\r\n" : "\n")}{ClientId}.{signedTime}.{body}";
         var signature = Sign(Encoding.UTF8.GetBytes(text), mistake);
         var encoded =
             mistake == "hex"
                 ? Convert.ToHexStringLower(signature)
                 : Uri.EscapeDataString(Convert.ToBase64String(signature));
-        return Request(json, host, requestTime, mistake == "version" ? UnknownVersion : "1", encoded);
+        var request = Request(json, host, requestTime, mistake == "version" ? UnknownVersion : "1", encoded);
+        return mistake switch
+        {
+            "no-time" => Changed($"Request-Time: {requestTime}\r\n", ""),
+            "client" => Changed($"Client-Id: {ClientId}", "Client-Id: NOBODY"),
+            "path" => Changed(CancelOperation.Route, "/v2/payments/cancelPayment"),
+            "method" => Changed("POST ", "PUT "),
+            "media" => Changed("application/json", "application/xml"),
+            _ => request,
+        };
+
+        byte[] Changed(string right, string wrong) =>
+            Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(request).Replace(right, wrong, StringComparison.Ordinal));
     }
 
     /// <summary>A request that is signed already, as it goes over the wire.</summary>
@@ -90,9 +110,10 @@ internal sealed class DemoMerchant(DemoKeys keys, WalletKey wallet, TimeProvider
         return Encoding.UTF8.GetString(answer.AsSpan(0, length));
     }
 
-    /// <summary>Verifies an answer as a merchant does, in a sentence for each step.</summary>
-    public string Verify(string answer)
+    /// <summary>Verifies the answer to a request as a merchant does, in a sentence.</summary>
+    public string Verify(string answer, byte[] request)
     {
+        var sent = Encoding.UTF8.GetString(request).Split(' ', 3);
         var end = answer.IndexOf("\r\n\r\n", StringComparison.Ordinal);
         if (end < 0)
             return "The answer has no end of its headers.";
@@ -109,8 +130,8 @@ internal sealed class DemoMerchant(DemoKeys keys, WalletKey wallet, TimeProvider
             return "The signature is not base64.";
         var body = Encoding.UTF8.GetBytes(answer[(end + 4)..]);
         var hash = SignatureScheme.Hash(
-            "POST",
-            CancelOperation.Route,
+            sent[0],
+            sent[1],
             headers.GetValueOrDefault("client-id", ""),
             headers.GetValueOrDefault("response-time", ""),
             body

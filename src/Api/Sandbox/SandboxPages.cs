@@ -115,7 +115,8 @@ internal static class SandboxPages
             Html.Of(
                 $"""
                 <h2>The answer</h2><pre>{answer}</pre><p>{services.GetRequiredService<DemoMerchant>().Verify(
-                    answer
+                    answer,
+                    request
                 )}</p>
                 {DoctorPages.Report(diagnosis)}
                 <h2>The request, as it went over the wire</h2><pre>{Encoding.UTF8.GetString(request)}</pre>

@@ -20,6 +20,12 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         ["hex"] = "signature-encoding",
         ["version"] = "key-version-unknown",
         ["zone"] = "clock-zone",
+        ["no-time"] = "header-missing",
+        ["client"] = "client-unknown",
+        ["path"] = "path",
+        ["method"] = "method",
+        ["media"] = "content-type",
+        ["no-id"] = "body",
     };
 
     public static TheoryData<string> Mistakes() => [.. Causes.Keys];

@@ -75,6 +75,41 @@ public sealed class ScenarioTests(PostgresServer postgres)
     }
 
     [Fact]
+    public async Task The_demo_client_has_the_contract_that_is_wanted()
+    {
+        await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
+        foreach (
+            var (terms, code) in new[]
+            {
+                ("denied", "ACCESS_DENIED"),
+                ("disabled", "CLIENT_INVALID"),
+                ("usual", "SUCCESS"),
+            }
+        )
+        {
+            (await sandbox.Post("scenarios/contract", ("terms", terms))).ShouldContain("The contract was changed.");
+            (await sandbox.Cancel("demo-success")).ShouldBe(code);
+        }
+        await sandbox.Post("scenarios/contract", ("terms", "slow"));
+        await TestHost.Until(() => sandbox.Cancel("demo-success")).Becomes("REQUEST_TRAFFIC_EXCEED_LIMIT");
+    }
+
+    [Fact]
+    public async Task A_balance_is_full_and_then_empty()
+    {
+        await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
+        await sandbox.Post("core", ("id", "p1"), ("step", "payment"));
+        (await sandbox.Post("core", ("id", "p1"), ("step", "fill"))).ShouldContain(
+            "The account holds 10,000,000,000,000,000.00 USD now."
+        );
+        (await sandbox.Post("core", ("id", "p1"), ("step", "Succeed"))).ShouldContain("would hold too much");
+
+        (await sandbox.Post("core", ("id", "p1"), ("step", "empty"))).ShouldContain("The account holds 0.00 USD now.");
+        (await sandbox.Cancel("demo-success")).ShouldBe("MERCHANT_BALANCE_NOT_ENOUGH");
+        await sandbox.Host.ShouldPassTheAudit();
+    }
+
+    [Fact]
     public async Task Outside_Development_the_sandbox_is_served_where_it_is_enabled_and_the_demo_is_alone()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres, empty: true);
