@@ -36,6 +36,7 @@ Task("Test")
         var (passed, failed, skipped) = (0, 0, 0);
         // The fast ones first. All run, so that one call tells everything that is broken.
         Test("UnitTests");
+        Test("ScheduleTests");
         Test("IntegrationTests");
         if (Runs("ShippingTests", HasEngine(), "No container engine, or none that gets the .NET images: what is shipped (image, "
             + "compose.yaml, systemd units, Testcontainers module)"))

@@ -11,6 +11,7 @@ using CancelService.Infrastructure.Payments;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Restoring;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 
 namespace CancelService.Infrastructure;
 
@@ -24,13 +25,21 @@ public static class InfrastructureServices
             .AddSingleton<LedgerAudit>()
             .AddSingleton<Restores>()
             .AddTransient<LostAnswers>()
-            .AddSingleton<GroupCommit>()
+            .AddSingleton(provider => new GroupCommit(
+                provider.GetRequiredService<Database>().Write,
+                () => Task.Delay(GroupCommit.Patience)
+            ))
             .AddSingleton<IPayments, PaymentStore>()
             .AddSingleton<IAccounts, AccountStore>()
             .AddSingleton<RefusedCancels>()
             .AddSingleton<IRefusedCancels>(provider => provider.GetRequiredService<RefusedCancels>())
             .AddHostedService(provider => provider.GetRequiredService<RefusedCancels>())
-            .AddSingleton<ClientCache>()
+            .AddSingleton<StoredClients>()
+            .AddSingleton(provider => new ClientCache(
+                provider.GetRequiredService<StoredClients>().Load,
+                provider.GetRequiredService<IOptions<ClientsOptions>>(),
+                provider.GetRequiredService<TimeProvider>()
+            ))
             .AddSingleton<IClients>(provider => provider.GetRequiredService<ClientCache>())
             .AddSingleton<IClientRegistry, ClientRegistry>()
             .AddSingleton<IPaymentQueries, PaymentQueries>()

@@ -104,6 +104,21 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
         );
 
     /// <summary>
+    /// Lets nothing more fit on the primary's disk, until it is restarted: the system refuses each of its processes to write behind the
+    /// first 64 KiB of a file, which is where its log is.
+    /// </summary>
+    public Task FillDisk() =>
+        _run(
+            $"""
+            primary=$(head -n 1 {PrimaryServer.Name}/postmaster.pid)
+            for stat in /proc/[0-9]*/stat; do
+                read -r pid _ _ parent _ < $stat || continue
+                if [ "$pid" = "$primary" ] || [ "$parent" = "$primary" ]; then prlimit --pid "$pid" --fsize=65536: || true; fi
+            done 2>/dev/null
+            """
+        );
+
+    /// <summary>
     /// Kills the primary and promotes the standby; what only the old primary has committed is lost. The old one comes back, with
     /// the data of the new one, as its synchronous standby.
     /// </summary>

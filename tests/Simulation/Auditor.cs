@@ -144,7 +144,8 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
                 return new Attempt(first.Op, first.Instance)
                 {
                     Sent = first.Sent,
-                    SentClock = first.SentClock,
+                    // Whichever instance it was, and however its clock was set meanwhile.
+                    SentClock = attempts.Min(attempt => attempt.SentClock) - (2 * SharedClock.MaxSkew.Ticks),
                     RequestTime = first.RequestTime,
                     Received = attempts.Max(attempt => attempt.Received),
                 };

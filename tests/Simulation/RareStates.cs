@@ -42,6 +42,9 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults)
         "a write that is on its way when an instance is killed",
         "a write that is on its way when an instance stands still",
         "a write that is on its way when the database is killed",
+        "a write that is on its way when the disk is full",
+        "a write that is on its way while a later version migrates",
+        "a cancel that is on its way when its instance's clock is set",
         "a write that is on its way when the standby is cut off",
         "a write that is on its way when the standby is promoted",
         "a repeat that is not told while the standby is away",
@@ -127,6 +130,18 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults)
             Note("a cancel that is on its way when the clock jumps");
         if (
             attempt.Op.Act is Act.Cancel
+            && faults.Any(happening =>
+                happening.Fault is { Trouble: Trouble.SkewClock, Instance: var instance }
+                && instance == attempt.Instance
+                && attempt.Sent <= happening.To
+                && happening.From <= attempt.Received
+            )
+        )
+            Note("a cancel that is on its way when its instance's clock is set");
+        if (Overlaps(attempt, Trouble.Migrate))
+            Note("a write that is on its way while a later version migrates");
+        if (
+            attempt.Op.Act is Act.Cancel
             && attempt.Code is null
             && Overlaps(attempt, Trouble.CutStandby, Trouble.CutAndFailOver)
         )
@@ -145,6 +160,8 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults)
             Note("a write that is on its way when an instance is killed");
         if (Overlaps(attempt, Trouble.KillDatabase))
             Note("a write that is on its way when the database is killed");
+        if (Overlaps(attempt, Trouble.FillDisk))
+            Note("a write that is on its way when the disk is full");
         if (Overlaps(attempt, Trouble.CutStandby))
             Note("a write that is on its way when the standby is cut off");
         if (Overlaps(attempt, Trouble.FailOver, Trouble.CutAndFailOver))

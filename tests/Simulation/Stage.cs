@@ -11,30 +11,49 @@ using static System.FormattableString;
 
 namespace CancelService.Simulation;
 
-/// <summary>A clock that several processes share: the machine's monotonic one, and what a small file adds to it.</summary>
+/// <summary>
+/// The clocks of several processes: the machine's monotonic one, and what a small file adds to it for all, and for each instance. The
+/// merchants' and the core's clock is the one that nothing is added to for an instance.
+/// </summary>
 internal sealed class SharedClock : TimeProvider, IDisposable
 {
+    /// <summary>The furthest that an instance's clock is from the merchants'.</summary>
+    public static readonly TimeSpan MaxSkew = TimeSpan.FromSeconds(1.5);
+
+    private const int Instances = 2;
+
     private readonly MemoryMappedFile _file;
     private readonly MemoryMappedViewAccessor _zero;
+    private readonly int _instance;
 
-    public SharedClock(string path)
+    public SharedClock(string path, int instance = -1)
     {
-        _file = MemoryMappedFile.CreateFromFile(path, FileMode.OpenOrCreate, null, sizeof(long));
-        _zero = _file.CreateViewAccessor(0, sizeof(long));
+        const int size = (1 + Instances) * sizeof(long);
+        _file = MemoryMappedFile.CreateFromFile(path, FileMode.OpenOrCreate, null, size);
+        _zero = _file.CreateViewAccessor(0, size);
+        _instance = instance;
     }
 
     public long UtcTicks => _zero.ReadInt64(0) + Stopwatch.GetElapsedTime(0).Ticks;
 
+    /// <summary>What an instance takes for the time.</summary>
+    public long Of(int instance) => UtcTicks + (instance < 0 ? 0 : _zero.ReadInt64(At(instance)));
+
     /// <summary>Puts every process's clock forward, or for the first time to the right time.</summary>
     public void Jump(long ticks) => _zero.Write(0, _zero.ReadInt64(0) + ticks);
 
-    public override DateTimeOffset GetUtcNow() => new(UtcTicks, TimeSpan.Zero);
+    /// <summary>Sets an instance's clock so far ahead of the merchants', or behind.</summary>
+    public void Skew(int instance, TimeSpan ahead) => _zero.Write(At(instance), ahead.Ticks);
+
+    public override DateTimeOffset GetUtcNow() => new(Of(_instance), TimeSpan.Zero);
 
     public void Dispose()
     {
         _zero.Dispose();
         _file.Dispose();
     }
+
+    private static long At(int instance) => (1 + instance) * sizeof(long);
 }
 
 /// <summary>What goes wrong.</summary>
@@ -54,6 +73,15 @@ internal enum Trouble
 
     /// <summary>The same, after the standby was cut off for a while: whatever only the primary has is lost.</summary>
     CutAndFailOver,
+
+    /// <summary>Nothing fits on the primary's disk, so it stops; later there is room, and it is started.</summary>
+    FillDisk,
+
+    /// <summary>A later version's migration: each table gets a column, while instances of this version serve.</summary>
+    Migrate,
+
+    /// <summary>An instance's clock jumps ahead or behind, and stays there.</summary>
+    SkewClock,
     CutAll,
     CutBefore,
     CutWithin,
@@ -91,7 +119,12 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
                     trouble,
                     trouble switch
                     {
-                        Trouble.KillInstance or Trouble.FreezeInstance or Trouble.CutStandby or Trouble.FailOver => 2,
+                        Trouble.KillInstance
+                        or Trouble.FreezeInstance
+                        or Trouble.CutStandby
+                        or Trouble.FailOver
+                        or Trouble.FillDisk
+                        or Trouble.Migrate => 2,
                         Trouble.CutAndFailOver => 3,
                         Trouble.KillDatabase or Trouble.CutAll => 4,
                         _ => 8,
@@ -100,7 +133,16 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
             )
             .ToArray();
         random.Shuffle(kinds);
-        return new(kinds.Select(trouble => new Fault(trouble, random.Next(2), Writes[random.Next(Writes.Length)])));
+        return new(kinds.Select(trouble => new Fault(trouble, random.Next(2), TextFor(trouble, random))));
+    }
+
+    // Of a clock, how many milliseconds it is ahead.
+    private static string TextFor(Trouble trouble, Random random)
+    {
+        var furthest = (int)SharedClock.MaxSkew.TotalMilliseconds;
+        return trouble is Trouble.SkewClock
+            ? random.Next(-furthest, furthest).ToString(CultureInfo.InvariantCulture)
+            : Writes[random.Next(Writes.Length)];
     }
 
     public static Fault Parse(string text) =>
@@ -133,6 +175,7 @@ internal sealed class Stage : IAsyncDisposable
     private TimeSpan _cpu;
     private long _operations;
     private long _unknown;
+    private int _migrations;
 
     public HttpClient Http { get; } =
         new(new SocketsHttpHandler { PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1) })
@@ -234,6 +277,21 @@ internal sealed class Stage : IAsyncDisposable
                     await _postgres!.FailOver();
                     NpgsqlConnection.ClearAllPools();
                     break;
+                case Trouble.FillDisk:
+                    await _postgres!.FillDisk();
+                    await Task.Delay(TimeSpan.FromSeconds(1));
+                    await _postgres.Restart();
+                    NpgsqlConnection.ClearAllPools();
+                    break;
+                case Trouble.Migrate:
+                    await Migrate();
+                    break;
+                case Trouble.SkewClock:
+                    Clock.Skew(
+                        fault.Instance,
+                        TimeSpan.FromMilliseconds(int.Parse(fault.Text, CultureInfo.InvariantCulture))
+                    );
+                    break;
                 case Trouble.CutAll:
                     foreach (var way in _network)
                         way.CutAll();
@@ -259,6 +317,38 @@ internal sealed class Stage : IAsyncDisposable
         {
             Happened.Enqueue(new(fault, from, Stopwatch.GetTimestamp()));
             _oneTrouble.Release();
+        }
+    }
+
+    // As migrate does it: it gives up when somebody uses a table for long.
+    private async Task Migrate()
+    {
+        await using var connection = new NpgsqlConnection(_postgres!.Primary);
+        await connection.OpenAsync();
+        var name = Invariant($"later_{++_migrations}");
+        await using var command = new NpgsqlCommand(
+            $"""
+            DO $$
+            DECLARE one record;
+            BEGIN
+                SET LOCAL lock_timeout = '2s';
+                FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '\_\_%' LOOP
+                    EXECUTE format('ALTER TABLE %I ADD COLUMN {name} integer NOT NULL DEFAULT 7', one.tablename);
+                END LOOP;
+                INSERT INTO "__EFMigrationsHistory" VALUES ('99990101000000_{name}', '99.0');
+            END
+            $$
+            """,
+            connection
+        );
+        try
+        {
+            await command.ExecuteNonQueryAsync();
+        }
+        catch (PostgresException e)
+            when (e.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected)
+        {
+            // The next one may find the tables free.
         }
     }
 
@@ -409,8 +499,8 @@ internal sealed class Stage : IAsyncDisposable
     /// <summary>What an executable of ours does that is started as an instance: it serves, by the shared clock.</summary>
     public static async Task Serve(string[] args)
     {
-        using var clock = new SharedClock(args[0]);
-        await using var app = ServiceHost.Build(args[1..], services => services.AddSingleton<TimeProvider>(clock));
+        using var clock = new SharedClock(args[0], int.Parse(args[1], CultureInfo.InvariantCulture));
+        await using var app = ServiceHost.Build(args[2..], services => services.AddSingleton<TimeProvider>(clock));
         await app.RunAsync();
     }
 
@@ -452,7 +542,7 @@ internal sealed class Stage : IAsyncDisposable
                         "--Limits:UnknownClientsPerSecond=1000000",
                     ],
                     typeof(Stage).Assembly.Location,
-                    ["instance", ClockFile]
+                    ["instance", ClockFile, _instances.Count.ToString(CultureInfo.InvariantCulture)]
                 )
             );
     }

@@ -148,17 +148,24 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
     private async Task<bool> Send(Attempt attempt)
     {
         using var request = attempt.Op.Act is Act.Cancel ? CancelRequest(attempt) : InternalRequest(attempt);
-        attempt.SentClock = stage.Clock.UtcTicks;
+        attempt.SentClock = stage.Clock.Of(attempt.Instance);
         attempt.Sent = Stopwatch.GetTimestamp();
         try
         {
             using var response = await stage.Http.SendAsync(request, cancellationToken);
             var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
             attempt.Received = Stopwatch.GetTimestamp();
-            var clock = stage.Clock.UtcTicks;
+            var clock = stage.Clock.Of(attempt.Instance);
             Read(attempt, response, body);
             if (attempt.IsKnown)
                 attempt.ReceivedClock = clock;
+            // The instance's clock has been set back meanwhile, nobody knows when: either end is later, or earlier, by what that took.
+            var took = Stopwatch.GetElapsedTime(attempt.Sent, attempt.Received).Ticks;
+            if (clock < attempt.SentClock + took - TimeSpan.TicksPerMillisecond)
+                (attempt.SentClock, attempt.ReceivedClock) = (
+                    clock - took,
+                    attempt.IsKnown ? attempt.SentClock + took : long.MaxValue
+                );
         }
         catch (HttpRequestException e) when (e.HttpRequestError is HttpRequestError.ConnectionError)
         {

@@ -29,8 +29,12 @@ public sealed class ClientsOptions
 /// that a client is still recognised while the database is away. Unknown ids are cached as well, so that junk does not reach
 /// the database. The number of entries is bounded, and made-up ids are dropped first.
 /// </summary>
+/// <param name="load">Reads a client: <see cref="StoredClients.Load"/>.</param>
+/// <param name="options">How long an entry decides.</param>
+/// <param name="time">Its timestamps, not its time of day.</param>
+/// <param name="maxEntries">The most clients that are remembered.</param>
 internal sealed class ClientCache(
-    Database database,
+    Func<ClientId, CancellationToken, Task<Client?>> load,
     IOptions<ClientsOptions> options,
     TimeProvider time,
     int maxEntries = 100_000
@@ -41,12 +45,8 @@ internal sealed class ClientCache(
 
     private readonly MemoryCache _cache = new(new MemoryCacheOptions { SizeLimit = maxEntries });
     private readonly TimeSpan _cacheTime = options.Value.CacheTime;
-
-    // Compiled once, because each client is loaded again every cache time. A query for a single one would hold a LIMIT in a
-    // subquery, for which Citus asks every shard.
-    private readonly Func<CancelDbContext, ClientId, IAsyncEnumerable<Client>> _load = EF.CompileAsyncQuery(
-        (CancelDbContext db, ClientId id) => db.Set<Client>().AsNoTracking().Include(c => c.Keys).Where(c => c.Id == id)
-    );
+    private readonly Lock _lock = new();
+    private long _changes;
 
     public Recollection Recall(ClientId id) =>
         _cache.TryGetValue(id, out Entry? entry) ? new(entry!.Client, IsCurrent(id, entry)) : default;
@@ -62,8 +62,15 @@ internal sealed class ClientCache(
         return ValueTask.FromResult(client);
     }
 
-    /// <summary>Makes this instance see a change at once.</summary>
-    public void Forget(ClientId id) => _cache.Remove(id);
+    /// <summary>Makes this instance see a change at once, also where the client is being read meanwhile.</summary>
+    public void Forget(ClientId id)
+    {
+        lock (_lock)
+        {
+            _changes++;
+            _cache.Remove(id);
+        }
+    }
 
     // Between three quarters and all of the cache time, different for each client: clients that came at the same time are then
     // not all loaded again at the same time.
@@ -73,16 +80,41 @@ internal sealed class ClientCache(
     private async Task<Client?> Load(ClientId id, CancellationToken cancellationToken)
     {
         // The time before the query: what changes while it runs is still seen within the cache time.
-        var loadedAt = time.GetTimestamp();
+        var (loadedAt, changes) = (time.GetTimestamp(), Volatile.Read(ref _changes));
         DatabaseMetrics.ClientLookups.Add(1, FromDatabase);
-        await using var db = database.CreateContext();
-        var client = await _load(db, id).SingleOrDefaultAsync(cancellationToken);
+        var client = await load(id, cancellationToken);
         var priority = client is null ? CacheItemPriority.Low : CacheItemPriority.Normal;
-        _cache.Set(id, new Entry(client, loadedAt), new MemoryCacheEntryOptions { Size = 1, Priority = priority });
+        lock (_lock)
+        {
+            // What was read may be older than a change that this instance has made since.
+            if (changes == _changes)
+                _cache.Set(
+                    id,
+                    new Entry(client, loadedAt),
+                    new MemoryCacheEntryOptions { Size = 1, Priority = priority }
+                );
+        }
         return client;
     }
 
     public void Dispose() => _cache.Dispose();
 
     private sealed record Entry(Client? Client, long LoadedAt);
+}
+
+/// <summary>The clients with their keys as the database has them.</summary>
+internal sealed class StoredClients(Database database)
+{
+    // Compiled once, because each client is loaded again every cache time. A query for a single one would hold a LIMIT in a
+    // subquery, for which Citus asks every shard.
+    private readonly Func<CancelDbContext, ClientId, IAsyncEnumerable<Client>> _load = EF.CompileAsyncQuery(
+        (CancelDbContext db, ClientId id) => db.Set<Client>().AsNoTracking().Include(c => c.Keys).Where(c => c.Id == id)
+    );
+
+    /// <summary>Reads a client; null when there is none.</summary>
+    public async Task<Client?> Load(ClientId id, CancellationToken cancellationToken)
+    {
+        await using var db = database.CreateContext();
+        return await _load(db, id).SingleOrDefaultAsync(cancellationToken);
+    }
 }

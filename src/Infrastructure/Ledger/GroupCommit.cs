@@ -16,7 +16,9 @@ namespace CancelService.Infrastructure.Ledger;
 /// A transaction that takes longer than 100 ms waits for a lock or a broken connection. From then on each payment of its
 /// group is written alone, in a queue of its own, so that a locked payment does not delay others again.
 /// </remarks>
-internal sealed class GroupCommit(Database database)
+/// <param name="write">Writes a batch: <see cref="Database.Write"/>.</param>
+/// <param name="patience">Ends when a transaction takes too long for others to wait for it: after <see cref="Patience"/>.</param>
+internal sealed class GroupCommit(Func<AtomicBatch, CancellationToken, Task<WriteResult>> write, Func<Task> patience)
 {
     /// <summary>The most writes of a transaction.</summary>
     public const int MaxGroup = 32;
@@ -24,10 +26,14 @@ internal sealed class GroupCommit(Database database)
     /// <summary>The most payments that are remembered as slow; beyond it all are forgotten.</summary>
     private const int MaxSlow = 10_000;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
+    /// <summary>How long writes wait for the transaction before theirs.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
 
     private readonly ConcurrentDictionary<Line, List<Waiting>> _busy = new();
     private readonly ConcurrentDictionary<(ClientId, PaymentId), bool> _slow = new();
+
+    /// <summary>Whether nobody waits, and no transaction is under way that others would wait for.</summary>
+    public bool IsIdle => _busy.IsEmpty;
 
     /// <summary>A write that changes the balance of its merchant.</summary>
     /// <param name="Batch">All statements but those of the ledger.</param>
@@ -39,9 +45,9 @@ internal sealed class GroupCommit(Database database)
     /// Commits a write, alone or with others of the merchant. An exception: the outcome is unknown, or the caller has given up
     /// before the write began.
     /// </summary>
-    public Task<WriteResult> Commit(ClientId clientId, Write write, CancellationToken cancellationToken)
+    public Task<WriteResult> Commit(ClientId clientId, Write one, CancellationToken cancellationToken)
     {
-        var waiting = new Waiting(write, cancellationToken);
+        var waiting = new Waiting(one, cancellationToken);
         Join(clientId, waiting);
         return waiting.Done.Task;
     }
@@ -78,7 +84,7 @@ internal sealed class GroupCommit(Database database)
         do
         {
             var commit = Commit(line.ClientId, group);
-            var isSlow = await Task.WhenAny(commit, Task.Delay(Patience)) != commit;
+            var isSlow = await Task.WhenAny(commit, patience()) != commit;
             if (isSlow)
                 Remember(line.ClientId, group);
             else if (line.Payment is { } payment)
@@ -137,7 +143,7 @@ internal sealed class GroupCommit(Database database)
                 batch.Add(waiting.Write.Batch);
             LedgerStatements.Add(batch, clientId, [.. group.Select(waiting => waiting.Write.Transfer)]);
             // Not cancelled by a caller, who must not give up for all; the command's time-out bounds it.
-            var result = await database.Write(batch, CancellationToken.None);
+            var result = await write(batch, CancellationToken.None);
             if (result is WriteResult.Written || group is [_])
             {
                 foreach (var waiting in group)

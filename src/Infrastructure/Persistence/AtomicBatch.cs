@@ -17,6 +17,9 @@ internal sealed class AtomicBatch
 
     private readonly List<(string Sql, object?[] Values)> _statements = [];
 
+    /// <summary>The statements, in their order.</summary>
+    public IReadOnlyList<(string Sql, object?[] Values)> Statements => _statements;
+
     public AtomicBatch Add(string sql, params object?[] values)
     {
         _statements.Add((sql, values));

@@ -14,7 +14,7 @@ namespace CancelService.Infrastructure.Persistence;
 /// One commit is under way at a time, and all who arrive meanwhile share the next one, which begins after their reads.
 /// Without a synchronous standby nothing is committed. SQLite has none.
 /// </remarks>
-internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
+internal sealed class Barrier
 {
     // Whether there are synchronous standbys, and other nodes; where there are no standbys, no commit is made.
     private const string Statement = """
@@ -28,15 +28,17 @@ internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
     private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan KnowledgeLasts = TimeSpan.FromSeconds(5);
 
+    private readonly NpgsqlDataSource _postgres;
+    private readonly TimeProvider _time;
     private readonly NodesBarrier _nodes = new();
-    private readonly Lock _lock = new();
-    private Task _underWay = Task.CompletedTask;
-    private Task _next = Task.CompletedTask;
-    private bool _isNextWaiting;
+    private readonly SharedRun _commits;
     private volatile bool _hasStandby = true;
     private volatile bool _hasNodes;
     private volatile bool _isAsked;
     private long _knownSince = long.MinValue;
+
+    public Barrier(NpgsqlDataSource postgres, TimeProvider time) =>
+        (_postgres, _time, _commits) = (postgres, time, new SharedRun(Commit));
 
     /// <summary>Whether the server is one of the nodes of Citus, as far as is known.</summary>
     public bool HasNodes => _hasNodes;
@@ -60,21 +62,21 @@ internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
     public Task Pass(CancellationToken cancellationToken)
     {
         var since = Volatile.Read(ref _knownSince);
-        var age = since == long.MinValue ? TimeSpan.MaxValue : time.GetElapsedTime(since);
+        var age = since == long.MinValue ? TimeSpan.MaxValue : _time.GetElapsedTime(since);
         if (_hasStandby || age > KnowledgeLasts)
             return Measured(cancellationToken);
         if (age > AskAgainAfter)
-            _ = Next();
+            _ = _commits.Next();
         return Task.CompletedTask;
     }
 
     private async Task Measured(CancellationToken cancellationToken)
     {
         using var span = Telemetry.Spans.StartActivity("barrier");
-        var started = time.GetTimestamp();
+        var started = _time.GetTimestamp();
         try
         {
-            await Next().WaitAsync(cancellationToken);
+            await _commits.Next().WaitAsync(cancellationToken);
         }
         catch
         {
@@ -82,26 +84,13 @@ internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
             throw;
         }
         if (_hasStandby)
-            DatabaseMetrics.BarrierDuration.Record(time.GetElapsedTime(started).TotalSeconds);
+            DatabaseMetrics.BarrierDuration.Record(_time.GetElapsedTime(started).TotalSeconds);
     }
 
-    private Task Next()
+    private async Task Commit()
     {
-        lock (_lock)
-        {
-            if (!_isNextWaiting)
-                (_next, _isNextWaiting) = (After(_underWay), true);
-            return _next;
-        }
-    }
-
-    private async Task After(Task other)
-    {
-        await other.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ForceYielding);
-        lock (_lock)
-            (_underWay, _isNextWaiting) = (_next, false); // Callers that arrive from now on have read too late for this commit.
         // Not cancelled by a caller, who must not give up for all; the command's time-out bounds it.
-        await using var connection = await postgres.OpenConnectionAsync(CancellationToken.None);
+        await using var connection = await _postgres.OpenConnectionAsync(CancellationToken.None);
         using var warnings = new CommitWarnings(connection);
         await using var command = new NpgsqlCommand(Statement, connection);
         var (hasStandby, hasNodes) = (false, false);
@@ -135,7 +124,7 @@ internal sealed class Barrier(NpgsqlDataSource postgres, TimeProvider time)
     private void Note(bool hasStandby, bool hasNodes)
     {
         (_hasStandby, _hasNodes, _isAsked) = (hasStandby, hasNodes, true);
-        Volatile.Write(ref _knownSince, time.GetTimestamp());
+        Volatile.Write(ref _knownSince, _time.GetTimestamp());
     }
 }
 

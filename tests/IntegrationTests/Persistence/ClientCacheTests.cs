@@ -74,5 +74,10 @@ public sealed class ClientCacheTests(PostgresServer postgres)
     }
 
     private static ClientCache Cache(TestHost host, int maxEntries = 100_000) =>
-        new(host.Services.GetRequiredService<Database>(), Options.Create(new ClientsOptions()), host.Time, maxEntries);
+        new(
+            host.Services.GetRequiredService<StoredClients>().Load,
+            Options.Create(new ClientsOptions()),
+            host.Time,
+            maxEntries
+        );
 }
