@@ -36,13 +36,15 @@ Task("Test")
         var (passed, failed, skipped) = (0, 0, 0);
         // The fast ones first. All run, so that one call tells everything that is broken.
         Test("UnitTests");
-        Test("ScheduleTests");
         Test("IntegrationTests");
         if (Runs("ShippingTests", HasEngine(), "No container engine, or none that gets the .NET images: what is shipped (image, "
             + "compose.yaml, systemd units, Testcontainers module)"))
             Test("ShippingTests", IsRunningOnLinux() ? "" : "--filter-not-class *.SystemdTests"); // Only Linux has systemd.
+        // Of the schedules one thread runs at a time, and pages wait for a browser: together they take the time of one of them.
+        var schedules = System.Threading.Tasks.Task.Run(() => Test("ScheduleTests"));
         if (Runs("BrowserTests", Has("chromium"), "No Chromium: the pages"))
             Test("BrowserTests");
+        schedules.Wait();
         if (Runs("Drills", Has("prometheus") && Has("psql"), "No Prometheus, or no psql: the runbook"))
             Test("Drills");
         System.IO.File.WriteAllText($"{results}/summary.txt", $"{passed} passed, {failed} failed, {skipped} skipped\n");
@@ -72,6 +74,12 @@ Task("Test")
             {
                 failure = e.Message;
             }
+            lock (failures)
+                Count(project, failure);
+        }
+
+        void Count(string project, string failure)
+        {
             if (failure.Length > 0)
                 failures.Add(failure);
             System.Xml.Linq.XElement counters;

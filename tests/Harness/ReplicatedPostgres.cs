@@ -94,11 +94,11 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
     /// <summary>Makes the standby a primary, and returns when it takes writes.</summary>
     public Task Promote() => Execute(Second, "SELECT pg_promote()");
 
-    /// <summary>Kills the primary and starts it again: it recovers by its log.</summary>
+    /// <summary>Kills the primary, if it has not stopped by itself, and starts it again: it recovers by its log.</summary>
     public Task Restart() =>
         _run(
             $"""
-            pg_ctl stop -D {PrimaryServer.Name} -m immediate >/dev/null
+            pg_ctl stop -D {PrimaryServer.Name} -m immediate >/dev/null 2>&1 || true
             {Launch(PrimaryServer.Name, PrimaryServer.Port)}
             """
         );
