@@ -19,6 +19,10 @@ internal sealed class Candidates
     private const int BodiesInPairs = 120;
     private const int InThrees = 6;
 
+    // Where two parts stand among the parts.
+    private const int Whole = 4;
+    private const int Bodies = 7;
+
     private readonly SignedParts _parts;
     private readonly IReadOnlyList<string> _prefixes;
     private readonly string _route;
@@ -110,7 +114,7 @@ internal sealed class Candidates
             var most = mistakes switch
             {
                 1 => int.MaxValue,
-                2 => part == ways.Length - 1 ? BodiesInPairs : InPairs,
+                2 => part == Bodies && chosen[Whole] == 0 ? BodiesInPairs : InPairs,
                 _ => InThrees,
             };
             for (var way = 1; way < Math.Min(ways[part], most); way++)
