@@ -10,14 +10,14 @@ namespace CancelService.Application.Doctor;
 internal sealed class Candidates
 {
     /// <summary>The most texts that are tried.</summary>
-    public const int MaxTried = 38_000;
+    public const int MaxTried = 32_000;
 
     private const int MaxHashed = 24 * 1024 * 1024;
 
     // How many of a part's ways, the likeliest, are tried together with those of another part, and of two others.
     private const int InPairs = 48;
     private const int BodiesInPairs = 120;
-    private const int InThrees = 6;
+    private const int InThrees = 4;
 
     // Where two parts stand among the parts.
     private const int Whole = 4;

@@ -30,7 +30,7 @@ public sealed class MistakesTests
         diagnosis.Code.ShouldBe(
             diagnosis.Causes.Count == 0 ? "SUCCESS" : diagnosis.Steps.First(step => !step.Passed).Code
         );
-        (diagnosis.Signature?.Tried ?? 0).ShouldBeLessThanOrEqualTo(38_000);
+        (diagnosis.Signature?.Tried ?? 0).ShouldBeLessThanOrEqualTo(32_000);
     }
 
     [Fact]
