@@ -40,7 +40,7 @@ Task("Test")
         if (Runs("ShippingTests", HasEngine(), "No container engine, or none that gets the .NET images: what is shipped (image, "
             + "compose.yaml, systemd units, Testcontainers module)"))
             Test("ShippingTests", IsRunningOnLinux() ? "" : "--filter-not-class *.SystemdTests"); // Only Linux has systemd.
-        // Of the schedules one thread runs at a time, and pages wait for a browser: together they take the time of one of them.
+        // Of the schedules one thread runs at a time, and pages wait for a browser: together they take less time than in turn.
         var schedules = System.Threading.Tasks.Task.Run(() => Test("ScheduleTests"));
         if (Runs("BrowserTests", Has("chromium"), "No Chromium: the pages"))
             Test("BrowserTests");
@@ -102,7 +102,7 @@ Task("Test")
     });
 
 Task("Drills")
-    .Description("Runs the drills of the runbook alone: about three minutes; needs Prometheus and psql")
+    .Description("Runs the drills of the runbook alone: about two minutes; needs Prometheus and psql")
     .IsDependentOn(CanPublish() ? "Publish" : "Build")
     .Does(() => Run($"test --no-build --configuration {configuration} --project tests/Drills"));
 

@@ -159,7 +159,8 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
             Read(attempt, response, body);
             if (attempt.IsKnown)
                 attempt.ReceivedClock = clock;
-            // The instance's clock has been set back meanwhile, nobody knows when: either end is later, or earlier, by what that took.
+            // The instance's clock was set back meanwhile, nobody knows when. So the decision may be as early as the answer's time
+            // less what the exchange took, and as late as the request's time plus that.
             var took = Stopwatch.GetElapsedTime(attempt.Sent, attempt.Received).Ticks;
             if (clock < attempt.SentClock + took - TimeSpan.TicksPerMillisecond)
                 (attempt.SentClock, attempt.ReceivedClock) = (

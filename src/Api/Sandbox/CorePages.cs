@@ -21,6 +21,7 @@ internal static class CorePages
     private const string Actor = "sandbox";
     private const string Fill = "fill";
     private const string Empty = "empty";
+    private const int MaxTransfers = 2000;
 
     private static readonly (string Name, string Text)[] Steps =
     [
@@ -97,7 +98,7 @@ internal static class CorePages
         );
     }
 
-    // One transfer holds at most a thousandth of what an account may hold.
+    // One transfer holds at most a thousandth of what an account may hold; some may lose against others.
     private static async Task<string> Transfer(
         TransferKind kind,
         IMediator mediator,
@@ -105,7 +106,7 @@ internal static class CorePages
         CancellationToken cancellationToken
     )
     {
-        while (true)
+        for (var transfers = 0; transfers < MaxTransfers; transfers++)
         {
             var balance = (await accounts.Accounts(new ClientId(DemoMerchant.ClientId), cancellationToken))
                 .Where(account => account.Currency == Currency)
@@ -136,8 +137,9 @@ internal static class CorePages
                     or PostTransferResult.BalanceLimit
                 )
             )
-                return "The transfers were interrupted. Do it again.";
+                break;
         }
+        return "The transfers were interrupted. Do it again.";
     }
 
     private static string TextOf(RegisterPaymentResult result) =>

@@ -8,7 +8,7 @@ namespace CancelService.Api.Sandbox;
 public sealed class SandboxOptions
 {
     /// <summary>
-    /// Whether the internal port serves the sandbox, with the demo wallet, to whoever reaches that port. By default it does in
+    /// Whether the internal port serves the sandbox and the demo wallet. It asks for no token. By default it is served in
     /// Development alone.
     /// </summary>
     public bool? Enabled { get; set; }
@@ -31,8 +31,8 @@ internal sealed class SandboxGuard(
     IHostEnvironment environment
 )
 {
-    /// <summary>Looks for clients beside the demo's. Development may have some: a developer tries there what is to be.</summary>
-    /// <exception cref="InvalidOperationException">There are some, and nobody has said that there may be.</exception>
+    /// <summary>Looks for clients other than the demo's. They are allowed in Development, where developers register their own.</summary>
+    /// <exception cref="InvalidOperationException">There are some, and <c>Sandbox:BesideOtherClients</c> does not allow them.</exception>
     public async Task Check(CancellationToken cancellationToken)
     {
         if (environment.IsDevelopment() || options.Value.BesideOtherClients)

@@ -13,6 +13,8 @@ namespace CancelService.Api.Sandbox;
 /// <summary>The page on which a developer has something go wrong, and puts the clock ahead.</summary>
 internal static class ScenarioPages
 {
+    private const string WrongDuration = "Give between 1 and 60 seconds.";
+
     private static readonly TimeSpan BeforeCutOff = TimeSpan.FromSeconds(20);
 
     private static readonly (string Name, string Text)[] Jumps =
@@ -55,9 +57,12 @@ internal static class ScenarioPages
                     : "The database stalls already. Wait for its end."
             );
         }
-        catch (DbException e)
+        catch (DbException)
         {
-            return Page(clock, $"The database could not be stalled: {e.Message}");
+            return Page(
+                clock,
+                "The database could not be stalled: it is away, or somebody else holds a lock. Try again."
+            );
         }
     }
 
@@ -121,8 +126,6 @@ internal static class ScenarioPages
                 : "The contract was not changed: somebody else changes it. Try again."
         );
     }
-
-    private const string WrongDuration = "Give between 1 and 60 seconds.";
 
     private static TimeSpan? Duration(IFormCollection form) =>
         int.TryParse(

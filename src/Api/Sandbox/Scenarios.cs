@@ -19,8 +19,8 @@ internal sealed class Scenarios(Database database, TimeProvider time, IHostAppli
     private long _turnsAwayUntil;
 
     /// <summary>
-    /// Stalls every write for so long, by a lock as somebody takes who migrates by hand: cancels that have to write are answered
-    /// UNKNOWN_EXCEPTION after Database:Timeout. Returns when it has begun; false when another goes on.
+    /// Holds a lock that stops every write for this time. A cancel that has to write is answered UNKNOWN_EXCEPTION after
+    /// Database:Timeout. Returns when the lock is held; false when an earlier stall still goes on.
     /// </summary>
     public async Task<bool> Stall(TimeSpan duration, CancellationToken cancellationToken)
     {

@@ -19,7 +19,7 @@ internal sealed class Candidates
     private const int BodiesInPairs = 120;
     private const int InThrees = 4;
 
-    // Where two parts stand among the parts.
+    // The places of two parts in the array of chosen ways.
     private const int Whole = 4;
     private const int Bodies = 7;
 

@@ -25,7 +25,9 @@ public sealed record Diagnosis(
     Difference? Difference
 )
 {
-    /// <summary>Of a request that was pasted with its answer, as in an HAR entry, what was found of the answer; absent without one.</summary>
+    /// <summary>
+    /// What was found of the answer that was pasted together with the request. Only an HAR entry holds both; otherwise it is absent.
+    /// </summary>
     public Diagnosis? Answer { get; init; }
 }
 

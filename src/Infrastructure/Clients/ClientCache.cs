@@ -86,7 +86,7 @@ internal sealed class ClientCache(
         var priority = client is null ? CacheItemPriority.Low : CacheItemPriority.Normal;
         lock (_lock)
         {
-            // What was read may be older than a change that this instance has made since.
+            // If this instance has changed a client since the query began, the result may be out of date, so it is not kept.
             if (changes == _changes)
                 _cache.Set(
                     id,

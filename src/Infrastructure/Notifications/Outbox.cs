@@ -200,7 +200,7 @@ public sealed partial class Outbox(Database database, IPaymentQueries payments, 
             .ToListAsync(cancellationToken);
     }
 
-    // Elsewhere than on a distributed database each look asks the outbox, and nobody takes what is noted.
+    // Only a relay on a distributed database takes its clients from memory; elsewhere each poll asks the outbox, so nothing is noted.
     private void NoteDue(ClientId clientId, DateTimeOffset dueAt)
     {
         if (database.IsDistributed)

@@ -15,13 +15,20 @@ public sealed class ScenarioTests(PostgresServer postgres)
     {
         await using var sandbox = await Site.Open(provider, postgres, "--Database:Timeout=00:00:01");
 
-        (await sandbox.Post("scenarios/stall", ("seconds", "3"))).ShouldContain("The database stalls for 3 s.");
-        (await sandbox.Post("scenarios/stall", ("seconds", "3"))).ShouldContain("The database stalls already.");
+        (await sandbox.Post("scenarios/stall", ("seconds", "10"))).ShouldContain("The database stalls for 10 s.");
+        (await sandbox.Post("scenarios/stall", ("seconds", "10"))).ShouldContain("The database stalls already.");
         (await sandbox.Cancel("demo-success")).ShouldBe("UNKNOWN_EXCEPTION");
 
         await TestHost.Until(() => sandbox.Cancel("demo-success")).Becomes("SUCCESS");
         (await sandbox.Cancel("demo-authorized")).ShouldBe("SUCCESS");
-        (await sandbox.Post("scenarios/stall", ("seconds", "1"))).ShouldContain("The database stalls for 1 s.");
+        await TestHost
+            .Until(async () =>
+                (await sandbox.Post("scenarios/stall", ("seconds", "1"))).Contains(
+                    "The database stalls for 1 s.",
+                    StringComparison.Ordinal
+                )
+            )
+            .Becomes(true);
     }
 
     [Fact]
@@ -29,7 +36,7 @@ public sealed class ScenarioTests(PostgresServer postgres)
     {
         await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
 
-        (await sandbox.Post("scenarios/away", ("seconds", "2"))).ShouldContain("Every cancel is turned away for 2 s");
+        (await sandbox.Post("scenarios/away", ("seconds", "10"))).ShouldContain("Every cancel is turned away for 10 s");
         var page = await sandbox.Post("cancel", ("id", "demo-success"), ("extendInfo", ""), ("mistake", ""));
         page.ShouldContain("HTTP/1.1 503 Service Unavailable");
         page.ShouldContain("Retry-After: 1");
