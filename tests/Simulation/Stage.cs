@@ -122,11 +122,9 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
                         Trouble.KillInstance
                         or Trouble.FreezeInstance
                         or Trouble.CutStandby
-                        or Trouble.FailOver
                         or Trouble.FillDisk
                         or Trouble.Migrate => 2,
-                        Trouble.CutAndFailOver => 3,
-                        Trouble.KillDatabase or Trouble.CutAll => 4,
+                        Trouble.FailOver or Trouble.CutAndFailOver or Trouble.KillDatabase or Trouble.CutAll => 4,
                         _ => 8,
                     }
                 )
