@@ -14,7 +14,7 @@ namespace CancelService.ScheduleTests;
 internal static class Schedules
 {
     /// <summary>How many orders of a scenario are tried.</summary>
-    public const int Count = 2000;
+    public const int Count = 1200;
 
     /// <summary>Fails on the first order in which the scenario fails, or nobody can go on.</summary>
     public static void Explore(Func<Task> scenario)

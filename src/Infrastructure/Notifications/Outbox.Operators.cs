@@ -9,7 +9,7 @@ using Microsoft.EntityFrameworkCore;
 namespace CancelService.Infrastructure.Notifications;
 
 // What operators see and do.
-public sealed partial class Outbox
+internal sealed partial class Outbox
 {
     private static string Requeues(string column, string locking) =>
         $"""

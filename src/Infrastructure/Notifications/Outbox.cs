@@ -19,11 +19,49 @@ internal sealed record ClaimedEvent(int Attempt, DateTimeOffset ClaimedUntil, Pa
 }
 
 /// <summary>
+/// What the relay needs of an outbox: to claim events, and to record what came of each. The schedule tests have one in memory.
+/// </summary>
+internal interface IOutbox
+{
+    /// <summary>Some clients with due events, those that have waited longest.</summary>
+    Task<List<ClientId>> ClientsWithWork(DateTimeOffset now, CancellationToken cancellationToken);
+
+    /// <summary>Claims due events of a client until a time (UTC), at most <paramref name="limit"/>.</summary>
+    Task<List<ClaimedEvent>> Claim(
+        ClientId clientId,
+        DateTimeOffset now,
+        DateTimeOffset until,
+        int limit,
+        CancellationToken cancellationToken
+    );
+
+    /// <summary>
+    /// Records that the receiver has confirmed an event. That is true even if the claim has run out, so it is recorded in
+    /// any case, and ends another instance's claim. False: it was recorded before.
+    /// </summary>
+    Task<bool> Delivered(ClaimedEvent claimed, DateTimeOffset now, CancellationToken cancellationToken);
+
+    /// <summary>Records a failed attempt, and when the next one is due; false when the claim is no longer ours.</summary>
+    Task<bool> Failed(ClaimedEvent claimed, DateTimeOffset dueAt, string error, CancellationToken cancellationToken);
+
+    /// <summary>Parks an event whose attempts are used up; false when the claim is no longer ours.</summary>
+    Task<bool> Parked(ClaimedEvent claimed, DateTimeOffset now, string error, CancellationToken cancellationToken);
+
+    /// <summary>Gives back an event that was not sent: it is due at once, and the attempt does not count.</summary>
+    Task<bool> HandBack(ClaimedEvent claimed, DateTimeOffset now, CancellationToken cancellationToken);
+
+    /// <summary>Deletes the events that were delivered before a time (UTC), batch by batch: how many.</summary>
+    Task<int> Prune(DateTimeOffset deliveredBefore, CancellationToken cancellationToken);
+}
+
+/// <summary>
 /// The outbox in the database. An event is claimed by moving its due time to the end of the claim, in one statement; a
 /// claim that is never settled runs out, and the event is due again. Every write names one client, so that none spans
 /// two when PostgreSQL is distributed by client.
 /// </summary>
-public sealed partial class Outbox(Database database, IPaymentQueries payments, DueClients due) : INotifications
+internal sealed partial class Outbox(Database database, IPaymentQueries payments, DueClients due)
+    : IOutbox,
+        INotifications
 {
     // The next look goes on with the other clients.
     private const int ClientsAtATime = INotifications.MaxClients;
@@ -53,16 +91,16 @@ public sealed partial class Outbox(Database database, IPaymentQueries payments, 
             """;
 
     /// <summary>
-    /// Some clients with due events, those that have waited longest; nothing is locked. On a distributed database most calls
-    /// return those that are known in memory, and one in <see cref="LookEvery"/> asks all shards.
+    /// Some clients with due events; nothing is locked. On a distributed database most calls return those that are known in
+    /// memory, and one in <see cref="LookEvery"/> asks all shards.
     /// </summary>
-    internal Task<List<ClientId>> ClientsWithWork(DateTimeOffset now, CancellationToken cancellationToken) =>
+    public Task<List<ClientId>> ClientsWithWork(DateTimeOffset now, CancellationToken cancellationToken) =>
         database.IsDistributed && _calls++ % LookEvery != 0
             ? Task.FromResult(due.Take(now, ClientsAtATime))
             : ClientsOf(o => o.DueAt <= now, o => o.DueAt, cancellationToken);
 
-    /// <summary>Claims due events of a client, at most <paramref name="limit"/>.</summary>
-    internal async Task<List<ClaimedEvent>> Claim(
+    /// <inheritdoc/>
+    public async Task<List<ClaimedEvent>> Claim(
         ClientId clientId,
         DateTimeOffset now,
         DateTimeOffset until,
@@ -95,11 +133,8 @@ public sealed partial class Outbox(Database database, IPaymentQueries payments, 
         });
     }
 
-    /// <summary>
-    /// Records that the receiver has confirmed an event. That is true even if the claim has run out, so it is recorded in
-    /// any case, and ends another instance's claim.
-    /// </summary>
-    internal Task<bool> Delivered(ClaimedEvent claimed, DateTimeOffset now, CancellationToken cancellationToken) =>
+    /// <inheritdoc/>
+    public Task<bool> Delivered(ClaimedEvent claimed, DateTimeOffset now, CancellationToken cancellationToken) =>
         Write(
             """
             UPDATE outbox SET delivered_at = $3, due_at = NULL, parked_at = NULL, last_error = NULL
@@ -111,24 +146,24 @@ public sealed partial class Outbox(Database database, IPaymentQueries payments, 
             now
         );
 
-    /// <summary>Records a failed attempt, and when the next one is due; false when the claim is no longer ours.</summary>
-    internal Task<bool> Failed(
+    /// <inheritdoc/>
+    public Task<bool> Failed(
         ClaimedEvent claimed,
         DateTimeOffset dueAt,
         string error,
         CancellationToken cancellationToken
     ) => SettleAsDue(claimed, "due_at = $4, last_error = $5", dueAt, cancellationToken, error);
 
-    /// <summary>Parks an event whose attempts are used up; false when the claim is no longer ours.</summary>
-    internal Task<bool> Parked(
+    /// <inheritdoc/>
+    public Task<bool> Parked(
         ClaimedEvent claimed,
         DateTimeOffset now,
         string error,
         CancellationToken cancellationToken
     ) => Settle(claimed, "due_at = NULL, parked_at = $4, last_error = $5", cancellationToken, now, error);
 
-    /// <summary>Gives back an event that was not sent: it is due at once, and the attempt does not count.</summary>
-    internal Task<bool> HandBack(ClaimedEvent claimed, DateTimeOffset now, CancellationToken cancellationToken) =>
+    /// <inheritdoc/>
+    public Task<bool> HandBack(ClaimedEvent claimed, DateTimeOffset now, CancellationToken cancellationToken) =>
         SettleAsDue(claimed, "due_at = $4, attempts = attempts - 1", now, cancellationToken);
 
     /// <summary>How much is in the outbox; it asks all clients.</summary>
@@ -143,8 +178,8 @@ public sealed partial class Outbox(Database database, IPaymentQueries payments, 
         );
     }
 
-    /// <summary>Deletes the events that were delivered before a time, batch by batch: how many.</summary>
-    internal async Task<int> Prune(DateTimeOffset deliveredBefore, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public async Task<int> Prune(DateTimeOffset deliveredBefore, CancellationToken cancellationToken)
     {
         var (pruned, before) = (0, 0);
         List<ClientId> clients;

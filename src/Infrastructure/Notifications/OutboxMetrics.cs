@@ -10,7 +10,7 @@ namespace CancelService.Infrastructure.Notifications;
 /// Measures the outbox. Its depth is the database's, so every instance reports the same, asked every 15 seconds; attempts and
 /// circuit are the instance's own.
 /// </summary>
-public sealed class OutboxMetrics : BackgroundService
+internal sealed class OutboxMetrics : BackgroundService
 {
     private static readonly TimeSpan AskEvery = TimeSpan.FromSeconds(15);
 
@@ -57,7 +57,7 @@ public sealed class OutboxMetrics : BackgroundService
     }
 
     /// <summary>Counts an attempt.</summary>
-    internal void Attempted(string outcome) => _attempts.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+    public void Attempted(string outcome) => _attempts.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
 
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

@@ -9,11 +9,17 @@ namespace CancelService.Infrastructure.Notifications;
 /// payment is kept. Any number of instances share the work: each claims a batch, client by client, sends it outside any
 /// transaction, and settles each event by what came of it.
 /// </summary>
+/// <param name="outbox">Where the events are.</param>
+/// <param name="send">Sends one, within <see cref="NotificationsOptions.AttemptTimeout"/>, and never throws.</param>
+/// <param name="attempted">Counts an attempt by its outcome.</param>
+/// <param name="options">The settings of the section <c>Notifications</c>.</param>
+/// <param name="time">The clock.</param>
+/// <param name="log">The log, where each attempt is found by its event.</param>
 internal sealed partial class OutboxRelay(
-    Outbox outbox,
-    Webhook webhook,
+    IOutbox outbox,
+    Func<ClaimedEvent, Uri, Task<Sending>> send,
+    Action<string> attempted,
     IOptions<NotificationsOptions> options,
-    OutboxMetrics metrics,
     TimeProvider time,
     ILogger<OutboxRelay> log
 ) : BackgroundService
@@ -56,8 +62,8 @@ internal sealed partial class OutboxRelay(
         }
     }
 
-    // Visits every client with due events. Returns whether there was anything to do.
-    private async Task<bool> Round(Uri url, CancellationToken stopping)
+    /// <summary>Visits every client with due events. Returns whether there was anything to do.</summary>
+    internal async Task<bool> Round(Uri url, CancellationToken stopping)
     {
         if (IsPaused)
             return false;
@@ -99,35 +105,43 @@ internal sealed partial class OutboxRelay(
 
     // Handles the whole batch even if the process stops meanwhile: attempts under way end within their time-out, and events
     // that are not sent yet are handed back.
-    private Task DeliverAll(List<ClaimedEvent> batch, Uri url, CancellationToken stopping) =>
-        Parallel.ForEachAsync(
-            batch,
-            new ParallelOptions { MaxDegreeOfParallelism = _options.Concurrency },
-            async (claimed, _) =>
+    private Task DeliverAll(List<ClaimedEvent> batch, Uri url, CancellationToken stopping)
+    {
+        var next = -1;
+        return Task.WhenAll(Enumerable.Range(0, Math.Min(_options.Concurrency, batch.Count)).Select(_ => Each()));
+
+        async Task Each()
+        {
+            while (Interlocked.Increment(ref next) is var index && index < batch.Count)
             {
                 try
                 {
-                    await Deliver(claimed, url, stopping);
+                    await Deliver(batch[index], url, stopping);
                 }
                 catch (Exception e)
                 {
                     // The claim runs out, and the event is delivered again.
-                    NotSettled(claimed.EventId, e.Message);
+                    NotSettled(batch[index].EventId, e.Message);
                 }
             }
-        );
+        }
+    }
 
     private async Task Deliver(ClaimedEvent claimed, Uri url, CancellationToken stopping)
     {
-        // An attempt that could outlive its claim is not begun: another instance might send the event at the same time.
-        var claimIsShort = time.GetUtcNow() + _options.AttemptTimeout > claimed.ClaimedUntil;
-        if (stopping.IsCancellationRequested || IsPaused || claimIsShort)
+        // An attempt that could outlive its claim is not begun: another instance might send the event at the same time. The clock is
+        // looked at last, right before the sending.
+        if (
+            stopping.IsCancellationRequested
+            || IsPaused
+            || time.GetUtcNow() + _options.AttemptTimeout > claimed.ClaimedUntil
+        )
         {
             await outbox.HandBack(claimed, time.GetUtcNow(), CancellationToken.None);
             return;
         }
 
-        switch (await webhook.Send(claimed, url))
+        switch (await send(claimed, url))
         {
             case Sending.Confirmed:
                 await Confirmed(claimed);
@@ -138,7 +152,7 @@ internal sealed partial class OutboxRelay(
             case Sending.StillAway away:
                 // That is no fault of this event: the attempt does not count.
                 await outbox.HandBack(claimed, time.GetUtcNow(), CancellationToken.None);
-                metrics.Attempted("probe");
+                attempted("probe");
                 StillAway(claimed.EventId, away.Error);
                 break;
             case Sending.Suspended suspended:
@@ -151,7 +165,7 @@ internal sealed partial class OutboxRelay(
 
     private async Task Confirmed(ClaimedEvent claimed)
     {
-        metrics.Attempted("delivered");
+        attempted("delivered");
         if (await outbox.Delivered(claimed, time.GetUtcNow(), CancellationToken.None))
             Delivered(claimed.EventId, ClientOf(claimed), PaymentOf(claimed), claimed.Attempt);
     }
@@ -161,12 +175,12 @@ internal sealed partial class OutboxRelay(
         var now = time.GetUtcNow();
         if (claimed.Attempt >= _options.MaxAttempts)
         {
-            metrics.Attempted("parked");
+            attempted("parked");
             if (await outbox.Parked(claimed, now, error, CancellationToken.None))
                 Parked(claimed.EventId, ClientOf(claimed), PaymentOf(claimed), claimed.Attempt, error);
             return;
         }
-        metrics.Attempted("failed");
+        attempted("failed");
         var dueAt = now + BackOff(claimed.Attempt);
         if (await outbox.Failed(claimed, dueAt, error, CancellationToken.None))
             Failed(claimed.EventId, ClientOf(claimed), PaymentOf(claimed), claimed.Attempt, error, dueAt);

@@ -1,6 +1,7 @@
 using CancelService.Application.Reading;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http.Resilience;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Polly;
 using Polly.CircuitBreaker;
@@ -20,7 +21,15 @@ internal static class RelayServices
         services.AddSingleton<INotifications>(provider => provider.GetRequiredService<Outbox>());
         services.AddSingleton<CircuitBreakerStateProvider>().AddSingleton<OutboxMetrics>();
         services.AddHostedService(provider => provider.GetRequiredService<OutboxMetrics>());
-        services.AddSingleton<Webhook>().AddHostedService<OutboxRelay>();
+        services.AddSingleton<Webhook>();
+        services.AddHostedService(provider => new OutboxRelay(
+            provider.GetRequiredService<Outbox>(),
+            provider.GetRequiredService<Webhook>().Send,
+            provider.GetRequiredService<OutboxMetrics>().Attempted,
+            provider.GetRequiredService<IOptions<NotificationsOptions>>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<OutboxRelay>>()
+        ));
         services
             .AddHttpClient(Webhook.HttpClientName, client => client.Timeout = Timeout.InfiniteTimeSpan)
             .RemoveAllLoggers() // The relay logs each event itself, without the URL, which may hold a secret.
