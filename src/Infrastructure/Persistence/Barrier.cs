@@ -23,37 +23,48 @@ internal sealed class Barrier
         FROM (SELECT current_setting('synchronous_standby_names') <> '' AS has_standby) AS server
         """;
 
-    // The answer "no standby" is renewed every second. Readers use it for up to five seconds while a new answer is on its
-    // way, so that a stuck connection does not block every read.
-    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan KnowledgeLasts = TimeSpan.FromSeconds(5);
+    // The answer "no standby" counts for a second from when it was asked, and is renewed half-way without anybody waiting. So a
+    // standby that is configured while the instance runs is waited for from a second later on.
+    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(0.5);
+    private static readonly TimeSpan KnowledgeLasts = TimeSpan.FromSeconds(1);
 
     private readonly NpgsqlDataSource _postgres;
     private readonly TimeProvider _time;
     private readonly NodesBarrier _nodes = new();
     private readonly SharedRun _commits;
-    private volatile bool _hasStandby = true;
-    private volatile bool _hasNodes;
-    private volatile bool _isAsked;
-    private long _knownSince = long.MinValue;
+    private readonly Lock _learning = new();
+    private volatile Server _server = new(HasStandby: true, HasNodes: false, IsAsked: false, AskedAt: long.MinValue);
 
     public Barrier(NpgsqlDataSource postgres, TimeProvider time) =>
         (_postgres, _time, _commits) = (postgres, time, new SharedRun(Commit));
 
     /// <summary>Whether the server is one of the nodes of Citus, as far as is known.</summary>
-    public bool HasNodes => _hasNodes;
+    public bool HasNodes => _server.HasNodes;
 
     /// <summary>Whether a commit without a warning may still lack a standby: on Citus, and until the server was asked.</summary>
-    public bool IsAboutCommits => _hasNodes || !_isAsked;
+    public bool IsAboutCommits => _server is { HasNodes: true } or { IsAsked: false };
 
     /// <summary>Notes whether the server names synchronous standbys, and that it is no node of Citus.</summary>
-    public void Note(bool hasStandby) => Note(hasStandby, hasNodes: false);
+    /// <param name="hasStandby">What it said.</param>
+    /// <param name="askedAt">A time stamp from before it was asked.</param>
+    public void Note(bool hasStandby, long askedAt) => Learn(new(hasStandby, HasNodes: false, IsAsked: true, askedAt));
 
     /// <summary>Notes that the server is a node of Citus; of the standbys only the barrier knows.</summary>
-    public void NoteNodes() => (_hasNodes, _isAsked) = (true, true);
+    public void NoteNodes()
+    {
+        lock (_learning)
+            _server = _server with { HasNodes = true, IsAsked = true };
+    }
 
-    /// <summary>Forgets what is known of the server: the next connection may lead to another one.</summary>
-    public void Forget() => Volatile.Write(ref _knownSince, long.MinValue);
+    /// <summary>
+    /// Forgets what is known of standbys: the next connection may lead to another server. An answer that is still on its way may
+    /// be the last one's, and no longer counts.
+    /// </summary>
+    public void Forget()
+    {
+        lock (_learning)
+            _server = _server with { HasStandby = true, AskedAt = _time.GetTimestamp() };
+    }
 
     /// <summary>
     /// Returns when all that was read before is safe. An exception means that this is not known, so nothing that rests on
@@ -61,9 +72,8 @@ internal sealed class Barrier
     /// </summary>
     public Task Pass(CancellationToken cancellationToken)
     {
-        var since = Volatile.Read(ref _knownSince);
-        var age = since == long.MinValue ? TimeSpan.MaxValue : _time.GetElapsedTime(since);
-        if (_hasStandby || age > KnowledgeLasts)
+        var server = _server;
+        if (server.HasStandby || _time.GetElapsedTime(server.AskedAt) is var age && age > KnowledgeLasts)
             return Measured(cancellationToken);
         if (age > AskAgainAfter)
             _ = _commits.Next();
@@ -83,12 +93,13 @@ internal sealed class Barrier
             DatabaseMetrics.BarrierFailures.Add(1);
             throw;
         }
-        if (_hasStandby)
+        if (_server.HasStandby)
             DatabaseMetrics.BarrierDuration.Record(_time.GetElapsedTime(started).TotalSeconds);
     }
 
     private async Task Commit()
     {
+        var askedAt = _time.GetTimestamp();
         // Not cancelled by a caller, who must not give up for all; the command's time-out bounds it.
         await using var connection = await _postgres.OpenConnectionAsync(CancellationToken.None);
         using var warnings = new CommitWarnings(connection);
@@ -101,14 +112,14 @@ internal sealed class Barrier
             await row.NextResultAsync(CancellationToken.None); // Its commit's failure comes behind the row.
         }
         if (hasStandby || !hasNodes)
-            Note(hasStandby, hasNodes);
+            Learn(new(hasStandby, hasNodes, IsAsked: true, askedAt));
         warnings.ThrowIfAny();
         if (hasNodes)
-            Note(hasStandby | await PassNodes(connection), hasNodes);
+            Learn(new(hasStandby | await PassNodes(connection, askedAt), hasNodes, IsAsked: true, askedAt));
     }
 
     // After a failure nobody may rest on it that there were no standbys before.
-    private async Task<bool> PassNodes(NpgsqlConnection connection)
+    private async Task<bool> PassNodes(NpgsqlConnection connection, long askedAt)
     {
         try
         {
@@ -116,16 +127,27 @@ internal sealed class Barrier
         }
         catch
         {
-            Note(hasStandby: true, hasNodes: true);
+            Learn(new(HasStandby: true, HasNodes: true, IsAsked: true, askedAt));
             throw;
         }
     }
 
-    private void Note(bool hasStandby, bool hasNodes)
+    // The newest answer counts, whichever comes last.
+    private void Learn(Server answer)
     {
-        (_hasStandby, _hasNodes, _isAsked) = (hasStandby, hasNodes, true);
-        Volatile.Write(ref _knownSince, _time.GetTimestamp());
+        lock (_learning)
+        {
+            if (answer.AskedAt >= _server.AskedAt)
+                _server = answer;
+        }
     }
+
+    /// <summary>What the server last said of itself.</summary>
+    /// <param name="HasStandby">Whether it, or another node, names synchronous standbys; true also when that is not known.</param>
+    /// <param name="HasNodes">Whether it is one of the nodes of Citus.</param>
+    /// <param name="IsAsked">Whether it was ever asked.</param>
+    /// <param name="AskedAt">A time stamp from before it was asked.</param>
+    private sealed record Server(bool HasStandby, bool HasNodes, bool IsAsked, long AskedAt);
 }
 
 /// <summary>

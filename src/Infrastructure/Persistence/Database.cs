@@ -20,13 +20,14 @@ public sealed partial class Database : IAsyncDisposable
     private readonly Barrier? _barrier;
     private readonly StaleConnections _stale;
     private readonly Func<CancelDbContext> _createContext;
+    private readonly TimeProvider _time;
     private volatile bool _isUpToDate;
 
     /// <summary>Sets up the provider; no connection is opened.</summary>
     public Database(IOptions<DatabaseOptions> options, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(options);
-        _options = options.Value;
+        (_options, _time) = (options.Value, time);
         if (_options.Provider is DatabaseProvider.Postgres)
         {
             _postgres = NpgsqlDataSource.Create(_options.Postgres());
@@ -196,13 +197,14 @@ public sealed partial class Database : IAsyncDisposable
             (NpgsqlConnection)db.Database.GetDbConnection()
         );
         command.Parameters.Add(new NpgsqlParameter { Value = _options.SynchronousStandbys });
+        var askedAt = _time.GetTimestamp();
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         await row.ReadAsync(cancellationToken);
         var hasStandby = row.GetBoolean(1);
         if (row.GetBoolean(4))
             _barrier!.NoteNodes();
         else
-            _barrier!.Note(hasStandby);
+            _barrier!.Note(hasStandby, askedAt);
         MayLoseCommits = row.GetString(2) is var commit && (commit == "off" || (commit == "local" && hasStandby));
         if (row.GetBoolean(0))
         {

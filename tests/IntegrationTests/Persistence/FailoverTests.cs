@@ -104,6 +104,38 @@ public sealed class FailoverTests(PostgresServer postgres)
         (network.Statements - before).ShouldBe(20 + 2);
     }
 
+    /// <summary>
+    /// Goal: that there is no standby is known for a second only. What is read later waits until the server was asked again, which
+    /// tells of a standby that was configured meanwhile.
+    /// </summary>
+    [Fact]
+    public async Task A_standby_that_was_configured_a_second_ago_is_waited_for()
+    {
+        await using var pair = await ReplicatedPostgres.Start();
+        await pair.OnFirst("ALTER SYSTEM SET synchronous_standby_names = ''");
+        await pair.OnFirst("SELECT pg_reload_conf()");
+        using var database = await Migrated(pair.First);
+        await using var host = await TestHost.Start(database, settings: Timeout);
+        var client = await host.AddClient();
+        await host.Post(client, 2 * State.Amount);
+        await host.AddPayment(client, State.Success);
+        await host.AddPayment(client, State.Success, "p2");
+        (await host.Cancel(client)).Code.ShouldBe("SUCCESS");
+        (await host.Cancel(client)).Code.ShouldBe(
+            "SUCCESS",
+            "a repeat, after which it is known that there is no standby"
+        );
+
+        await pair.OnFirst("ALTER SYSTEM SET synchronous_standby_names = 'second'");
+        await pair.OnFirst("SELECT pg_reload_conf()");
+        await pair.Until("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
+        await pair.Cut();
+        (await host.Cancel(client, """{"paymentId":"p2"}""")).Code.ShouldBe("UNKNOWN_EXCEPTION");
+        await pair.Until("SELECT count(*) = 1 FROM payment_history WHERE payment_id = 'p2' AND action = 'CANCEL'");
+        host.Clock.Advance(TimeSpan.FromSeconds(1.1));
+        (await host.Cancel(client, """{"paymentId":"p2"}""")).Code.ShouldBe("UNKNOWN_EXCEPTION");
+    }
+
     // What rests on a read, each once a row; * stands for the client.
     private static readonly string[] RestsOnARead =
     [
