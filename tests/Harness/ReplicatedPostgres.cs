@@ -296,7 +296,8 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
             $"Host={host};Port={port};Username=postgres;Database=postgres;Maximum Pool Size=20"
         );
 
-    private static string Address(string connectionString)
+    /// <summary>The host and the port of a server, as one of several hosts of a connection string.</summary>
+    public static string Address(string connectionString)
     {
         var server = new NpgsqlConnectionStringBuilder(connectionString);
         return string.Create(CultureInfo.InvariantCulture, $"{server.Host}:{server.Port}");

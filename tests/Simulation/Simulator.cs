@@ -71,11 +71,11 @@ internal sealed partial class Simulator(
     // False: a run that is long enough has missed one.
     private async Task<bool> NameRareStates(int operations)
     {
-        var rare = new RareStates([.. Stage.Happened]);
+        var rare = new RareStates([.. Stage.Happened], Stage.Has);
         foreach (var world in _finished.Values)
             rare.Look(world);
         await output.WriteLineAsync(
-            $"{rare.Seen.Count(state => state.Value > 0)} of {RareStates.All.Count} rare states: {string.Join(", ", rare.Seen.Select(state => $"{state.Key} {state.Value}"))}"
+            $"{rare.Seen.Count(state => state.Value > 0)} of {rare.Seen.Count} rare states: {string.Join(", ", rare.Seen.Select(state => $"{state.Key} {state.Value}"))}"
         );
         var tangled = _finished.Values.Count(world => world.IsTangled);
         await output.WriteLineAsync($"{tangled} worlds were too tangled to try every order of what was under way");
@@ -154,10 +154,10 @@ internal sealed partial class Simulator(
     {
         var random = new Random(seed);
         var (next, gap) = (0, 0);
-        var deck = Fault.Deck(random);
+        var deck = Fault.Deck(random, Stage.Has);
         while ((next += gap = random.Next(2 * OperationsPerFault)) < until)
         {
-            deck = deck.Count > 0 ? deck : Fault.Deck(random);
+            deck = deck.Count > 0 ? deck : Fault.Deck(random, Stage.Has);
             var fault = deck.Dequeue();
             while (Stage.Operations < next && !end.IsCancellationRequested)
                 await Task.Delay(5, CancellationToken.None);

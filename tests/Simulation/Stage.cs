@@ -3,9 +3,7 @@ using System.Globalization;
 using System.IO.MemoryMappedFiles;
 using System.Text;
 using CancelService.Api.Hosting;
-using CancelService.Infrastructure.Persistence;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Options;
 using Npgsql;
 using static System.FormattableString;
 
@@ -111,9 +109,10 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
     ];
 
     /// <summary>Faults of every kind, shuffled: however short a run is, it draws most kinds; those that cost much are few.</summary>
-    public static Queue<Fault> Deck(Random random)
+    public static Queue<Fault> Deck(Random random, Func<Trouble, bool> canHappen)
     {
         var kinds = Enum.GetValues<Trouble>()
+            .Where(canHappen)
             .SelectMany(trouble =>
                 Enumerable.Repeat(
                     trouble,
@@ -151,7 +150,7 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Trouble}.{Instance}.{Text}");
 }
 
-/// <summary>Two instances of the service on a PostgreSQL with a synchronous standby, the network between, and the clock.</summary>
+/// <summary>Two instances of the service, their database, the network between, and the clock.</summary>
 internal sealed class Stage : IAsyncDisposable
 {
     /// <summary>How long the instances go on with terms that have changed.</summary>
@@ -160,13 +159,13 @@ internal sealed class Stage : IAsyncDisposable
     private static readonly TimeSpan CutOff = new(16, 15, 0); // 00:15 at UTC+8.
     private static readonly TimeSpan DatabaseTimeout = TimeSpan.FromSeconds(2);
 
-    // Longer than an answer waits for the database, so that commits are given up which are visible all the same.
-    private static readonly TimeSpan Long = DatabaseTimeout + TimeSpan.FromSeconds(1);
+    /// <summary>Longer than an answer waits for the database, so that commits are given up which are visible all the same.</summary>
+    public static readonly TimeSpan Long = DatabaseTimeout + TimeSpan.FromSeconds(1);
 
     private readonly string _directory = Directory.CreateTempSubdirectory("cancelservice-").FullName;
     private readonly List<ServiceProcess> _instances = [];
     private readonly SemaphoreSlim _oneTrouble = new(1, 1);
-    private ReplicatedPostgres? _postgres;
+    private StageDatabase? _database;
     private TcpForwarder[] _network = [];
     private SharedClock? _clock;
     private Core? _core;
@@ -201,6 +200,9 @@ internal sealed class Stage : IAsyncDisposable
 
     /// <summary>The wallet's core, which is told of every cancellation.</summary>
     public Core Core => _core!;
+
+    /// <summary>Whether a fault can happen here.</summary>
+    public bool Has(Trouble trouble) => _database!.Has(trouble);
 
     public static async Task<Stage> Set()
     {
@@ -256,30 +258,13 @@ internal sealed class Stage : IAsyncDisposable
                 case Trouble.FreezeInstance:
                     await _instances[fault.Instance].Freeze(Long);
                     break;
-                case Trouble.KillDatabase:
-                    await _postgres!.Restart();
+                case Trouble.KillDatabase
+                or Trouble.CutStandby
+                or Trouble.FailOver
+                or Trouble.CutAndFailOver
+                or Trouble.FillDisk:
+                    await _database!.Happen(fault.Trouble);
                     NpgsqlConnection.ClearAllPools(); // The auditor's.
-                    break;
-                case Trouble.CutStandby:
-                    await _postgres!.Cut();
-                    await Task.Delay(Long);
-                    await _postgres.Mend();
-                    break;
-                case Trouble.FailOver:
-                case Trouble.CutAndFailOver:
-                    if (fault.Trouble is Trouble.CutAndFailOver)
-                    {
-                        await _postgres!.Cut();
-                        await Task.Delay(Long);
-                    }
-                    await _postgres!.FailOver();
-                    NpgsqlConnection.ClearAllPools();
-                    break;
-                case Trouble.FillDisk:
-                    await _postgres!.FillDisk();
-                    await Task.Delay(TimeSpan.FromSeconds(1));
-                    await _postgres.Restart();
-                    NpgsqlConnection.ClearAllPools();
                     break;
                 case Trouble.Migrate:
                     await Migrate();
@@ -306,8 +291,7 @@ internal sealed class Stage : IAsyncDisposable
                     break;
                 default:
                     // Only the primary is sent a write.
-                    _network[_postgres!.IsSecondPrimary ? 1 : 0]
-                        .Arm(fault.Text, Enum.Parse<Harness.Fault>(fault.Trouble.ToString()));
+                    _network[_database!.Primary].Arm(fault.Text, Enum.Parse<Harness.Fault>(fault.Trouble.ToString()));
                     break;
             }
         }
@@ -321,7 +305,7 @@ internal sealed class Stage : IAsyncDisposable
     // As migrate does it: it gives up when somebody uses a table for long.
     private async Task Migrate()
     {
-        await using var connection = new NpgsqlConnection(_postgres!.Primary);
+        await using var connection = new NpgsqlConnection(_database!.ConnectionString);
         await connection.OpenAsync();
         var name = Invariant($"later_{++_migrations}");
         await using var command = new NpgsqlCommand(
@@ -329,7 +313,7 @@ internal sealed class Stage : IAsyncDisposable
             DO $$
             DECLARE one record;
             BEGIN
-                SET LOCAL lock_timeout = '2s';
+                {_database.Migrating};
                 FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '\_\_%' LOOP
                     EXECUTE format('ALTER TABLE %I ADD COLUMN {name} integer NOT NULL DEFAULT 7', one.tablename);
                 END LOOP;
@@ -367,7 +351,7 @@ internal sealed class Stage : IAsyncDisposable
 
     private async Task<Dictionary<string, (string Effect, long MinorUnits)>> Cancelled()
     {
-        await using var connection = new NpgsqlConnection(_postgres!.Primary);
+        await using var connection = new NpgsqlConnection(_database!.ConnectionString);
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand(
             """
@@ -405,7 +389,7 @@ internal sealed class Stage : IAsyncDisposable
         string? client
     )
     {
-        await using var connection = new NpgsqlConnection(_postgres!.Primary);
+        await using var connection = new NpgsqlConnection(_database!.ConnectionString);
         await connection.OpenAsync();
         var lines = new Dictionary<string, List<string>>(StringComparer.Ordinal);
         var answers = new Dictionary<string, Dictionary<int, string>>(StringComparer.Ordinal);
@@ -460,7 +444,10 @@ internal sealed class Stage : IAsyncDisposable
     public async Task<string?> VerifyLedger()
     {
         using var process = Process.Start(
-            new ProcessStartInfo("dotnet", [ServiceProcess.Assembly, "verify-ledger", .. Settings(_postgres!.Primary)])
+            new ProcessStartInfo(
+                "dotnet",
+                [ServiceProcess.Assembly, "verify-ledger", .. Settings(_database!.ConnectionString)]
+            )
             {
                 UseShellExecute = false,
                 RedirectStandardOutput = true,
@@ -484,8 +471,8 @@ internal sealed class Stage : IAsyncDisposable
             await instance.DisposeAsync();
         foreach (var way in _network)
             await way.DisposeAsync();
-        if (_postgres is not null)
-            await _postgres.DisposeAsync();
+        if (_database is not null)
+            await _database.DisposeAsync();
         if (_core is not null)
             await _core.DisposeAsync();
         Http.Dispose();
@@ -508,27 +495,12 @@ internal sealed class Stage : IAsyncDisposable
         _clock = new SharedClock(ClockFile);
         _clock.Jump(TimeProvider.System.GetUtcNow().Ticks - _clock.UtcTicks);
         _core = await Core.Start();
-        _postgres = await ReplicatedPostgres.Start();
-        await using (
-            var database = new Database(
-                Options.Create(
-                    new DatabaseOptions { Provider = DatabaseProvider.Postgres, ConnectionString = _postgres.Primary }
-                ),
-                TimeProvider.System
-            )
-        )
-            await database.Migrate(createDatabase: false, CancellationToken.None);
+        _database = await StageDatabase.Start();
         // The first instance's connections can be cut; the second one's go past the network, which costs nothing.
-        _network = [new TcpForwarder(_postgres.First), new TcpForwarder(_postgres.Second)];
-        var ways = string.Join(',', _network.Select(way => Invariant($"127.0.0.1:{way.Port}")));
-        var through = new NpgsqlConnectionStringBuilder(_postgres.First)
-        {
-            Host = ways,
-            MaxPoolSize = 8,
-            SslMode = SslMode.Disable,
-        };
-        through.Remove(nameof(through.Port));
-        var past = new NpgsqlConnectionStringBuilder(_postgres.Either) { MaxPoolSize = 8 };
+        _network = [.. _database.Servers.Select(server => new TcpForwarder(server))];
+        var through = To(_database.Servers, _network.Select(way => Invariant($"127.0.0.1:{way.Port}")));
+        through.SslMode = SslMode.Disable;
+        var past = To(_database.Servers, _database.Servers.Select(ReplicatedPostgres.Address));
         foreach (var connection in new[] { through, past })
             _instances.Add(
                 await ServiceProcess.Start(
@@ -543,6 +515,13 @@ internal sealed class Stage : IAsyncDisposable
                     ["instance", ClockFile, _instances.Count.ToString(CultureInfo.InvariantCulture)]
                 )
             );
+    }
+
+    private static NpgsqlConnectionStringBuilder To(IReadOnlyList<string> servers, IEnumerable<string> addresses)
+    {
+        var to = new NpgsqlConnectionStringBuilder(servers[0]) { Host = string.Join(',', addresses), MaxPoolSize = 8 };
+        to.Remove(nameof(to.Port));
+        return to;
     }
 
     private string WalletKey => Path.Combine(_directory, "wallet.pem");

@@ -48,7 +48,10 @@ public sealed class FuzzTests(PostgresServer postgres)
         var count = Setting("CANCELSERVICE_FUZZ_REQUESTS", 200_000);
         var output = TestContext.Current.TestOutputHelper!;
         output.WriteLine(Invariant($"CANCELSERVICE_FUZZ_SEED={_run} CANCELSERVICE_FUZZ_REQUESTS={count}"));
-        using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
+        using var database = await TestDatabase.Create(
+            PostgresServer.IsDistributed ? DatabaseProvider.Postgres : DatabaseProvider.Sqlite,
+            postgres
+        );
         string others;
         await using (var host = await TestHost.Start(database, systemClock: true))
             others = await Fill(host);

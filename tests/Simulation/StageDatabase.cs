@@ -1,0 +1,148 @@
+using CancelService.Infrastructure.Persistence;
+using Microsoft.Extensions.Options;
+using Npgsql;
+using static System.FormattableString;
+
+namespace CancelService.Simulation;
+
+/// <summary>
+/// The database of a stage, and what can go wrong with it: a primary with a synchronous standby, or a Citus of somebody else's, where
+/// CANCELSERVICE_TEST_DISTRIBUTE=true and CANCELSERVICE_TEST_POSTGRES names a coordinator.
+/// </summary>
+internal abstract class StageDatabase : IAsyncDisposable
+{
+    /// <summary>How to reach each server that an instance may be connected to.</summary>
+    public abstract IReadOnlyList<string> Servers { get; }
+
+    /// <summary>Which of them takes writes.</summary>
+    public abstract int Primary { get; }
+
+    /// <summary>How the one that takes writes is reached.</summary>
+    public string ConnectionString => Servers[Primary];
+
+    /// <summary>What a migration sets for its transaction.</summary>
+    public abstract string Migrating { get; }
+
+    protected abstract bool IsDistributed { get; }
+
+    public static async Task<StageDatabase> Start()
+    {
+        StageDatabase started =
+            Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_DISTRIBUTE") == "true"
+                ? await Distributed.Create(
+                    Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_POSTGRES")
+                        ?? throw new InvalidOperationException(
+                            "CANCELSERVICE_TEST_DISTRIBUTE needs a coordinator of Citus in CANCELSERVICE_TEST_POSTGRES."
+                        )
+                )
+                : new Replicated(await ReplicatedPostgres.Start());
+        await using var database = new Database(
+            Options.Create(
+                new DatabaseOptions
+                {
+                    Provider = DatabaseProvider.Postgres,
+                    ConnectionString = started.ConnectionString,
+                }
+            ),
+            TimeProvider.System
+        );
+        await database.Migrate(createDatabase: false, CancellationToken.None, distribute: started.IsDistributed);
+        return started;
+    }
+
+    /// <summary>Whether a fault can happen to it.</summary>
+    public abstract bool Has(Trouble trouble);
+
+    /// <summary>Lets a fault happen that is the database's own; it serves again afterwards.</summary>
+    public abstract Task Happen(Trouble trouble);
+
+    public abstract ValueTask DisposeAsync();
+
+    private sealed class Replicated(ReplicatedPostgres pair) : StageDatabase
+    {
+        public override IReadOnlyList<string> Servers => [pair.First, pair.Second];
+
+        public override int Primary => pair.IsSecondPrimary ? 1 : 0;
+
+        public override string Migrating => "SET LOCAL lock_timeout = '2s'";
+
+        protected override bool IsDistributed => false;
+
+        public override bool Has(Trouble trouble) => true;
+
+        public override async Task Happen(Trouble trouble)
+        {
+            switch (trouble)
+            {
+                case Trouble.KillDatabase:
+                    await pair.Restart();
+                    break;
+                case Trouble.CutStandby:
+                    await pair.Cut();
+                    await Task.Delay(Stage.Long);
+                    await pair.Mend();
+                    break;
+                case Trouble.FailOver:
+                    await pair.FailOver();
+                    break;
+                case Trouble.CutAndFailOver:
+                    await pair.Cut();
+                    await Task.Delay(Stage.Long);
+                    await pair.FailOver();
+                    break;
+                case Trouble.FillDisk:
+                    await pair.FillDisk();
+                    await Task.Delay(TimeSpan.FromSeconds(1));
+                    await pair.Restart();
+                    break;
+            }
+        }
+
+        public override ValueTask DisposeAsync() => pair.DisposeAsync();
+    }
+
+    private sealed class Distributed(IReadOnlyList<string> nodes, string name) : StageDatabase
+    {
+        private int _killed;
+
+        public override IReadOnlyList<string> Servers { get; } =
+        [new NpgsqlConnectionStringBuilder(nodes[0]) { Database = name }.ConnectionString];
+
+        public override int Primary => 0;
+
+        public override string Migrating =>
+            "SET LOCAL citus.propagate_set_commands = 'local'; SET LOCAL citus.multi_shard_modify_mode = 'sequential'; "
+            + "SET LOCAL lock_timeout = '2s'";
+
+        protected override bool IsDistributed => true;
+
+        public static async Task<Distributed> Create(string coordinator)
+        {
+            var (nodes, name) = (await CitusNodes.Of(coordinator), $"simulation_{Guid.NewGuid():N}");
+            foreach (var node in nodes)
+                await CitusNodes.Execute(node, "postgres", $"CREATE DATABASE {name}");
+            await CitusNodes.Join(nodes, name);
+            return new(nodes, name);
+        }
+
+        // Somebody else's servers are neither stopped nor promoted.
+        public override bool Has(Trouble trouble) =>
+            trouble is not (Trouble.CutStandby or Trouble.FailOver or Trouble.CutAndFailOver or Trouble.FillDisk);
+
+        // All sessions of one node end, whatever they are doing: those of the instances, and those that Citus has between nodes.
+        public override Task Happen(Trouble trouble) =>
+            CitusNodes.Execute(
+                nodes[_killed++ % nodes.Count],
+                "postgres",
+                Invariant(
+                    $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND backend_type = 'client backend'"
+                )
+            );
+
+        public override async ValueTask DisposeAsync()
+        {
+            foreach (var node in nodes)
+                await CitusNodes.Execute(node, "postgres", $"DROP DATABASE {name} WITH (FORCE)");
+        }
+    }
+}
