@@ -17,11 +17,17 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
     private const int FirstPort = 5432;
 
     private readonly Func<string, Task<string>> _run;
+    private readonly string _fsync;
     private readonly Func<ValueTask> _stop;
     private string _directory = "";
 
-    private ReplicatedPostgres(Func<string, Task<string>> run, Func<ValueTask> stop, string first, string second) =>
-        (_run, _stop, First, Second) = (run, stop, first, second);
+    private ReplicatedPostgres(
+        Func<string, Task<string>> run,
+        Func<ValueTask> stop,
+        string first,
+        string second,
+        bool durable
+    ) => (_run, _stop, First, Second, _fsync) = (run, stop, first, second, durable ? "on" : "off");
 
     /// <summary>How the database <c>postgres</c> of the first server is reached.</summary>
     public string First { get; }
@@ -45,20 +51,27 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
     public string Either =>
         new NpgsqlConnectionStringBuilder(First) { Host = $"{Address(First)},{Address(Second)}" }.ConnectionString;
 
+    /// <summary>The time stamp at which the last primary was killed.</summary>
+    public long KilledAt { get; private set; }
+
+    /// <summary>The time stamp at which the last promotion had ended.</summary>
+    public long PromotedAt { get; private set; }
+
     /// <summary>Creates both servers, and returns when the second is a synchronous standby of the first.</summary>
-    public static async Task<ReplicatedPostgres> Start()
+    /// <param name="durable">Whether what they commit is synchronised to the disk.</param>
+    public static async Task<ReplicatedPostgres> Start(bool durable = false)
     {
         var pair =
             PostgresPrograms.Named is not null || await PostgresPrograms.AreThere()
-                ? await OfPrograms()
-                : await InContainer();
+                ? await OfPrograms(durable)
+                : await InContainer(durable);
         try
         {
             await pair._run(
                 $"""
                 initdb -D first -U postgres -A trust --no-locale -E UTF8 -N >/dev/null
                 echo 'host all all all trust' >> first/pg_hba.conf
-                {Launch("first", FirstPort)}
+                {pair.Launch("first", FirstPort)}
                 """
             );
             pair._directory = (await pair._run("pwd")).Trim();
@@ -125,7 +138,9 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
     public async Task FailOver()
     {
         await _run($"pg_ctl stop -D {PrimaryServer.Name} -m immediate >/dev/null");
+        KilledAt = TimeProvider.System.GetTimestamp();
         await Execute(Standby, "SELECT pg_promote()");
+        PromotedAt = TimeProvider.System.GetTimestamp();
         IsSecondPrimary = !IsSecondPrimary;
         await _run($"rm -rf {StandbyServer.Name}");
         await MakeStandby();
@@ -198,12 +213,12 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
             $"host={_directory} port={PrimaryServer.Port} user=postgres application_name={standby}"
         );
 
-    private static string Launch(string data, int port) =>
+    private string Launch(string data, int port) =>
         $"""
-            pg_ctl start -w -D {data} -l {data}.log -o "-p {port} -c unix_socket_directories=$PWD -c wal_level=replica -c fsync=off $LISTEN" >/dev/null
+            pg_ctl start -w -D {data} -l {data}.log -o "-p {port} -c unix_socket_directories=$PWD -c wal_level=replica -c fsync={_fsync} $LISTEN" >/dev/null
             """;
 
-    private static async Task<ReplicatedPostgres> OfPrograms()
+    private static async Task<ReplicatedPostgres> OfPrograms(bool durable)
     {
         var programs = await PostgresPrograms.FindPrograms();
         var directory = $"{Path.GetTempPath()}cancelservice-{Guid.NewGuid().ToString("N")[..12]}";
@@ -222,11 +237,12 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
                 return ValueTask.CompletedTask;
             },
             At(directory, FirstPort),
-            At(directory, FirstPort + 1)
+            At(directory, FirstPort + 1),
+            durable
         );
     }
 
-    private static async Task<ReplicatedPostgres> InContainer()
+    private static async Task<ReplicatedPostgres> InContainer(bool durable)
     {
         var container = new ContainerBuilder(PostgresContainer.Image)
             .WithImagePullPolicy(PullPolicy.Missing)
@@ -252,7 +268,8 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
                 ),
             container.DisposeAsync,
             await To(FirstPort),
-            await To(FirstPort + 1)
+            await To(FirstPort + 1),
+            durable
         );
 
         // Past the engine's proxy where the container's network is this machine's: it takes a tenth of a load's processor time.

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using CancelService.Harness;
+using Npgsql;
 
 namespace CancelService.Load;
 
@@ -18,6 +19,7 @@ internal static class Program
           instances  the spread scenario on 1, 2 and 4 instances
           compare    the spread scenario on this service and on another, of --with=FOLDER, in turn on one database
           citus      the spread scenario on PostgreSQL and on the Citus whose coordinator CANCELSERVICE_TEST_POSTGRES names, in turn
+          standby    cancels and repeats with and without a synchronous standby, in turn; then promotions until the first S
           overload   replays at 1, 2 and 4 times the capacity
           soak       full load for minutes, and what memory does meanwhile
           start      how long a Release build takes from start to ready
@@ -90,6 +92,9 @@ internal static class Program
                 break;
             case "citus":
                 await Citus(stage);
+                break;
+            case "standby":
+                await Standby();
                 break;
             case "overload":
                 await Overload(stage);
@@ -325,6 +330,57 @@ internal static class Program
         Console.WriteLine();
         Report.Ratio("cancels/s, Citus to PostgreSQL", "Citus", "PostgreSQL");
         Report.Ratio("replays/s, Citus to PostgreSQL", "Citus, replay", "PostgreSQL, replay");
+    }
+
+    // The standby follows in both cases; what differs is whether the primary waits for it.
+    private static async Task Standby()
+    {
+        await using var pair = await ReplicatedPostgres.Start(durable: true);
+        await using var stage = await Testbed.Open(
+            new GivenPostgres(pair.First),
+            Options["service"] is { Length: > 0 } folder ? Path.Combine(folder, "CancelService.Api.dll") : null
+        );
+        Console.WriteLine("Filling ...");
+        var database = await stage.Fill("standby", Number("payments"), 1);
+        var service = await stage.Serve(
+            $"{pair.Either};Database={new NpgsqlConnectionStringBuilder(database).Database}"
+        );
+        var supply = new Supply(stage, Report, Connections, service);
+        supply.Closed("warm-up", 0, Supply.Spread, TimeSpan.FromSeconds(15));
+        (string Name, string Standbys)[] both = [("with a standby", "second"), ("without", "")];
+        for (var round = 1; round <= Rounds; round++)
+        {
+            foreach (var (name, standbys) in round % 2 == 0 ? both.Reverse() : both)
+            {
+                await pair.OnFirst($"ALTER SYSTEM SET synchronous_standby_names = '{standbys}'");
+                await pair.OnFirst("SELECT pg_reload_conf()");
+                await Task.Delay(TimeSpan.FromSeconds(2)); // Until the service knows.
+                var (_, cancelled) = supply.Closed(name, round, Supply.Spread, Time);
+                supply.Repeated($"{name}, repeats", round, cancelled, "SUCCESS", Time);
+            }
+        }
+        Console.WriteLine();
+        Report.Ratio("cancels/s with a standby to those without", "with a standby", "without");
+        Report.Ratio("repeats/s with a standby to those without", "with a standby, repeats", "without, repeats");
+        Report.Ratio("repeats/s to cancels/s, with a standby", "with a standby, repeats", "with a standby", "1.2");
+        Report.Ratio("repeats/s to cancels/s, without", "without, repeats", "without");
+
+        await pair.OnFirst("ALTER SYSTEM SET synchronous_standby_names = 'second'");
+        await pair.OnFirst("SELECT pg_reload_conf()");
+        var (afterKill, afterPromotion) = (new List<double>(), new List<double>());
+        for (var round = 1; round <= Rounds; round++)
+        {
+            var requests = supply.Sign(Supply.Spread, 2000);
+            supply.Take(Supply.Spread, requests.Length);
+            var failingOver = pair.FailOver();
+            var first = await Traffic.FirstSuccess(service, requests, () => pair.KilledAt, failingOver);
+            await failingOver;
+            afterKill.Add(Stopwatch.GetElapsedTime(pair.KilledAt, first).TotalSeconds);
+            afterPromotion.Add(Math.Max(0, Stopwatch.GetElapsedTime(pair.PromotedAt, first).TotalSeconds));
+            await pair.Until("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
+        }
+        Report.Add(new Figure("from the primary's end to the first S, s", afterKill));
+        Report.Add(new Figure("from the end of the promotion to the first S, s", afterPromotion, "at most 3"));
     }
 
     private static async Task Overload(Testbed stage)

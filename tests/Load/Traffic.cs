@@ -134,6 +134,55 @@ internal static partial class Traffic
             repeatFor is not null
         );
 
+    /// <summary>
+    /// Sends a request every 20 ms, each on a connection of its own, and returns when the first S came to one that was sent after a
+    /// kill (a time stamp).
+    /// </summary>
+    /// <exception cref="TimeoutException">None came to any request, or within 30 s.</exception>
+    public static async Task<long> FirstSuccess(
+        ServiceProcess instance,
+        IEnumerable<SignedRequest> requests,
+        Func<long> killedAt,
+        Task failingOver
+    )
+    {
+        var first = new TaskCompletionSource<long>();
+        var before = killedAt();
+        foreach (var request in requests)
+        {
+            _ = Probe(request);
+            if (await Task.WhenAny(first.Task, Task.Delay(20)) == first.Task)
+                break;
+            if (failingOver.IsFaulted)
+                await failingOver;
+        }
+        return await first.Task.WaitAsync(TimeSpan.FromSeconds(30));
+
+        async Task Probe(SignedRequest request)
+        {
+            var sent = Stopwatch.GetTimestamp();
+            try
+            {
+                using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+                await socket.ConnectAsync(IPAddress.Loopback, instance.PublicPort);
+                await socket.SendAsync(request.Bytes);
+                var buffer = new byte[16 * 1024];
+                var answer = Encoding.ASCII.GetString(buffer, 0, await socket.ReceiveAsync(buffer));
+                if (
+                    answer.Contains("\"SUCCESS\"", StringComparison.Ordinal)
+                    && killedAt() is var at
+                    && at != before
+                    && sent > at
+                )
+                    first.TrySetResult(Stopwatch.GetTimestamp());
+            }
+            catch (SocketException)
+            {
+                // It was turned away, or the answer did not come.
+            }
+        }
+    }
+
     private static Measured Run(
         IReadOnlyList<ServiceProcess> instances,
         SignedRequest[] requests,
