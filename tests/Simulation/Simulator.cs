@@ -168,6 +168,16 @@ internal sealed partial class Simulator(
             await Stage.Happen(fault);
             if (fault.Trouble is >= Trouble.CutBefore and < Trouble.JumpToCutOff)
                 continue;
+            // What was promoted is whole, while it is in use.
+            if (
+                fault.Trouble is Trouble.FailOver or Trouble.CutAndFailOver
+                && await Stage.VerifyLedger() is { } verdict
+            )
+            {
+                await Blame(verdict);
+                await end.CancelAsync();
+                return;
+            }
             var finished = _finished.ToArray();
             for (var i = 0; i < Revisited && finished.Length > 0; i++)
             {
@@ -186,25 +196,8 @@ internal sealed partial class Simulator(
             if (Differs(world, summaries) is { } violation)
                 _failure ??= (number, world, violation);
         }
-        var verdict = await Stage.VerifyLedger();
-        if (verdict is not null)
-        {
-            await output.WriteLineAsync(verdict);
-            if (
-                ClientName().Match(verdict) is { Success: true } name
-                && _finished.TryGetValue(
-                    int.Parse(name.Groups["number"].Value, CultureInfo.InvariantCulture),
-                    out var world
-                )
-            )
-                _failure ??= (
-                    int.Parse(name.Groups["number"].Value, CultureInfo.InvariantCulture),
-                    world,
-                    new ViolationException(verdict)
-                );
-            else
-                throw new InvalidOperationException(verdict);
-        }
+        if (await Stage.VerifyLedger() is { } verdict)
+            await Blame(verdict);
         if (_failure is null && await Stage.Told() is { } untold)
         {
             var number = ClientName().Match(untold) is { Success: true } told
@@ -216,6 +209,25 @@ internal sealed partial class Simulator(
             await output.WriteLineAsync(
                 $"every answer was true; the whole database is as the auditor believes, {_finished.Count:N0} clients; the core was told of every cancellation, by {Stage.Core.Received:N0} events; verify-ledger found nothing ({Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s)"
             );
+    }
+
+    // Finds the world of which verify-ledger tells.
+    private async Task Blame(string verdict)
+    {
+        await output.WriteLineAsync(verdict);
+        if (
+            ClientName().Match(verdict) is not { Success: true } name
+            || !_finished.TryGetValue(
+                int.Parse(name.Groups["number"].Value, CultureInfo.InvariantCulture),
+                out var world
+            )
+        )
+            throw new InvalidOperationException(verdict);
+        _failure ??= (
+            int.Parse(name.Groups["number"].Value, CultureInfo.InvariantCulture),
+            world,
+            new ViolationException(verdict)
+        );
     }
 
     private static ViolationException? Differs(
