@@ -6,6 +6,7 @@ using Microsoft.EntityFrameworkCore.Migrations;
 using Microsoft.EntityFrameworkCore.Migrations.Operations;
 using Microsoft.Extensions.Options;
 using Npgsql;
+using static System.FormattableString;
 
 namespace CancelService.IntegrationTests.Persistence;
 
@@ -87,6 +88,72 @@ public sealed class DistributionTests(PostgresServer postgres)
             await host.ShouldPassTheAudit();
         }
         await postgres.Release(database.ConnectionString);
+    }
+
+    /// <summary>Goal: who cancels meanwhile waits, or repeats what is unknown, and every payment is cancelled once.</summary>
+    [OnCitus]
+    public async Task The_tables_are_distributed_while_an_instance_serves()
+    {
+        const int Payments = 40;
+        using var database = TestDatabase.Of(await postgres.CreateCluster());
+        await using (
+            var host = await TestHost.Start(
+                database,
+                settings: ["--Database:MigrateAtStart=true", "--Database:Timeout=00:00:02"]
+            )
+        )
+        {
+            var clients = new List<TestClient>();
+            for (var i = 0; i < 4; i++)
+            {
+                clients.Add(await host.AddClient());
+                for (var payment = 0; payment < Payments; payment++)
+                    await host.AddPayment(clients[i], State.Success, Invariant($"p{payment}"));
+            }
+            var (begun, unknown) = (new TaskCompletionSource(), 0);
+            var cancelling = clients.ConvertAll(client => Task.Run(() => CancelAll(client)));
+            await begun.Task.WaitAsync(TimeSpan.FromSeconds(30), Stopped);
+            await using (var migrating = Of(database.ConnectionString))
+                await TestHost.Until(() => IsDistributed(migrating)).Becomes(true);
+            await Task.WhenAll(cancelling);
+
+            TestContext.Current.TestOutputHelper!.WriteLine(Invariant($"{unknown} of {4 * Payments} were U at first"));
+            foreach (var client in clients)
+                (await host.Balance(client)).ShouldBe(0);
+            await host.ShouldPassTheAudit();
+
+            async Task CancelAll(TestClient client)
+            {
+                for (var payment = 0; payment < Payments; payment++)
+                {
+                    var body = Invariant($"{{\"paymentId\":\"p{payment}\"}}");
+                    var code = (await host.Cancel(client, body)).Code;
+                    if (payment == 5)
+                        begun.TrySetResult();
+                    if (code == "UNKNOWN_EXCEPTION")
+                        Interlocked.Increment(ref unknown);
+                    else
+                        code.ShouldBe("SUCCESS");
+                    await TestHost.Until(async () => (await host.Cancel(client, body)).Code).Becomes("SUCCESS");
+                }
+            }
+        }
+        await postgres.Release(database.ConnectionString);
+
+        // As an operator does it: again, when a table was in use.
+        static async Task<bool> IsDistributed(Database migrating)
+        {
+            try
+            {
+                await Distribute(migrating);
+                return true;
+            }
+            catch (PostgresException e)
+                when (e.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected)
+            {
+                return false;
+            }
+        }
     }
 
     [OnCitus]
