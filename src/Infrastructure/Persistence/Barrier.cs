@@ -24,19 +24,25 @@ internal sealed class Barrier
         """;
 
     // The answer "no standby" counts for a second from when it was asked, and is renewed half-way without anybody waiting. So a
-    // standby that is configured while the instance runs is waited for from a second later on.
+    // standby that is configured while the instance runs is waited for from a second later on. An instance that insists on standbys
+    // asks each time.
     private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(0.5);
     private static readonly TimeSpan KnowledgeLasts = TimeSpan.FromSeconds(1);
 
     private readonly NpgsqlDataSource _postgres;
+    private readonly bool _insists;
     private readonly TimeProvider _time;
     private readonly NodesBarrier _nodes = new();
     private readonly SharedRun _commits;
     private readonly Lock _learning = new();
     private volatile Server _server = new(HasStandby: true, HasNodes: false, IsAsked: false, AskedAt: long.MinValue);
 
-    public Barrier(NpgsqlDataSource postgres, TimeProvider time) =>
-        (_postgres, _time, _commits) = (postgres, time, new SharedRun(Commit));
+    /// <summary>Creates the barrier of a server.</summary>
+    /// <param name="postgres">The server.</param>
+    /// <param name="insists">Whether there have to be synchronous standbys: <see cref="DatabaseOptions.SynchronousStandbys"/>.</param>
+    /// <param name="time">The clock.</param>
+    public Barrier(NpgsqlDataSource postgres, bool insists, TimeProvider time) =>
+        (_postgres, _insists, _time, _commits) = (postgres, insists, time, new SharedRun(Commit));
 
     /// <summary>Whether the server is one of the nodes of Citus, as far as is known.</summary>
     public bool HasNodes => _server.HasNodes;
@@ -73,7 +79,7 @@ internal sealed class Barrier
     public Task Pass(CancellationToken cancellationToken)
     {
         var server = _server;
-        if (server.HasStandby || _time.GetElapsedTime(server.AskedAt) is var age && age > KnowledgeLasts)
+        if (_insists || server.HasStandby || _time.GetElapsedTime(server.AskedAt) is var age && age > KnowledgeLasts)
             return Measured(cancellationToken);
         if (age > AskAgainAfter)
             _ = _commits.Next();

@@ -31,7 +31,7 @@ public sealed partial class Database : IAsyncDisposable
         if (_options.Provider is DatabaseProvider.Postgres)
         {
             _postgres = NpgsqlDataSource.Create(_options.Postgres());
-            _barrier = new Barrier(_postgres, time);
+            _barrier = new Barrier(_postgres, _options.SynchronousStandbys > 0, time);
             _stale = new StaleConnections(() =>
             {
                 _postgres.Clear();

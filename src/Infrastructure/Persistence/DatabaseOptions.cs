@@ -28,7 +28,8 @@ public sealed class DatabaseOptions
 
     /// <summary>
     /// How many synchronous standbys have to be connected for the instance to be ready: 0 (it does not look) to 16. For a
-    /// PostgreSQL whose manager makes replication asynchronous while a standby is away.
+    /// PostgreSQL whose manager makes replication asynchronous while a standby is away. With 1 or more, each read is followed by
+    /// a question whether there is one, which costs a round trip that reads share.
     /// </summary>
     public int SynchronousStandbys { get; set; }
 
