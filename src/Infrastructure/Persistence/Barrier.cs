@@ -12,7 +12,8 @@ namespace CancelService.Infrastructure.Persistence;
 /// </summary>
 /// <remarks>
 /// One commit is under way at a time, and all who arrive meanwhile share the next one, which begins after their reads.
-/// Without a synchronous standby nothing is committed. SQLite has none.
+/// Without a synchronous standby nothing is committed. SQLite has none. A read of one server is not safe by the commit of another:
+/// the standby may be promoted between the two.
 /// </remarks>
 internal sealed class Barrier
 {
@@ -35,7 +36,13 @@ internal sealed class Barrier
     private readonly NodesBarrier _nodes = new();
     private readonly SharedRun _commits;
     private readonly Lock _learning = new();
-    private volatile Server _server = new(HasStandby: true, HasNodes: false, IsAsked: false, AskedAt: long.MinValue);
+    private volatile Server _server = new(
+        default,
+        HasStandby: true,
+        HasNodes: false,
+        IsAsked: false,
+        AskedAt: long.MinValue
+    );
 
     /// <summary>Creates the barrier of a server.</summary>
     /// <param name="postgres">The server.</param>
@@ -51,9 +58,11 @@ internal sealed class Barrier
     public bool IsAboutCommits => _server is { HasNodes: true } or { IsAsked: false };
 
     /// <summary>Notes whether the server names synchronous standbys, and that it is no node of Citus.</summary>
+    /// <param name="address">Which server it is.</param>
     /// <param name="hasStandby">What it said.</param>
     /// <param name="askedAt">A time stamp from before it was asked.</param>
-    public void Note(bool hasStandby, long askedAt) => Learn(new(hasStandby, HasNodes: false, IsAsked: true, askedAt));
+    public void Note(ServerAddress address, bool hasStandby, long askedAt) =>
+        Learn(new(address, hasStandby, HasNodes: false, IsAsked: true, askedAt));
 
     /// <summary>Notes that the server is a node of Citus; of the standbys only the barrier knows.</summary>
     public void NoteNodes()
@@ -76,23 +85,33 @@ internal sealed class Barrier
     /// Returns when all that was read before is safe. An exception means that this is not known, so nothing that rests on
     /// the read may be told.
     /// </summary>
-    public Task Pass(CancellationToken cancellationToken)
+    /// <param name="read">The server that was read.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task Pass(ServerAddress read, CancellationToken cancellationToken)
     {
         var server = _server;
-        if (_insists || server.HasStandby || _time.GetElapsedTime(server.AskedAt) is var age && age > KnowledgeLasts)
-            return Measured(cancellationToken);
+        if (
+            _insists
+            || server.HasStandby
+            || server.Address != read
+            || _time.GetElapsedTime(server.AskedAt) is var age && age > KnowledgeLasts
+        )
+            return Measured(read, cancellationToken);
         if (age > AskAgainAfter)
             _ = _commits.Next();
         return Task.CompletedTask;
     }
 
-    private async Task Measured(CancellationToken cancellationToken)
+    private async Task Measured(ServerAddress read, CancellationToken cancellationToken)
     {
         using var span = Telemetry.Spans.StartActivity("barrier");
         var started = _time.GetTimestamp();
         try
         {
             await _commits.Next().WaitAsync(cancellationToken);
+            // If others have asked another server since, that is a later commit, and as good.
+            if (_server.Address != read)
+                throw new OtherServerException();
         }
         catch
         {
@@ -108,6 +127,7 @@ internal sealed class Barrier
         var askedAt = _time.GetTimestamp();
         // Not cancelled by a caller, who must not give up for all; the command's time-out bounds it.
         await using var connection = await _postgres.OpenConnectionAsync(CancellationToken.None);
+        var address = ServerAddress.Of(connection);
         using var warnings = new CommitWarnings(connection);
         await using var command = new NpgsqlCommand(Statement, connection);
         var (hasStandby, hasNodes) = (false, false);
@@ -118,10 +138,13 @@ internal sealed class Barrier
             await row.NextResultAsync(CancellationToken.None); // Its commit's failure comes behind the row.
         }
         if (hasStandby || !hasNodes)
-            Learn(new(hasStandby, hasNodes, IsAsked: true, askedAt));
+            Learn(new(address, hasStandby, hasNodes, IsAsked: true, askedAt));
         warnings.ThrowIfAny();
         if (hasNodes)
-            Learn(new(hasStandby | await PassNodes(connection, askedAt), hasNodes, IsAsked: true, askedAt));
+        {
+            hasStandby |= await PassNodes(connection, askedAt);
+            Learn(new(address, hasStandby, hasNodes, IsAsked: true, askedAt));
+        }
     }
 
     // After a failure nobody may rest on it that there were no standbys before.
@@ -133,7 +156,7 @@ internal sealed class Barrier
         }
         catch
         {
-            Learn(new(HasStandby: true, HasNodes: true, IsAsked: true, askedAt));
+            Learn(new(ServerAddress.Of(connection), HasStandby: true, HasNodes: true, IsAsked: true, askedAt));
             throw;
         }
     }
@@ -149,12 +172,26 @@ internal sealed class Barrier
     }
 
     /// <summary>What the server last said of itself.</summary>
+    /// <param name="Address">Which server it is.</param>
     /// <param name="HasStandby">Whether it, or another node, names synchronous standbys; true also when that is not known.</param>
     /// <param name="HasNodes">Whether it is one of the nodes of Citus.</param>
     /// <param name="IsAsked">Whether it was ever asked.</param>
     /// <param name="AskedAt">A time stamp from before it was asked.</param>
-    private sealed record Server(bool HasStandby, bool HasNodes, bool IsAsked, long AskedAt);
+    private sealed record Server(ServerAddress Address, bool HasStandby, bool HasNodes, bool IsAsked, long AskedAt);
 }
+
+/// <summary>
+/// One of the servers that the connection string names. Servers behind one name, of a proxy or a virtual address, are not told apart.
+/// </summary>
+internal readonly record struct ServerAddress(string? Host, int Port)
+{
+    /// <summary>The server that an open connection leads to.</summary>
+    public static ServerAddress Of(NpgsqlConnection connection) => new(connection.Host, connection.Port);
+}
+
+/// <summary>What was read is another server's than the one that commits now, so a promotion may have taken it back.</summary>
+internal sealed class OtherServerException()
+    : DbException("What was read came from another server than the one that takes writes now.");
 
 /// <summary>
 /// Listens to the server's warnings while it commits. When somebody cancels PostgreSQL's wait for a synchronous standby, the

@@ -59,6 +59,7 @@ internal sealed class StaleConnections(Action clear) : DbCommandInterceptor
                     or PostgresErrorCodes.AdminShutdown
                     or PostgresErrorCodes.CrashShutdown
                     or PostgresErrorCodes.CannotConnectNow,
+            OtherServerException => true,
             SqliteException e => e.SqliteErrorCode == raw.SQLITE_READONLY,
             _ => false,
         };

@@ -107,13 +107,16 @@ public sealed partial class Database : IAsyncDisposable
     private async Task<T> Confirmed<T>(Func<DbConnection, Task<T>> write, CancellationToken cancellationToken)
     {
         using var span = Telemetry.Spans.StartActivity("commit");
-        var written = await Warned(write, cancellationToken);
+        var (written, server) = await Warned(write, cancellationToken);
         if (_barrier is { IsAboutCommits: true }) // Citus keeps the warning of the node that committed to itself.
-            await _barrier.Pass(cancellationToken);
+            await Pass(_barrier, server, cancellationToken);
         return written;
     }
 
-    private async Task<T> Warned<T>(Func<DbConnection, Task<T>> write, CancellationToken cancellationToken)
+    private async Task<(T Written, ServerAddress Server)> Warned<T>(
+        Func<DbConnection, Task<T>> write,
+        CancellationToken cancellationToken
+    )
     {
         await using var db = CreateContext();
         try
@@ -121,13 +124,26 @@ public sealed partial class Database : IAsyncDisposable
             await db.Database.OpenConnectionAsync(cancellationToken);
             var connection = db.Database.GetDbConnection();
             if (connection is not NpgsqlConnection postgres)
-                return await write(connection);
+                return (await write(connection), default);
             using var warnings = new CommitWarnings(postgres);
             var written = await write(connection);
             warnings.ThrowIfAny();
-            return written;
+            return (written, ServerAddress.Of(postgres));
         }
         catch (DbException e)
+        {
+            _stale.Heed(e);
+            throw;
+        }
+    }
+
+    private async Task Pass(Barrier barrier, ServerAddress read, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await barrier.Pass(read, cancellationToken);
+        }
+        catch (OtherServerException e)
         {
             _stale.Heed(e);
             throw;
@@ -151,10 +167,18 @@ public sealed partial class Database : IAsyncDisposable
     )
     {
         T result;
+        ServerAddress server = default;
         await using (var db = CreateContext())
+        {
+            if (_barrier is not null)
+            {
+                await db.Database.OpenConnectionAsync(cancellationToken); // One server for all that is read.
+                server = ServerAddress.Of((NpgsqlConnection)db.Database.GetDbConnection());
+            }
             result = await read(db);
+        }
         if (_barrier is not null && told(result))
-            await _barrier.Pass(cancellationToken);
+            await Pass(_barrier, server, cancellationToken);
         return result;
     }
 
@@ -186,6 +210,7 @@ public sealed partial class Database : IAsyncDisposable
             return obstacles;
         }
 
+        var server = (NpgsqlConnection)db.Database.GetDbConnection();
         await using var command = new NpgsqlCommand(
             """
             SELECT current_setting('transaction_read_only') = 'on', current_setting('synchronous_standby_names') <> '',
@@ -194,7 +219,7 @@ public sealed partial class Database : IAsyncDisposable
                     (SELECT count(*)::int FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) END,
                 to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL
             """,
-            (NpgsqlConnection)db.Database.GetDbConnection()
+            server
         );
         command.Parameters.Add(new NpgsqlParameter { Value = _options.SynchronousStandbys });
         var askedAt = _time.GetTimestamp();
@@ -204,7 +229,7 @@ public sealed partial class Database : IAsyncDisposable
         if (row.GetBoolean(4))
             _barrier!.NoteNodes();
         else
-            _barrier!.Note(hasStandby, askedAt);
+            _barrier!.Note(ServerAddress.Of(server), hasStandby, askedAt);
         MayLoseCommits = row.GetString(2) is var commit && (commit == "off" || (commit == "local" && hasStandby));
         if (row.GetBoolean(0))
         {

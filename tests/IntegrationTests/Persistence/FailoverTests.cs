@@ -142,6 +142,54 @@ public sealed class FailoverTests(PostgresServer postgres)
         (await host.Cancel(client, """{"paymentId":"p2"}""")).Code.ShouldBe("UNKNOWN_EXCEPTION");
     }
 
+    /// <summary>
+    /// Goal: what was read from a primary that ends meanwhile is not told because its successor confirms a commit. The read waits behind
+    /// a barrier that hangs, and the next barrier finds the promoted server.
+    /// </summary>
+    [Fact]
+    public async Task What_was_read_from_one_server_is_not_safe_by_the_commit_of_another()
+    {
+        await using var pair = await ReplicatedPostgres.Start();
+        using var database = await Migrated(pair.Either);
+        await using var network = new TcpForwarder(pair.First);
+        var both = new NpgsqlConnectionStringBuilder(pair.First)
+        {
+            Host = $"127.0.0.1:{network.Port},{ReplicatedPostgres.Address(pair.Second)}",
+            SslMode = SslMode.Disable,
+        };
+        both.Remove(nameof(both.Port));
+        await using var host = await TestHost.Start(
+            database,
+            settings:
+            [
+                $"--Database:ConnectionString={both.ConnectionString}",
+                "--Database:Timeout=00:00:30",
+                "--Clients:CacheTime=00:01:00",
+            ]
+        );
+        var client = await host.AddClient();
+        await host.AddPayment(client, State.Success);
+        await host.AddPayment(client, State.Success, "p2");
+        (await host.Cancel(client, """{"paymentId":"p2"}""")).Code.ShouldBe("SUCCESS");
+        await pair.Cut();
+        var unconfirmed = host.Cancel(client);
+        await CancelWaits(pair, unconfirmed);
+        (await unconfirmed).Code.ShouldBe("UNKNOWN_EXCEPTION", "the primary shows a cancellation that only it has");
+
+        var before = network.Statements;
+        var hanging = host.Cancel(client, """{"paymentId":"p2"}""");
+        await TestHost.Until(() => Task.FromResult(network.Statements - before)).Becomes(2); // It is found, and waits.
+        var repeat = host.Cancel(client);
+        await TestHost.Until(() => Task.FromResult(network.Statements - before)).Becomes(3); // It is found.
+        await pair.Promote();
+        await pair.KillFirst();
+
+        (await hanging).Code.ShouldBe("UNKNOWN_EXCEPTION");
+        (await repeat).Code.ShouldBe("UNKNOWN_EXCEPTION");
+        await TestHost.Until(async () => (await host.Cancel(client)).Code).Becomes("SUCCESS");
+        (await host.Rows(client)).Cancellations.ShouldBe(1);
+    }
+
     // What rests on a read, each once a row; * stands for the client.
     private static readonly string[] RestsOnARead =
     [
