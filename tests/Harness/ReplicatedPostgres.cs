@@ -131,20 +131,54 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
             """
         );
 
+    /// <summary>Lets the primary stand still, with all its processes, until it goes on.</summary>
+    public Task PausePrimary() => Signal(PrimaryServer.Name, "STOP");
+
+    /// <summary>Lets the primary go on.</summary>
+    public Task ResumePrimary() => Signal(PrimaryServer.Name, "CONT");
+
+    /// <summary>Lets the standby stand still, with all its processes, until it goes on. Its connections stay.</summary>
+    public Task PauseStandby() => Signal(StandbyServer.Name, "STOP");
+
+    /// <summary>Lets the standby go on.</summary>
+    public Task ResumeStandby() => Signal(StandbyServer.Name, "CONT");
+
     /// <summary>
     /// Kills the primary and promotes the standby; what only the old primary has committed is lost. The old one comes back, with
     /// the data of the new one, as its synchronous standby.
     /// </summary>
-    public async Task FailOver()
+    /// <param name="isPaused">Whether the primary stands still. Then it is killed after the promotion, before it does anything more.</param>
+    public async Task FailOver(bool isPaused = false)
     {
-        await _run($"pg_ctl stop -D {PrimaryServer.Name} -m immediate >/dev/null");
+        if (!isPaused)
+            await _run($"pg_ctl stop -D {PrimaryServer.Name} -m immediate >/dev/null");
         KilledAt = TimeProvider.System.GetTimestamp();
         await Execute(Standby, "SELECT pg_promote()");
         PromotedAt = TimeProvider.System.GetTimestamp();
         IsSecondPrimary = !IsSecondPrimary;
-        await _run($"rm -rf {StandbyServer.Name}");
+        var old = StandbyServer.Name;
+        if (isPaused)
+        {
+            await Signal(old, "QUIT");
+            await Signal(old, "CONT");
+            await _run($"pg_ctl stop -D {old} -m immediate >/dev/null 2>&1 || true");
+        }
+        await _run($"rm -rf {old}");
         await MakeStandby();
     }
+
+    // To the server first, so that it starts no process that is not met.
+    private Task<string> Signal(string server, string signal) =>
+        _run(
+            $"""
+            server=$(head -n 1 {server}/postmaster.pid)
+            kill -{signal} "$server"
+            for stat in /proc/[0-9]*/stat; do
+                read -r pid _ _ parent _ < $stat || continue
+                if [ "$parent" = "$server" ]; then kill -{signal} "$pid" || true; fi
+            done 2>/dev/null
+            """
+        );
 
     private async Task MakeStandby()
     {

@@ -48,6 +48,8 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults, Func<Trouble, 
         "a write that is on its way while a later version migrates",
         "a cancel that is on its way when its instance's clock is set",
         "a write that is on its way when the standby is cut off",
+        "a write that is on its way when the standby stands still",
+        "a write that is on its way when the primary stands still",
         "a write that is on its way when the standby is promoted",
         "a repeat that is not told while the standby is away",
         "a cancellation that is told again after a promotion",
@@ -58,6 +60,8 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults, Func<Trouble, 
     {
         ["a write that is on its way when the disk is full"] = Trouble.FillDisk,
         ["a write that is on its way when the standby is cut off"] = Trouble.CutStandby,
+        ["a write that is on its way when the standby stands still"] = Trouble.PauseStandby,
+        ["a write that is on its way when the primary stands still"] = Trouble.PausePrimary,
         ["a write that is on its way when the standby is promoted"] = Trouble.FailOver,
         ["a repeat that is not told while the standby is away"] = Trouble.CutStandby,
         ["a cancellation that is told again after a promotion"] = Trouble.FailOver,
@@ -106,7 +110,7 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults, Func<Trouble, 
             first.Op.Act is Act.Cancel
             && last.Code == "SUCCESS"
             && wasThere
-            && Overlaps(first, Trouble.FailOver, Trouble.CutAndFailOver)
+            && Overlaps(first, Trouble.FailOver, Trouble.CutAndFailOver, Trouble.PauseAndFailOver)
         )
             Note("a cancellation that is told again after a promotion");
     }
@@ -176,7 +180,11 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults, Func<Trouble, 
             Note("a write that is on its way when the disk is full");
         if (Overlaps(attempt, Trouble.CutStandby))
             Note("a write that is on its way when the standby is cut off");
-        if (Overlaps(attempt, Trouble.FailOver, Trouble.CutAndFailOver))
+        if (Overlaps(attempt, Trouble.PauseStandby))
+            Note("a write that is on its way when the standby stands still");
+        if (Overlaps(attempt, Trouble.PausePrimary, Trouble.PauseAndFailOver))
+            Note("a write that is on its way when the primary stands still");
+        if (Overlaps(attempt, Trouble.FailOver, Trouble.CutAndFailOver, Trouble.PauseAndFailOver))
             Note("a write that is on its way when the standby is promoted");
     }
 

@@ -169,10 +169,7 @@ internal sealed partial class Simulator(
             if (fault.Trouble is >= Trouble.CutBefore and < Trouble.JumpToCutOff)
                 continue;
             // What was promoted is whole, while it is in use.
-            if (
-                fault.Trouble is Trouble.FailOver or Trouble.CutAndFailOver
-                && await Stage.VerifyLedger() is { } verdict
-            )
+            if (fault.Promotes && await Stage.VerifyLedger() is { } verdict)
             {
                 await Blame(verdict);
                 await end.CancelAsync();

@@ -72,6 +72,15 @@ internal enum Trouble
     /// <summary>The same, after the standby was cut off for a while: whatever only the primary has is lost.</summary>
     CutAndFailOver,
 
+    /// <summary>The standby stands still for a while, and goes on: what waited for it is confirmed then.</summary>
+    PauseStandby,
+
+    /// <summary>The primary stands still for longer than the instances wait, and goes on.</summary>
+    PausePrimary,
+
+    /// <summary>The primary stands still, the standby is promoted, and the old primary is killed before it goes on.</summary>
+    PauseAndFailOver,
+
     /// <summary>Nothing fits on the primary's disk, so it stops; later there is room, and it is started.</summary>
     FillDisk,
 
@@ -94,6 +103,9 @@ internal enum Trouble
 /// <summary>A fault, which instance it hits, and the text that it waits for on the network.</summary>
 internal sealed record Fault(Trouble Trouble, int Instance, string Text)
 {
+    /// <summary>Whether a standby is promoted.</summary>
+    public bool Promotes => Trouble is Trouble.FailOver or Trouble.CutAndFailOver or Trouble.PauseAndFailOver;
+
     // What a write says to PostgreSQL, whether or not its statement is prepared: the values are always sent.
     private static readonly string[] Writes =
     [
@@ -262,6 +274,9 @@ internal sealed class Stage : IAsyncDisposable
                 or Trouble.CutStandby
                 or Trouble.FailOver
                 or Trouble.CutAndFailOver
+                or Trouble.PauseStandby
+                or Trouble.PausePrimary
+                or Trouble.PauseAndFailOver
                 or Trouble.FillDisk:
                     await _database!.Happen(fault.Trouble);
                     NpgsqlConnection.ClearAllPools(); // The auditor's.

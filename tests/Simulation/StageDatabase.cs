@@ -90,6 +90,21 @@ internal abstract class StageDatabase : IAsyncDisposable
                     await Task.Delay(Stage.Long);
                     await pair.FailOver();
                     break;
+                case Trouble.PauseStandby:
+                    await pair.PauseStandby();
+                    await Task.Delay(Stage.Long);
+                    await pair.ResumeStandby();
+                    break;
+                case Trouble.PausePrimary:
+                    await pair.PausePrimary();
+                    await Task.Delay(Stage.Long);
+                    await pair.ResumePrimary();
+                    break;
+                case Trouble.PauseAndFailOver:
+                    await pair.PausePrimary();
+                    await Task.Delay(TimeSpan.FromSeconds(1));
+                    await pair.FailOver(isPaused: true);
+                    break;
                 case Trouble.FillDisk:
                     await pair.FillDisk();
                     await Task.Delay(TimeSpan.FromSeconds(1));
@@ -127,7 +142,16 @@ internal abstract class StageDatabase : IAsyncDisposable
 
         // Somebody else's servers are neither stopped nor promoted.
         public override bool Has(Trouble trouble) =>
-            trouble is not (Trouble.CutStandby or Trouble.FailOver or Trouble.CutAndFailOver or Trouble.FillDisk);
+            trouble
+                is not (
+                    Trouble.CutStandby
+                    or Trouble.FailOver
+                    or Trouble.CutAndFailOver
+                    or Trouble.PauseStandby
+                    or Trouble.PausePrimary
+                    or Trouble.PauseAndFailOver
+                    or Trouble.FillDisk
+                );
 
         // All sessions of one node end, whatever they are doing: those of the instances, and those that Citus has between nodes.
         public override Task Happen(Trouble trouble) =>
