@@ -9,12 +9,12 @@ public sealed class SharedRunTests
     public void Everybody_gets_a_run_that_began_after_they_asked_and_one_failure_is_not_the_next_ones() =>
         Schedules.Explore(async () =>
         {
-            var (began, ended, running) = (0, 0, 0);
-            var shared = new SharedRun(Run);
+            var (began, running) = (0, 0);
+            var shared = new SharedRun<int>(Run);
             await Schedules.All(Enumerable.Range(0, 3).Select(_ => Task.Run(Ask)));
             began.ShouldBeInRange(1, 3);
 
-            async Task Run()
+            async Task<int> Run()
             {
                 (++running).ShouldBe(1);
                 var number = ++began;
@@ -22,7 +22,7 @@ public sealed class SharedRunTests
                 running--;
                 if (number == 1)
                     throw new IOException("The commit is not confirmed.");
-                ended = number;
+                return number;
             }
 
             async Task Ask()
@@ -30,8 +30,7 @@ public sealed class SharedRunTests
                 var before = began;
                 try
                 {
-                    await shared.Next();
-                    ended.ShouldBeGreaterThan(before);
+                    (await shared.Next()).ShouldBeGreaterThan(before);
                 }
                 catch (IOException)
                 {

@@ -47,7 +47,7 @@ public sealed class DemoKeys
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Whoever has filled the directory knows the key.
+            // The directory is read-only, so the operator has put the keys there, this one included.
         }
     }
 

@@ -26,7 +26,7 @@ public sealed record Diagnosis(
 )
 {
     /// <summary>
-    /// What was found of the answer that was pasted together with the request. Only an HAR entry holds both; otherwise it is absent.
+    /// What is wrong with the answer, where the pasted text is an HAR entry: it holds the request and its answer. Otherwise absent.
     /// </summary>
     public Diagnosis? Answer { get; init; }
 }

@@ -34,7 +34,7 @@ internal sealed class Barrier
     private readonly bool _insists;
     private readonly TimeProvider _time;
     private readonly NodesBarrier _nodes = new();
-    private readonly SharedRun _commits;
+    private readonly SharedRun<ServerAddress> _commits;
     private readonly Lock _learning = new();
     private volatile Server _server = new(
         default,
@@ -49,7 +49,7 @@ internal sealed class Barrier
     /// <param name="insists">Whether there have to be synchronous standbys: <see cref="DatabaseOptions.SynchronousStandbys"/>.</param>
     /// <param name="time">The clock.</param>
     public Barrier(NpgsqlDataSource postgres, bool insists, TimeProvider time) =>
-        (_postgres, _insists, _time, _commits) = (postgres, insists, time, new SharedRun(Commit));
+        (_postgres, _insists, _time, _commits) = (postgres, insists, time, new SharedRun<ServerAddress>(Commit));
 
     /// <summary>Whether the server is one of the nodes of Citus, as far as is known.</summary>
     public bool HasNodes => _server.HasNodes;
@@ -72,8 +72,8 @@ internal sealed class Barrier
     }
 
     /// <summary>
-    /// Forgets what is known of standbys: the next connection may lead to another server. An answer that is still on its way may
-    /// be the last one's, and no longer counts.
+    /// Forgets whether there are standbys, because the next connection may lead to another server. An answer to an earlier question
+    /// no longer counts, either.
     /// </summary>
     public void Forget()
     {
@@ -108,9 +108,7 @@ internal sealed class Barrier
         var started = _time.GetTimestamp();
         try
         {
-            await _commits.Next().WaitAsync(cancellationToken);
-            // If others have asked another server since, that is a later commit, and as good.
-            if (_server.Address != read)
+            if (await _commits.Next().WaitAsync(cancellationToken) != read)
                 throw new OtherServerException();
         }
         catch
@@ -122,7 +120,8 @@ internal sealed class Barrier
             DatabaseMetrics.BarrierDuration.Record(_time.GetElapsedTime(started).TotalSeconds);
     }
 
-    private async Task Commit()
+    // Returns the server that has confirmed the commit, or has no standby.
+    private async Task<ServerAddress> Commit()
     {
         var askedAt = _time.GetTimestamp();
         // Not cancelled by a caller, who must not give up for all; the command's time-out bounds it.
@@ -145,6 +144,7 @@ internal sealed class Barrier
             hasStandby |= await PassNodes(connection, askedAt);
             Learn(new(address, hasStandby, hasNodes, IsAsked: true, askedAt));
         }
+        return address;
     }
 
     // After a failure nobody may rest on it that there were no standbys before.
@@ -189,7 +189,9 @@ internal readonly record struct ServerAddress(string? Host, int Port)
     public static ServerAddress Of(NpgsqlConnection connection) => new(connection.Host, connection.Port);
 }
 
-/// <summary>What was read is another server's than the one that commits now, so a promotion may have taken it back.</summary>
+/// <summary>
+/// The barrier's commit went to another server than the read. A standby was promoted between the two, perhaps without what was read.
+/// </summary>
 internal sealed class OtherServerException()
     : DbException("What was read came from another server than the one that takes writes now.");
 

@@ -4,17 +4,17 @@ namespace CancelService.Infrastructure.Persistence;
 /// Runs one thing again and again for many, once at a time: all who ask while it runs share its next run, which begins after they
 /// have asked.
 /// </summary>
-internal sealed class SharedRun(Func<Task> run)
+internal sealed class SharedRun<T>(Func<Task<T>> run)
 {
     private readonly Lock _lock = new();
     private Task _underWay = Task.CompletedTask;
-    private TaskCompletionSource _next = new();
+    private TaskCompletionSource<T> _next = new();
     private bool _isNextWaiting;
 
-    /// <summary>A run that begins from now on. It fails for all who share it.</summary>
-    public Task Next()
+    /// <summary>The result of a run that begins from now on. It fails for all who share it.</summary>
+    public Task<T> Next()
     {
-        TaskCompletionSource next;
+        TaskCompletionSource<T> next;
         Task other;
         lock (_lock)
         {
@@ -27,7 +27,7 @@ internal sealed class SharedRun(Func<Task> run)
         return next.Task;
     }
 
-    private async Task RunAfter(Task other, TaskCompletionSource next)
+    private async Task RunAfter(Task other, TaskCompletionSource<T> next)
     {
         try
         {
@@ -41,8 +41,7 @@ internal sealed class SharedRun(Func<Task> run)
             (_underWay, _isNextWaiting) = (next.Task, false); // Who asks from now on has asked too late for this run.
         try
         {
-            await run();
-            next.SetResult();
+            next.SetResult(await run());
         }
         catch (Exception e)
         {

@@ -90,7 +90,9 @@ public sealed class DistributionTests(PostgresServer postgres)
         await postgres.Release(database.ConnectionString);
     }
 
-    /// <summary>Goal: who cancels meanwhile waits, or repeats what is unknown, and every payment is cancelled once.</summary>
+    /// <summary>
+    /// Goal: while the tables move, a cancel waits or is UNKNOWN_EXCEPTION. After its repeats every payment is cancelled exactly once.
+    /// </summary>
     [OnCitus]
     public async Task The_tables_are_distributed_while_an_instance_serves()
     {
