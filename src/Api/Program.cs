@@ -1,15 +1,16 @@
 using System.Data.Common;
 using System.Net.Sockets;
+using CancelService.Api.Exchange;
 using CancelService.Api.Hosting;
-using CancelService.Api.Ops;
-using CancelService.Api.Public;
+using CancelService.Api.Internal;
 using CancelService.Application.Clients;
-using CancelService.Application.Doctor;
+using CancelService.Doctor;
 using CancelService.Domain;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Payments;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Restoring;
+using CancelService.OperatorConsole;
 using Microsoft.Extensions.Options;
 
 namespace CancelService.Api;
@@ -51,7 +52,10 @@ public static class Program
     /// <c>find-lost</c> and <c>diagnose</c>, 1 means that something was found, and 2 that there is no verdict, for whatever
     /// reason.
     /// </returns>
-    public static async Task<int> Main(string[] args)
+    public static Task<int> Main(string[] args) => Run(args);
+
+    /// <summary>Does the same for a host that has more than the service.</summary>
+    public static async Task<int> Run(string[] args, params IHostExtension[] extensions)
     {
         var failed = args is ["verify-ledger" or "find-lost" or "diagnose", ..] ? 2 : 1;
         if (args is ["help", ..] || args.Any(argument => argument is "--help" or "-h"))
@@ -71,7 +75,11 @@ public static class Program
             [
                 .. args.Where(argument => argument is not (CreateDatabase or Distribute or MayRequeue)),
             ];
-            await using var app = ServiceHost.Build(settings, OpenApi.IsBuilding ? OpenApi.OnlyDescribe : null);
+            await using var app = ServiceHost.Build(
+                settings,
+                OpenApi.IsBuilding ? OpenApi.OnlyDescribe : null,
+                extensions
+            );
             switch (args)
             {
                 case ["migrate", ..]:
@@ -160,7 +168,7 @@ public static class Program
                 var now = services.GetRequiredService<TimeProvider>().GetUtcNow();
                 var diagnosis = services
                     .GetRequiredService<RequestDoctor>()
-                    .Examine(pasted, client, now, cameNow: false);
+                    .Examine(pasted, client is null ? null : DiagnoseApi.Examined(client), now, cameNow: false);
                 Console.Write(DiagnosisText.Of(diagnosis));
                 return diagnosis.Causes.Count > 0 || diagnosis.Answer is { Causes.Count: > 0 };
             }

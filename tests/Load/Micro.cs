@@ -4,12 +4,12 @@ using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
-using CancelService.Application.Protocol;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
 using CancelService.Harness;
 using CancelService.Infrastructure.Signing;
+using CancelService.Protocol;
 
 namespace CancelService.Load;
 

@@ -1,4 +1,4 @@
-using CancelService.Api.Public;
+using CancelService.Api.Exchange;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using Microsoft.Extensions.Options;

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
-using CancelService.Api.Public;
-using CancelService.Application.Protocol;
+using CancelService.Api.Exchange;
+using CancelService.Protocol;
 using CsCheck;
 
 namespace CancelService.UnitTests;

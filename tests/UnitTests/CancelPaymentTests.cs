@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using AutoMapper;
-using CancelService.Api.Public.Cancelling;
+using CancelService.Api.Operations.Cancel;
 using CancelService.Application;
 using CancelService.Application.Cancelling;
 using CancelService.Application.Payments;

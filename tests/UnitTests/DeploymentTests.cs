@@ -3,12 +3,12 @@ using System.Reflection;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using CancelService.Api;
-using CancelService.Api.Public;
+using CancelService.Api.Exchange;
 using CancelService.Infrastructure.Persistence;
-using k8s;
-using k8s.Models;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.Extensions.Configuration;
+using k8s;
+using k8s.Models;
 
 namespace CancelService.UnitTests;
 

@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Text.RegularExpressions;
+using CancelService.Api.Exchange;
 using CancelService.Api.Hosting;
-using CancelService.Api.Public;
 
 namespace CancelService.UnitTests;
 

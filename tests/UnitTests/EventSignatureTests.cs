@@ -1,7 +1,7 @@
 using System.Text;
-using CancelService.Application.Protocol;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Signing;
+using CancelService.Protocol;
 using CsCheck;
 using Microsoft.AspNetCore.Http;
 using StandardWebhooks;

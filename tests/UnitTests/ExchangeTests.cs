@@ -1,7 +1,7 @@
-using CancelService.Api.Public;
-using CancelService.Application.Protocol;
+using CancelService.Api.Exchange;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Signing;
+using CancelService.Protocol;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;

@@ -2,13 +2,13 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using CancelService.Api.Public;
-using CancelService.Application.Protocol;
+using CancelService.Api.Exchange;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Signing;
+using CancelService.Protocol;
 using Microsoft.Extensions.Primitives;
 
 namespace CancelService.UnitTests;

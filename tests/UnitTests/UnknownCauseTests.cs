@@ -1,6 +1,6 @@
 using System.Data.Common;
 using System.Net.Sockets;
-using CancelService.Api.Incidents;
+using CancelService.Api.Failures;
 
 namespace CancelService.UnitTests;
 

@@ -1,7 +1,5 @@
 using System.Diagnostics.Metrics;
-using CancelService.Api.Demo;
-using CancelService.Api.Incidents;
-using CancelService.Api.Sandbox;
+using CancelService.Api.Failures;
 using CancelService.Application.Pipeline;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -10,13 +8,13 @@ using Microsoft.Extensions.Options;
 namespace CancelService.Api.Hosting;
 
 /// <summary>
-/// Prepares the database beside the running server: it migrates the schema if the settings say so, and fills the demo wallet
-/// in Development and for the sandbox. While the database is out of reach it keeps trying; the process answers, but is not ready.
+/// Prepares the database beside the running server: it migrates the schema if the settings say so. While the database is out
+/// of reach it keeps trying; the process answers, but is not ready.
 /// </summary>
 public sealed partial class DatabaseStartup(
     Database database,
     IOptions<DatabaseOptions> options,
-    IServiceProvider services,
+    IEnumerable<IDatabasePreparation> preparations,
     IHostEnvironment environment,
     TimeProvider time,
     ILogger<DatabaseStartup> log
@@ -51,12 +49,12 @@ public sealed partial class DatabaseStartup(
         var migrate =
             options.Value.MigrateAtStart
             ?? (environment.IsDevelopment() || options.Value.Provider is DatabaseProvider.Sqlite);
+        foreach (var preparation in preparations)
+            await preparation.BeforeMigration(cancellationToken);
         if (migrate)
             await database.Migrate(createDatabase: environment.IsDevelopment(), cancellationToken);
-        if (services.GetService<SandboxGuard>() is { } guard)
-            await guard.Check(cancellationToken);
-        if (services.GetService<DemoWallet>() is { } demo)
-            await demo.Fill(cancellationToken);
+        foreach (var preparation in preparations)
+            await preparation.AfterMigration(cancellationToken);
     }
 
     [LoggerMessage(LogLevel.Warning, "The database is not prepared yet, trying again: {Problem}")]

@@ -1,18 +1,17 @@
 using System.Reflection;
+using CancelService.Api.Exchange;
 using CancelService.Api.Internal;
-using CancelService.Api.Public;
-using CancelService.Api.Public.Cancelling;
+using CancelService.Protocol;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Microsoft.OpenApi;
-using Scalar.AspNetCore;
 
 namespace CancelService.Api.Hosting;
 
 /// <summary>
 /// The OpenAPI documents of both ports. The build writes them to docs/openapi, and CI fails when what is checked in
-/// differs; in Development the internal port shows them at <c>/scalar</c>.
+/// differs. The sandbox shows them at <c>/scalar</c>.
 /// </summary>
 public static class OpenApi
 {
@@ -72,26 +71,17 @@ public static class OpenApi
                 document =>
                 {
                     document.ShouldInclude = _ => false;
-                    document.AddDocumentTransformer(DescribeCancel);
+                    document.AddDocumentTransformer(DescribeOperations);
                 }
             );
 
-    /// <summary>Shows the documents on the internal port.</summary>
-    public static void MapOpenApiDocuments(this WebApplication app)
-    {
-        app.MapOpenApi();
-        app.MapScalarApiReference(scalar => scalar.AddDocuments("internal", "public"));
-    }
-
-    // The public port has no routes: one exchange answers everything. So its operation is described here by hand.
-    private static async Task DescribeCancel(
+    // The public port has no routes, because one exchange answers everything; so each operation describes itself.
+    private static async Task DescribeOperations(
         OpenApiDocument description,
         OpenApiDocumentTransformerContext context,
         CancellationToken cancellationToken
     )
     {
-        var request = await context.GetOrCreateSchemaAsync(typeof(CancelBody), null, cancellationToken);
-        var response = await context.GetOrCreateSchemaAsync(typeof(CancelAnswer), null, cancellationToken);
         description.Info = new OpenApiInfo
         {
             Title = "CancelService, public port",
@@ -99,43 +89,61 @@ public static class OpenApi
             Description = "For merchants' servers. docs/api.md says how requests and answers are signed.",
         };
         description.Servers = [];
-        description.Paths = new OpenApiPaths
+        description.Paths = [];
+        foreach (var operation in context.ApplicationServices.GetServices<IOperation>())
         {
-            [CancelOperation.Route] = new OpenApiPathItem
+            var page = operation.Description;
+            var request = await context.GetOrCreateSchemaAsync(page.Request, null, cancellationToken);
+            var response = await context.GetOrCreateSchemaAsync(page.Response, null, cancellationToken);
+            description.Paths[operation.Path] = new OpenApiPathItem
             {
                 Operations = new Dictionary<HttpMethod, OpenApiOperation>
                 {
-                    [HttpMethod.Post] = new()
+                    [HttpMethod.Post] = Describe(operation, request, response),
+                },
+            };
+        }
+    }
+
+    private static OpenApiOperation Describe(IOperation operation, OpenApiSchema request, OpenApiSchema response) =>
+        new()
+        {
+            OperationId = operation.Name,
+            Summary = operation.Description.Summary,
+            Description =
+                "Result codes: "
+                + string.Join(
+                    ", ",
+                    operation
+                        .Order.Append(ResultCode.UnknownException)
+                        .Select(code => code.Code)
+                        .Distinct(StringComparer.Ordinal)
+                )
+                + ".",
+            Parameters =
+            [
+                Header("Client-Id", "Names the client."),
+                Header("Request-Time", "ISO 8601 with an offset, or milliseconds since 1970."),
+                Header("Signature", "algorithm=RSA256, keyVersion=<version>, signature=<text>"),
+            ],
+            RequestBody = new OpenApiRequestBody { Required = true, Content = Json(request) },
+            Responses = new OpenApiResponses
+            {
+                ["200"] = new OpenApiResponse
+                {
+                    Description = "Every answer, whatever the outcome; it is signed.",
+                    Headers = new Dictionary<string, IOpenApiHeader>(StringComparer.Ordinal)
                     {
-                        Summary = "Cancels a payment, in full, once and for ever",
-                        Parameters =
-                        [
-                            Header("Client-Id", "Names the client."),
-                            Header("Request-Time", "ISO 8601 with an offset, or milliseconds since 1970."),
-                            Header("Signature", "algorithm=RSA256, keyVersion=<version>, signature=<text>"),
-                        ],
-                        RequestBody = new OpenApiRequestBody { Required = true, Content = Json(request) },
-                        Responses = new OpenApiResponses
-                        {
-                            ["200"] = new OpenApiResponse
-                            {
-                                Description = "Every answer, whatever the outcome; it is signed.",
-                                Headers = new Dictionary<string, IOpenApiHeader>(StringComparer.Ordinal)
-                                {
-                                    ["client-id"] = AnswerHeader("The client, echoed."),
-                                    ["response-time"] = AnswerHeader("ISO 8601 with an offset."),
-                                    ["signature"] = AnswerHeader(
-                                        "algorithm=RSA256,keyVersion=<version>,signature=<percent-encoded base64>"
-                                    ),
-                                },
-                                Content = Json(response),
-                            },
-                        },
+                        ["client-id"] = AnswerHeader("The client, echoed."),
+                        ["response-time"] = AnswerHeader("ISO 8601 with an offset."),
+                        ["signature"] = AnswerHeader(
+                            "algorithm=RSA256,keyVersion=<version>,signature=<percent-encoded base64>"
+                        ),
                     },
+                    Content = Json(response),
                 },
             },
         };
-    }
 
     private static OpenApiParameter Header(string name, string text) =>
         new()
@@ -156,20 +164,4 @@ public static class OpenApi
 
     private static Dictionary<string, OpenApiMediaType> Json(OpenApiSchema schema) =>
         new(StringComparer.Ordinal) { ["application/json"] = new OpenApiMediaType { Schema = schema } };
-
-    /// <summary>The members of a request that are known; others are ignored.</summary>
-    private sealed record CancelBody(
-        string? PaymentId = null,
-        string? PaymentRequestId = null,
-        string? ExtendInfo = null
-    );
-
-    /// <summary>An answer; all but the result is there on success only.</summary>
-    private sealed record CancelAnswer(
-        WireResult Result,
-        string? PaymentId = null,
-        string? PaymentRequestId = null,
-        string? CancelTime = null,
-        string? ExtendInfo = null
-    );
 }

@@ -1,11 +1,9 @@
 using System.Globalization;
 using System.Security.Cryptography;
-using CancelService.Api.Demo;
+using CancelService.Api.Exchange;
+using CancelService.Api.Failures;
 using CancelService.Api.Internal;
-using CancelService.Api.Ops;
-using CancelService.Api.Public;
-using CancelService.Api.Public.Cancelling;
-using CancelService.Api.Sandbox;
+using CancelService.Api.Operations.Cancel;
 using CancelService.Application;
 using CancelService.Application.Cancelling;
 using CancelService.Application.Pipeline;
@@ -15,6 +13,7 @@ using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Signing;
+using CancelService.OperatorConsole;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 using OpenTelemetry;
@@ -31,40 +30,38 @@ namespace CancelService.Api.Hosting;
 /// <summary>Puts the process together: settings, services, and the two ports.</summary>
 public static class ServiceHost
 {
-    /// <summary>Builds the host from the settings; <paramref name="replace"/> lets a test bring its own clock.</summary>
-    public static WebApplication Build(string[] args, Action<IServiceCollection>? replace = null)
+    /// <summary>Builds the host from the settings.</summary>
+    /// <param name="args">The command line's settings.</param>
+    /// <param name="replace">Lets a test bring its own clock.</param>
+    /// <param name="extensions">What a host has beside the service.</param>
+    public static WebApplication Build(
+        string[] args,
+        Action<IServiceCollection>? replace = null,
+        params IHostExtension[] extensions
+    )
     {
+        ArgumentNullException.ThrowIfNull(extensions);
         var builder = WebApplication.CreateBuilder(
             new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory }
         );
-        SettingsCheck.Run(builder.Configuration);
-        AddLogging(builder);
-        AddSettings(builder);
-        AddPorts(builder);
-        AddServices(builder.Services);
-        builder.Services.AddOps(builder.Configuration);
-        AddTelemetry(builder);
-        var hasSandbox = SandboxOptions.IsOn(builder.Configuration, builder.Environment);
-        if (builder.Environment.IsDevelopment() || hasSandbox)
-            AddDemo(builder.Services);
-        if (hasSandbox)
-            builder.Services.AddSandbox();
-        if (hasSandbox || OpenApi.IsBuilding)
+        AddServices(builder);
+        foreach (var extension in extensions)
+            extension.Add(builder);
+        SettingsCheck.Run(builder.Configuration, extensions.SelectMany(extension => extension.Sections).ToDictionary());
+        if (OpenApi.IsBuilding)
             builder.Services.AddOpenApiDocuments();
         replace?.Invoke(builder.Services);
 
         var app = builder.Build();
         var exchange = app.Services.GetRequiredService<SignedExchange>;
-        RequestDelegate respond = http => exchange().Respond(http);
-        if (hasSandbox)
-            respond = SandboxServices.Watch(app.Services, respond);
+        RequestDelegate respond = extensions.Aggregate<IHostExtension, RequestDelegate>(
+            http => exchange().Respond(http),
+            (inner, extension) => extension.Wrap(app.Services, inner)
+        );
         app.Use((http, next) => http.Features.Get<InternalPort>() is null ? respond(http) : next(http));
         app.MapInternalApi();
-        if (hasSandbox)
-        {
-            app.MapOpenApiDocuments();
-            app.MapSandbox(() => app.Services.GetRequiredService<DatabaseStartup>().IsDone);
-        }
+        foreach (var extension in extensions)
+            extension.Map(app);
         app.MapOps();
         app.MapPrometheusScrapingEndpoint();
         app.MapHealthChecks("/healthz/live", new HealthCheckOptions { Predicate = _ => false });
@@ -72,18 +69,15 @@ public static class ServiceHost
         return app;
     }
 
-    private static void AddDemo(IServiceCollection services) =>
-        services
-            .AddSingleton<DemoKeys>()
-            .AddSingleton<DemoWallet>()
-            .AddOptions<NotificationsOptions>()
-            .PostConfigure<DemoKeys>(
-                (notifications, keys) =>
-                {
-                    if (notifications.Secrets.Count == 0)
-                        notifications.Secrets.Add(keys.WebhookSecret);
-                }
-            );
+    private static void AddServices(WebApplicationBuilder builder)
+    {
+        AddLogging(builder);
+        AddSettings(builder);
+        AddPorts(builder);
+        AddServices(builder.Services);
+        builder.Services.AddOps(builder.Configuration);
+        AddTelemetry(builder);
+    }
 
     private static void AddServices(IServiceCollection services)
     {
@@ -110,6 +104,17 @@ public static class ServiceHost
             );
         services.AddSingleton<ApiMetrics>().AddHostedService<StartReport>();
         services.AddInternalApi().AddDoctor();
+        services.AddSingleton(provider =>
+        {
+            var database = provider.GetRequiredService<IOptions<DatabaseOptions>>().Value;
+            return new ConsoleHost(
+                BuildInfo.Full,
+                database.Provider.ToString(),
+                database.Timeout,
+                ApiMetrics.Answers,
+                (failure, timeout) => UnknownCause.Of(failure, timeout).Text
+            );
+        });
         services.AddSingleton<Readiness>().AddHealthChecks().AddCheck<Readiness>("database");
     }
 
@@ -139,7 +144,7 @@ public static class ServiceHost
     private static WalletKey LoadWalletKey(IServiceProvider provider)
     {
         var options = provider.GetRequiredService<IOptions<WalletOptions>>().Value;
-        var path = options.SigningKeyPath ?? provider.GetRequiredService<DemoKeys>().WalletPrivateKeyPath;
+        var path = options.SigningKeyPath!; // Checked at start.
         try
         {
             return WalletKey.Load(path, options.KeyVersion);
@@ -156,7 +161,6 @@ public static class ServiceHost
 
     private static void AddSettings(WebApplicationBuilder builder)
     {
-        var development = builder.Environment.IsDevelopment();
         Add<DatabaseOptions>("Database", options => options.Problem());
         Add<ClientsOptions>("Clients", options => options.Problem());
         Add<UnknownPaymentsOptions>("UnknownPayments", options => options.Problem());
@@ -167,12 +171,11 @@ public static class ServiceHost
         Add<LimitsOptions>("Limits", options => options.Problem());
         Add<ChangesOptions>("Changes", _ => null);
         Add<OpsOptions>("Ops", options => options.Problem());
-        Add<SandboxOptions>("Sandbox", _ => null);
         Add<BearerSettings>(BearerSettings.Section, options => options.Problem());
         Add<WalletOptions>(
             "Wallet",
             options =>
-                options.SigningKeyPath is null && !development
+                options.SigningKeyPath is null
                     ? "Wallet:SigningKeyPath is missing. Name a PEM file with the wallet's RSA private key; "
                         + "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 makes one."
                     : options.Problem()

@@ -10,35 +10,44 @@ namespace CancelService.Api.Hosting;
 /// Checks the names and the forms of the settings before anything reads them: a setting that is mistyped would otherwise be
 /// ignored, and the process would run with the default. Each section's options check the values.
 /// </summary>
-public sealed class SettingsCheck(IConfiguration configuration)
+public sealed class SettingsCheck
 {
+    private readonly IConfiguration _configuration;
+    private readonly Dictionary<string, Type> _sections;
     private readonly List<string> _failures = [];
+
+    private SettingsCheck(IConfiguration configuration, IReadOnlyDictionary<string, Type> more)
+    {
+        _configuration = configuration;
+        _sections = Sections.Concat(more).ToDictionary(StringComparer.OrdinalIgnoreCase);
+    }
 
     /// <summary>The sections of the service's own, each with the type that it is bound to.</summary>
     public static readonly IReadOnlyDictionary<string, Type> Sections = new Dictionary<string, Type>(
         StringComparer.OrdinalIgnoreCase
     )
     {
-        ["Api"] = typeof(Public.ApiOptions),
+        ["Api"] = typeof(Exchange.ApiOptions),
         ["AutoMapper"] = typeof(AutoMapperSettings),
         ["Changes"] = typeof(Internal.ChangesOptions),
         ["Clients"] = typeof(Infrastructure.Clients.ClientsOptions),
         ["Database"] = typeof(Infrastructure.Persistence.DatabaseOptions),
-        ["Demo"] = typeof(DemoSettings),
-        ["Limits"] = typeof(Public.LimitsOptions),
+        ["Limits"] = typeof(Exchange.LimitsOptions),
         ["Notifications"] = typeof(Infrastructure.Notifications.NotificationsOptions),
-        ["Ops"] = typeof(Ops.OpsOptions),
+        ["Ops"] = typeof(OperatorConsole.OpsOptions),
         ["RefusedCancels"] = typeof(Infrastructure.Payments.RefusedCancelsOptions),
-        ["Sandbox"] = typeof(Sandbox.SandboxOptions),
         ["Shutdown"] = typeof(ShutdownOptions),
         ["UnknownPayments"] = typeof(Infrastructure.Payments.UnknownPaymentsOptions),
         ["Wallet"] = typeof(Infrastructure.Signing.WalletOptions),
     };
 
+    /// <summary>Checks all sections.</summary>
+    /// <param name="configuration">The settings.</param>
+    /// <param name="more">Sections that the host adds to <see cref="Sections"/>.</param>
     /// <exception cref="OptionsValidationException">Settings are wrong; each failure names one, and what helps.</exception>
-    public static void Run(IConfiguration configuration)
+    public static void Run(IConfiguration configuration, IReadOnlyDictionary<string, Type> more)
     {
-        var check = new SettingsCheck(configuration);
+        var check = new SettingsCheck(configuration, more);
         check.Names();
         check.Levels();
         if (check._failures is not [])
@@ -54,12 +63,12 @@ public sealed class SettingsCheck(IConfiguration configuration)
 
     private void Names()
     {
-        foreach (var section in configuration.GetChildren())
+        foreach (var section in _configuration.GetChildren())
         {
-            if (Sections.TryGetValue(section.Key, out var type))
+            if (_sections.TryGetValue(section.Key, out var type))
                 Bound(section, type);
             // The environment holds many names that are not ours, but few of them contain a colon.
-            else if (section.GetChildren().Any() && Nearest(section.Key, Sections.Keys) is { Distance: <= 2 } near)
+            else if (section.GetChildren().Any() && Nearest(section.Key, _sections.Keys) is { Distance: <= 2 } near)
                 Unknown(section.Path, near.Name);
         }
     }
@@ -126,7 +135,7 @@ public sealed class SettingsCheck(IConfiguration configuration)
     // Serilog would end with the trace of an exception.
     private void Levels()
     {
-        var minimum = configuration.GetSection("Serilog:MinimumLevel");
+        var minimum = _configuration.GetSection("Serilog:MinimumLevel");
         foreach (
             var level in new[] { minimum, minimum.GetSection("Default") }.Concat(
                 minimum.GetSection("Override").GetChildren()
@@ -173,11 +182,4 @@ public sealed class AutoMapperSettings
 {
     /// <summary>The key of AutoMapper's commercial licence; see README.</summary>
     public string? LicenseKey { get; set; }
-}
-
-/// <summary>The section <c>Demo</c> of the settings, in Development.</summary>
-public sealed class DemoSettings
-{
-    /// <summary>Where the demo's keys are kept.</summary>
-    public string Directory { get; set; } = "data/demo";
 }

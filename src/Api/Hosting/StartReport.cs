@@ -1,5 +1,5 @@
 using System.Security.Cryptography;
-using CancelService.Api.Public;
+using CancelService.Api.Exchange;
 using CancelService.Application.Pipeline;
 using CancelService.Infrastructure.Signing;
 

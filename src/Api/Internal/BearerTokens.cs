@@ -1,5 +1,4 @@
 using System.Buffers.Text;
-using System.Security.Claims;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 
 namespace CancelService.Api.Internal;
@@ -107,19 +106,6 @@ internal static partial class BearerTokens
             },
         };
     }
-
-    /// <summary>Who calls: the token's subject, for the history.</summary>
-    public static string Actor(this ClaimsPrincipal caller) =>
-        caller.FindFirstValue("sub") is { Length: > 0 and <= 256 } subject ? subject : "unnamed";
-
-    /// <summary>
-    /// Whether the token has a scope. RFC 8693 writes scopes in one claim, separated by spaces. Some issuers name the claim
-    /// scp, or repeat it.
-    /// </summary>
-    public static bool HasScope(this ClaimsPrincipal caller, string scope) =>
-        caller
-            .Claims.Where(claim => claim.Type is "scope" or "scp")
-            .Any(claim => claim.Value.Split(' ').Contains(scope, StringComparer.Ordinal));
 
     // Why the issuer's keys can't be fetched; empty when they can, so that the token is at fault. The framework reports an
     // unknown key in both cases, so this asks the issuer.

@@ -1,4 +1,4 @@
-using CancelService.Api.Incidents;
+using CancelService.Api.Failures;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Extensions.Options;
 

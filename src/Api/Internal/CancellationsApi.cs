@@ -1,3 +1,4 @@
+using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using Microsoft.AspNetCore.Http.HttpResults;

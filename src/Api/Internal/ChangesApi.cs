@@ -29,16 +29,13 @@ public sealed record Reason
     /// <summary>The header's name.</summary>
     public const string Header = "X-Reason";
 
-    /// <summary>Its longest text, in characters.</summary>
-    public const int MaxLength = 512;
-
     /// <summary>Says why the reason is not accepted; null when it is.</summary>
     /// <param name="isRequired">Whether the change is one for which a reason can be demanded.</param>
     public string? Mistake(bool isRequired) =>
-        Text is { Length: > MaxLength } || Text?.Any(char.IsControl) is true
-            ? $"The header {Header} must be at most {MaxLength} characters of text."
+        Text is { Length: > ChangeAuthor.MaxReason } || Text?.Any(char.IsControl) is true
+            ? $"The header {Header} must be at most {ChangeAuthor.MaxReason} characters of text."
         : isRequired && Options.Value.RequireReason && string.IsNullOrWhiteSpace(Text)
-            ? $"The header {Header} must say why this is changed, in at most {MaxLength} characters."
+            ? $"The header {Header} must say why this is changed, in at most {ChangeAuthor.MaxReason} characters."
         : null;
 
     /// <summary>The author of a change that is made now.</summary>
@@ -98,18 +95,4 @@ public static class ChangesApi
             ? TypedResults.Ok(page)
             : Paging.BadCursor();
     }
-}
-
-/// <summary>The log's lines of changes, so that the log of an instance alone tells who changed what.</summary>
-internal static partial class ChangeLog
-{
-    [LoggerMessage(LogLevel.Information, "{Actor} changed {Kind} {Subject} of {ClientId}, because: {Reason}")]
-    public static partial void Changed(
-        this ILogger log,
-        string actor,
-        ChangeKind kind,
-        string subject,
-        string clientId,
-        string reason
-    );
 }

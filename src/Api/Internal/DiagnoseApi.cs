@@ -1,8 +1,9 @@
-using CancelService.Api.Public;
-using CancelService.Api.Public.Cancelling;
+using CancelService.Api.Exchange;
 using CancelService.Application.Clients;
-using CancelService.Application.Doctor;
+using CancelService.Application.Pipeline;
+using CancelService.Doctor;
 using CancelService.Domain;
+using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Signing;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
@@ -19,19 +20,47 @@ public static class DiagnoseApi
             var api = provider.GetRequiredService<IOptions<ApiOptions>>().Value;
             return new RequestDoctor(
                 new Practice(
-                    [.. api.Paths(CancelOperation.Route)],
+                    [
+                        .. provider
+                            .GetServices<IOperation>()
+                            .Select(operation => new ServedOperation(
+                                operation.Name,
+                                [.. api.Paths(operation.Path)],
+                                operation.Members,
+                                operation.Problem
+                            )),
+                    ],
                     api.StrippedPrefix,
                     api.RequestTimeTolerance,
                     [
                         new StrangeKey(
                             "key-wallet",
                             "the wallet's own key",
-                            provider.GetRequiredService<WalletKey>().PublicKey
+                            provider.GetRequiredService<WalletKey>().PublicKey.Pem
                         ),
                     ]
                 )
             );
         });
+
+    /// <summary>A client as the doctor needs to know it.</summary>
+    public static ExaminedClient Examined(Client client)
+    {
+        ArgumentNullException.ThrowIfNull(client);
+        return new(
+            client.Id.Value,
+            client.Enabled,
+            [
+                .. client.Keys.Select(key => new ExaminedKey(
+                    key.Version,
+                    key.PublicKey.Pem,
+                    key.NotBefore,
+                    key.NotAfter,
+                    key.RevokedAt
+                )),
+            ]
+        );
+    }
 
     /// <summary>Maps the endpoint under <c>/internal/v1</c>.</summary>
     public static void MapDiagnose(this RouteGroupBuilder internalApi) =>
@@ -61,7 +90,9 @@ public static class DiagnoseApi
         using var paste = new MemoryStream();
         await request.Body.CopyToAsync(paste, cancellationToken); // The port bounds every body.
         return PastedRequest.Read(paste.ToArray(), out var problem) is { } pasted
-            ? TypedResults.Ok(doctor.Examine(pasted, client, at?.Value ?? time.GetUtcNow(), cameNow: at is not null))
+            ? TypedResults.Ok(
+                doctor.Examine(pasted, Examined(client), at?.Value ?? time.GetUtcNow(), cameNow: at is not null)
+            )
             : Problems.Invalid(problem);
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using CancelService.Application.Pipeline;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Diagnostics;
@@ -6,35 +7,6 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
 
 namespace CancelService.Api.Internal;
-
-/// <summary>The scopes of the internal API; each is the name of the policy that demands it.</summary>
-public static class Scopes
-{
-    /// <summary>Register payments, report what happened to them, requeue events.</summary>
-    public const string PaymentsWrite = "payments:write";
-
-    /// <summary>Read payments, feeds and notifications.</summary>
-    public const string PaymentsRead = "payments:read";
-
-    /// <summary>Change clients, contracts and keys.</summary>
-    public const string ClientsWrite = "clients:write";
-
-    /// <summary>Read clients, contracts, keys and accounts.</summary>
-    public const string ClientsRead = "clients:read";
-
-    /// <summary>Post deposits and payouts.</summary>
-    public const string AccountsWrite = "accounts:write";
-
-    /// <summary>All of them.</summary>
-    public static readonly IReadOnlyList<string> All =
-    [
-        PaymentsWrite,
-        PaymentsRead,
-        ClientsWrite,
-        ClientsRead,
-        AccountsWrite,
-    ];
-}
 
 /// <summary>The internal API: <c>/internal/v1</c> on the internal port, for bearers of a JWT with the right scope.</summary>
 public static class InternalApi

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Security.Claims;
+using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using Microsoft.AspNetCore.Http.HttpResults;

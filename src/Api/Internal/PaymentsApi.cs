@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Security.Claims;
 using CancelService.Application.Intake;
+using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;

@@ -58,6 +58,23 @@ public sealed class CancelPaymentValidator : AbstractValidator<CancelPaymentComm
     /// <summary>The longest extendInfo, in UTF-16 code units.</summary>
     public const int MaxExtendInfo = 4096;
 
+    private static readonly CancelPaymentValidator Rules = new();
+    private static readonly Client Nobody = new()
+    {
+        Id = new ClientId("NOBODY"),
+        Name = "",
+        Enabled = true,
+        Contract = new Contract(),
+    };
+
+    /// <summary>Judges the members of a request before its client is known: a sentence, or empty when nothing is wrong.</summary>
+    public static string Problem(string? paymentId, string? paymentRequestId, string? extendInfo) =>
+        Rules
+            .Validate(new CancelPaymentCommand(Nobody, paymentId, paymentRequestId, extendInfo, new Canceller(1, "")))
+            .Errors.FirstOrDefault()
+            ?.ErrorMessage
+        ?? "";
+
     /// <summary>Sets the rules up.</summary>
     public CancelPaymentValidator()
     {

@@ -2,6 +2,7 @@ using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
+using CancelService.Protocol;
 using FluentValidation;
 using MediatR;
 
@@ -176,12 +177,12 @@ public sealed class PutClientKeyHandler(IClientRegistry registry) : IRequestHand
     /// <inheritdoc/>
     public async Task<ClientResult> Handle(PutClientKeyCommand request, CancellationToken cancellationToken)
     {
-        if (!PublicKey.TryParse(request.PublicKey!, out var publicKey, out var problem))
+        if (!PublicKeyText.TryRead(request.PublicKey!, out var publicKey, out var problem))
             return new ClientResult.KeyNotAccepted(problem);
         var key = new ClientKey
         {
             Version = request.Version,
-            PublicKey = publicKey,
+            PublicKey = PublicKey.Of(publicKey),
             NotBefore = request.NotBefore?.ToUniversalTime(),
             NotAfter = request.NotAfter?.ToUniversalTime(),
         };

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using CancelService.Domain;
+using Microsoft.Extensions.Logging;
 
 namespace CancelService.Application.Reading;
 
@@ -56,4 +57,19 @@ public interface IChangeQueries
 
     /// <summary>The newest changes, the newest first; of one client, or of all.</summary>
     Task<IReadOnlyList<Change>> Newest(int limit, CancellationToken cancellationToken, ClientId? clientId = null);
+}
+
+/// <summary>The log's lines of changes, so that the log of an instance alone tells who changed what.</summary>
+public static partial class ChangeLog
+{
+    /// <summary>Logs one change.</summary>
+    [LoggerMessage(LogLevel.Information, "{Actor} changed {Kind} {Subject} of {ClientId}, because: {Reason}")]
+    public static partial void Changed(
+        this ILogger log,
+        string actor,
+        ChangeKind kind,
+        string subject,
+        string clientId,
+        string reason
+    );
 }

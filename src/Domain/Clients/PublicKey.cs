@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 
 namespace CancelService.Domain.Clients;
@@ -25,43 +24,43 @@ public sealed class PublicKey
     /// <summary>The key as SubjectPublicKeyInfo in PEM.</summary>
     public string Pem { get; }
 
-    /// <summary>Reads a key that was accepted before.</summary>
-    /// <exception cref="FormatException">The text is not a key that <see cref="TryParse"/> accepts.</exception>
-    public static PublicKey Parse(string pem) =>
-        TryParse(pem, out var key, out var problem) ? key : throw new FormatException(problem);
-
-    /// <summary>
-    /// Reads a public key from every text that is unambiguously one: PEM (SubjectPublicKeyInfo, PKCS#1, a certificate) or bare
-    /// base64, on one line or many, with line breaks or the two characters <c>\n</c>. Says what is wrong with it when it is not
-    /// accepted, and never quotes it.
-    /// </summary>
-    public static bool TryParse(
-        string text,
-        [NotNullWhen(true)] out PublicKey? key,
-        [NotNullWhen(false)] out string? problem
-    )
+    /// <summary>Reads a SubjectPublicKeyInfo in PEM, such as <see cref="Pem"/>.</summary>
+    /// <exception cref="FormatException">The text is not an RSA public key within the limits.</exception>
+    public static PublicKey Parse(string pem)
     {
-        ArgumentNullException.ThrowIfNull(text);
-        key = null;
+        ArgumentNullException.ThrowIfNull(pem);
         using var rsa = RSA.Create();
-        if (!PublicKeyText.TryLoad(text, rsa, out problem))
-            return false;
-
-        var parameters = rsa.ExportParameters(includePrivateParameters: false);
-        problem = (rsa.KeySize, parameters.Exponent) switch
+        try
         {
-            (< MinBits, _) => $"The key has {rsa.KeySize} bits; at least {MinBits} are required.",
-            (> MaxBits, _) => $"The key has {rsa.KeySize} bits; at most {MaxBits} are accepted.",
-            (_, null or [] or [1]) => "The key's public exponent must be greater than 1.",
-            (_, [.., var last]) when last % 2 == 0 => "The key's public exponent must be odd.",
-            _ => null,
-        };
-        if (problem is not null)
-            return false;
-
-        key = new PublicKey(rsa.ExportSubjectPublicKeyInfoPem(), parameters);
-        return true;
+            rsa.ImportFromPem(pem);
+        }
+        catch (Exception e) when (e is ArgumentException or CryptographicException)
+        {
+            throw new FormatException("The text is not an RSA public key in PEM.", e);
+        }
+        return Of(rsa);
     }
+
+    /// <summary>Reads a SubjectPublicKeyInfo in DER.</summary>
+    /// <exception cref="FormatException">The bytes are not an RSA public key within the limits.</exception>
+    public static PublicKey Of(ReadOnlySpan<byte> subjectPublicKeyInfo)
+    {
+        using var rsa = RSA.Create();
+        try
+        {
+            rsa.ImportSubjectPublicKeyInfo(subjectPublicKeyInfo, out _);
+        }
+        catch (CryptographicException e)
+        {
+            throw new FormatException("The bytes are not an RSA public key in DER.", e);
+        }
+        return Of(rsa);
+    }
+
+    private static PublicKey Of(RSA rsa) =>
+        rsa.KeySize is >= MinBits and <= MaxBits
+            ? new(rsa.ExportSubjectPublicKeyInfoPem(), rsa.ExportParameters(includePrivateParameters: false))
+            : throw new FormatException($"The key has {rsa.KeySize} bits, not {MinBits} to {MaxBits}.");
 
     /// <summary>Verifies a signature over the SHA-256 <paramref name="hash"/>.</summary>
     public bool Verifies(ReadOnlySpan<byte> hash, ReadOnlySpan<byte> signature)

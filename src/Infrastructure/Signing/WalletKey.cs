@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
-using CancelService.Application.Protocol;
 using CancelService.Domain.Clients;
+using CancelService.Protocol;
 
 namespace CancelService.Infrastructure.Signing;
 
@@ -33,8 +33,12 @@ public sealed class WalletKey
         try
         {
             rsa.ImportFromPem(File.ReadAllText(path));
-            return PublicKey.TryParse(rsa.ExportSubjectPublicKeyInfoPem(), out var publicKey, out _)
-                ? new WalletKey(version, rsa.ExportParameters(includePrivateParameters: true), publicKey)
+            return rsa.KeySize is >= PublicKey.MinBits and <= PublicKey.MaxBits
+                ? new(
+                    version,
+                    rsa.ExportParameters(includePrivateParameters: true),
+                    PublicKey.Of(rsa.ExportSubjectPublicKeyInfo())
+                )
                 : throw new CryptographicException(
                     $"the key has {rsa.KeySize} bits, not {PublicKey.MinBits} to {PublicKey.MaxBits}"
                 );

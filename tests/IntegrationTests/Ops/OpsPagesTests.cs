@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.Http.Headers;
-using CancelService.Api.Ops;
 using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Persistence;
+using CancelService.OperatorConsole;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.IntegrationTests.Ops;

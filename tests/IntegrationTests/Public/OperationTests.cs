@@ -1,7 +1,7 @@
 using System.Text;
-using CancelService.Api.Public;
-using CancelService.Application.Protocol;
+using CancelService.Api.Exchange;
 using CancelService.Infrastructure.Persistence;
+using CancelService.Protocol;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.IntegrationTests.Public;
@@ -41,9 +41,9 @@ public sealed class OperationTests(PostgresServer postgres)
     {
         public string Path => "/v2/echo";
 
-        public Api.Public.Answer Conclude(Api.Public.Answer answer, VerifiedRequest request) => answer;
+        public Api.Exchange.Answer Conclude(Api.Exchange.Answer answer, VerifiedRequest request) => answer;
 
-        public Task<Api.Public.Answer> Execute(VerifiedRequest request, CancellationToken cancellationToken)
+        public Task<Api.Exchange.Answer> Execute(VerifiedRequest request, CancellationToken cancellationToken)
         {
             var body = Encoding.UTF8.GetString(request.Body.Bytes);
             if (body == "break")
@@ -51,7 +51,7 @@ public sealed class OperationTests(PostgresServer postgres)
             var text =
                 """{"result":{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"Success"},"""
                 + $$""" "by":"{{request.Client.Id}}","key":{{request.KeyVersion}},"body":{{body}} }""";
-            return Task.FromResult(new Api.Public.Answer(ResultCode.Success, Encoding.UTF8.GetBytes(text)));
+            return Task.FromResult(new Api.Exchange.Answer(ResultCode.Success, Encoding.UTF8.GetBytes(text)));
         }
     }
 }

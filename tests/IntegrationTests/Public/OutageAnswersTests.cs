@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using CancelService.Api.Public;
+using CancelService.Api.Exchange;
 using CancelService.Domain;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Extensions.DependencyInjection;

@@ -1,11 +1,11 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using CancelService.Application.Protocol;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Persistence;
+using CancelService.Protocol;
 using Microsoft.Extensions.Time.Testing;
 
 namespace CancelService.IntegrationTests.Public;

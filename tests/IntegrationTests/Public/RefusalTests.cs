@@ -1,6 +1,6 @@
 using System.IO.Compression;
 using System.Text;
-using CancelService.Api.Public;
+using CancelService.Api.Exchange;
 using CancelService.Domain;
 using CancelService.Infrastructure.Persistence;
 

@@ -1,7 +1,7 @@
 using System.Text;
-using CancelService.Application.Protocol;
 using CancelService.Domain;
 using CancelService.Infrastructure.Persistence;
+using CancelService.Protocol;
 using CsCheck;
 
 namespace CancelService.IntegrationTests.Public;

@@ -1,9 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
-using CancelService.Application.Doctor;
-using CancelService.Application.Protocol;
+using CancelService.Doctor;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
+using CancelService.Protocol;
 using CsCheck;
 using static CancelService.UnitTests.Doctor.Corpus;
 

@@ -1,5 +1,5 @@
 using System.Security.Cryptography;
-using CancelService.Application.Doctor;
+using CancelService.Doctor;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
-using CancelService.Application.Doctor;
-using CancelService.Application.Protocol;
+using CancelService.Doctor;
+using CancelService.Protocol;
 using static CancelService.UnitTests.Doctor.Corpus;
 
 namespace CancelService.UnitTests.Doctor;

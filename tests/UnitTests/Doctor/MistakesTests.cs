@@ -1,5 +1,5 @@
 using System.Text;
-using CancelService.Application.Doctor;
+using CancelService.Doctor;
 using static CancelService.UnitTests.Doctor.Corpus;
 
 namespace CancelService.UnitTests.Doctor;

@@ -1,0 +1,232 @@
+using CancelService.Application.Clients;
+using CancelService.Application.Pipeline;
+using CancelService.Protocol;
+
+namespace CancelService.Api.Exchange;
+
+/// <summary>
+/// The exchange on the public port. Every answer is HTTP 200 and signed; only a request over a limit gets a plain 503.
+/// </summary>
+public sealed class SignedExchange(
+    RequestReader reader,
+    IClients clients,
+    Admission admission,
+    DatabaseWatch database,
+    AnswerSigner signer,
+    TimeProvider time,
+    ApiMetrics metrics,
+    ExchangeLog log
+)
+{
+    // merchant                     exchange                   memory of clients          database
+    //    |------- request ------->  1. read                          |                       |
+    //    |                          2. admit  <--- last known ------ |                       |
+    //    |                             not recognised: look up --------------------------->  |
+    //    |                          3. verify <--- recent enough --- |                       |
+    //    |                             too old: look up ---------------------------------->  |
+    //    |                          4. operate ------------------------------------------->  |
+    //    |<------ answer ---------  5. sign and write
+    //
+    // 1. Read: path, method, media types, headers. Codes 1 to 4.
+    // 2. Admit: a place for the work, in the client's share. Only the client's key opens that share, so the request is first
+    //    verified with what this instance last knew of the client, however old that is. When that does not verify it, the
+    //    client is looked up, within the limits for unverified requests. What is still not verified is refused: codes 5 to 7.
+    // 3. Verify: codes 5 to 7 once more, with a client that is not older than Clients:CacheTime, then the rate: code 8. An older
+    //    one never decides: while the database is away, the answer is UNKNOWN_EXCEPTION.
+    // 4. Operate: the operation decides the codes from 9 on.
+    // 5. Sign and write, whatever the answer is. A verified client always gets its signature; unverified requests share a limit.
+
+    /// <summary>Answers one request.</summary>
+    public async Task Respond(HttpContext http)
+    {
+        ArgumentNullException.ThrowIfNull(http);
+        if (HttpMethods.IsConnect(http.Request.Method)) // HTTP 200 would mean that a tunnel is open.
+        {
+            http.Response.StatusCode = StatusCodes.Status405MethodNotAllowed;
+            return;
+        }
+
+        var started = time.GetTimestamp();
+        var envelope = reader.Address(http);
+        var reply = await Decide(http, envelope);
+        if (
+            !reply.IsVerified
+            || reply is Reply.Answered { Answer.Code: var code } && code == ResultCode.RequestTrafficExceedLimit
+        )
+            await admission.DelayRefusal(http.RequestAborted);
+        await SignAndWrite(http, envelope, reply, started); // Step 5
+    }
+
+    private async Task<Reply> Decide(HttpContext http, Envelope envelope)
+    {
+        using var deadline = database.NewDeadline();
+
+        // Step 1
+        if (!(await reader.Read(http, envelope)).GoesOn(out var request, out var end))
+            return end;
+
+        var span = Telemetry.Spans.StartActivity("verify");
+        try
+        {
+            // Step 2
+            if (!(await Admit(request, deadline)).GoesOn(out var admitted, out end))
+                return end;
+            using var place = admitted.Place;
+
+            // Step 3
+            if (!(await Verify(request, admitted.Known, deadline)).GoesOn(out var verified, out end))
+                return end;
+
+            // Step 4
+            span?.Dispose();
+            span = Telemetry.Spans.StartActivity("decide");
+            return await Operate(request, verified, deadline);
+        }
+        finally
+        {
+            span?.Dispose();
+        }
+    }
+
+    private async Task<Step<Admitted>> Admit(IncomingRequest request, DatabaseWatch.Deadline deadline)
+    {
+        var memory = clients.Recall(request.ClientId);
+        var verification = Verification.Verify(memory.Client, request, time.GetUtcNow());
+        if (!verification.GoesOn(out var known, out var end))
+        {
+            if (memory.IsCurrent)
+                return new Step<Admitted>.End(end);
+            verification = await LookUpClient(request, isNew: memory.Client is null, deadline);
+            if (!verification.GoesOn(out known, out end))
+                return new Step<Admitted>.End(end);
+        }
+
+        var entrance = await admission.Enter(known.Client, mayWait: !database.IsAway);
+        if (entrance.GoesOn(out var place, out end))
+            return new Step<Admitted>.Next(new(known, place));
+        return new Step<Admitted>.End(
+            database.IsAway
+                ? DatabaseWatch.Unknown(request, isVerified: true, "no place while the database is away")
+                : end
+        );
+    }
+
+    private async Task<Step<VerifiedRequest>> LookUpClient(
+        IncomingRequest request,
+        bool isNew,
+        DatabaseWatch.Deadline deadline
+    )
+    {
+        if (!(await admission.LookUp(isNew)).GoesOn(out var lookUp, out var end))
+            return new Step<VerifiedRequest>.End(end);
+        using (lookUp)
+            return await Verified(request, isVerified: false, deadline);
+    }
+
+    private async Task<Step<VerifiedRequest>> Verify(
+        IncomingRequest request,
+        VerifiedRequest known,
+        DatabaseWatch.Deadline deadline
+    )
+    {
+        var verified = known;
+        var memory = clients.Recall(request.ClientId);
+        if (!memory.IsCurrent || memory.Client != known.Client)
+        {
+            if (!(await Verified(request, isVerified: true, deadline)).GoesOn(out verified, out var end))
+                return new Step<VerifiedRequest>.End(end);
+        }
+        if (admission.IsWithinRate(verified.Client, request.Operation))
+            return new Step<VerifiedRequest>.Next(verified);
+        var tooFast = Answer.Of(ResultCode.RequestTrafficExceedLimit) with { KeyVersion = verified.KeyVersion };
+        return new Step<VerifiedRequest>.End(new Reply.Answered(tooFast, IsVerified: true));
+    }
+
+    // The client from the database, unless the memory is current.
+    private async Task<Step<VerifiedRequest>> Verified(
+        IncomingRequest request,
+        bool isVerified,
+        DatabaseWatch.Deadline deadline
+    )
+    {
+        var found = await database.Ask(
+            deadline,
+            request,
+            isVerified,
+            async token => Verification.Verify(await clients.Find(request.ClientId, token), request, time.GetUtcNow())
+        );
+        if (!found.GoesOn(out var verification, out var end))
+            return new Step<VerifiedRequest>.End(end);
+        database.HasAnswered();
+        return verification;
+    }
+
+    private async Task<Reply> Operate(
+        IncomingRequest request,
+        VerifiedRequest verified,
+        DatabaseWatch.Deadline deadline
+    )
+    {
+        var operated = await database.Ask(
+            deadline,
+            request,
+            isVerified: true,
+            token => request.Operation.Execute(verified, token)
+        );
+        if (!operated.GoesOn(out var answer, out var end))
+        {
+            if (end is not Reply.Answered { Answer: var unknown })
+                return end;
+            answer = unknown;
+        }
+        else if (answer.IsFromDatabase)
+        {
+            database.HasAnswered();
+        }
+        answer = request.Operation.Conclude(answer with { KeyVersion = verified.KeyVersion }, verified);
+        return new Reply.Answered(answer, IsVerified: true);
+    }
+
+    private async Task SignAndWrite(HttpContext http, Envelope envelope, Reply reply, long started)
+    {
+        if (reply is not Reply.Answered { Answer: var answer })
+        {
+            TurnAway(http, envelope, ((Reply.TurnedAway)reply).Limit, started);
+            return;
+        }
+        var seal = signer.Prepare(envelope, answer);
+        if (!signer.TryFind(seal, out var signature))
+        {
+            if (!reply.IsVerified && !admission.TryTakeUnverifiedPermit())
+            {
+                TurnAway(http, envelope, "Limits:UnverifiedAnswersPerSecond", started);
+                return;
+            }
+            signature = signer.Sign(seal);
+        }
+
+        var response = http.Response;
+        // In lower case, literally: two SDKs look these names up as they are spelt here.
+        response.Headers["client-id"] = envelope.ClientId;
+        response.Headers["response-time"] = seal.ResponseTime;
+        response.Headers["signature"] = signature;
+        response.ContentType = "application/json; charset=UTF-8";
+        response.ContentLength = answer.Body.Length;
+        var duration = time.GetElapsedTime(started);
+        metrics.Answered(envelope.Operation, answer.Code.Code, duration);
+        log.Answered(answer, envelope, duration);
+        await response.Body.WriteAsync(answer.Body);
+    }
+
+    private void TurnAway(HttpContext http, Envelope envelope, string limit, long started)
+    {
+        metrics.Answered(envelope.Operation, "none", time.GetElapsedTime(started));
+        metrics.TurnedAway(limit);
+        log.TurnedAway(limit, envelope);
+        http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+        http.Response.Headers.RetryAfter = "1";
+    }
+
+    /// <summary>A request that is verified by what this instance last knew, with the place for its work.</summary>
+    private sealed record Admitted(VerifiedRequest Known, Place Place);
+}

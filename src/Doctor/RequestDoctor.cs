@@ -1,0 +1,346 @@
+using System.Globalization;
+using System.Text;
+using CancelService.Protocol;
+
+namespace CancelService.Doctor;
+
+/// <summary>A key that is not the client's own, which the signature may have been made with all the same.</summary>
+/// <param name="Id">The cause when it was: <c>key-wallet</c>.</param>
+/// <param name="Owner">Whose it is, for a reader: "the wallet's own key".</param>
+/// <param name="PublicKeyPem">The key as SubjectPublicKeyInfo in PEM.</param>
+public sealed record StrangeKey(string Id, string Owner, string PublicKeyPem);
+
+/// <summary>A client as the doctor needs to know it.</summary>
+/// <param name="Id">The Client-Id.</param>
+/// <param name="Enabled">Whether the client may call.</param>
+/// <param name="Keys">The client's registered keys, the revoked ones too.</param>
+public sealed record ExaminedClient(string Id, bool Enabled, IReadOnlyList<ExaminedKey> Keys)
+{
+    /// <summary>Finds the key that the service verifies with: of a version, or without one the newest active key.</summary>
+    public ExaminedKey? FindKey(int? version, DateTimeOffset now) =>
+        Keys.Where(key => (version is null || key.Version == version) && key.IsActive(now)).MaxBy(key => key.Version);
+}
+
+/// <summary>A registered key of a client.</summary>
+/// <param name="Version">The version, from 1.</param>
+/// <param name="PublicKeyPem">The key as SubjectPublicKeyInfo in PEM.</param>
+/// <param name="NotBefore">The first instant at which the key is valid (UTC); null: always.</param>
+/// <param name="NotAfter">The first instant at which the key is no longer valid (UTC); null: never.</param>
+/// <param name="RevokedAt">The time of the revocation (UTC); null while the key is not revoked.</param>
+public sealed record ExaminedKey(
+    int Version,
+    string PublicKeyPem,
+    DateTimeOffset? NotBefore,
+    DateTimeOffset? NotAfter,
+    DateTimeOffset? RevokedAt
+)
+{
+    /// <summary>Whether the key verifies requests at a time.</summary>
+    public bool IsActive(DateTimeOffset now) => RevokedAt is null && !(now < NotBefore) && !(now >= NotAfter);
+}
+
+/// <summary>An operation of the public port, as far as a request to it can be judged without a payment.</summary>
+/// <param name="Name">The name in the log and in metrics, such as <c>cancel</c>.</param>
+/// <param name="Paths">The paths at which it is served.</param>
+/// <param name="Members">The members of its body that the operation reads; all are strings.</param>
+/// <param name="Problem">Judges the members' values, in their order: a sentence, or empty when nothing is wrong.</param>
+public sealed record ServedOperation(
+    string Name,
+    IReadOnlyList<string> Paths,
+    IReadOnlyList<string> Members,
+    Func<IReadOnlyList<string?>, string> Problem
+);
+
+/// <summary>What the doctor knows of the service.</summary>
+/// <param name="Operations">The operations that are served, the main one first.</param>
+/// <param name="StrippedPrefix">What a proxy strips from them.</param>
+/// <param name="Tolerance">How far Request-Time may be away from the clock.</param>
+/// <param name="StrangeKeys">
+/// Other keys than the client's, the wallet's own first. One client is told of another's in a sandbox alone.
+/// </param>
+public sealed record Practice(
+    IReadOnlyList<ServedOperation> Operations,
+    string StrippedPrefix,
+    TimeSpan Tolerance,
+    IReadOnlyList<StrangeKey> StrangeKeys
+)
+{
+    /// <summary>All served paths, those of the main operation first.</summary>
+    public IReadOnlyList<string> Paths { get; } = [.. Operations.SelectMany(operation => operation.Paths)];
+}
+
+/// <summary>
+/// Says why a request is refused, to the byte. It does not guess: a signature of RSA gives back the hash that was signed, under the
+/// key that has signed it, and the hash is compared with those of the texts that merchants sign by mistake.
+/// </summary>
+/// <remarks>It uses public keys alone, looks nothing up, and bounds its work (<see cref="Candidates.MaxTried"/>).</remarks>
+public sealed class RequestDoctor(Practice practice)
+{
+    /// <summary>Examines a request, or an answer.</summary>
+    /// <param name="request">What was pasted.</param>
+    /// <param name="client">The client that has sent it; absent when none is known.</param>
+    /// <param name="now">When it came, or is looked at (UTC).</param>
+    /// <param name="cameNow">
+    /// Whether it came at that moment. Otherwise it may be an old one, so that its age is a cause only when there is no other.
+    /// </param>
+    public Diagnosis Examine(PastedRequest request, ExaminedClient? client, DateTimeOffset now, bool cameNow) =>
+        Examine(request, client, now, cameNow, Receiver.Silent);
+
+    /// <summary>The same, with what the receiver of an answer says of how it is verified.</summary>
+    public Diagnosis Examine(
+        PastedRequest request,
+        ExaminedClient? client,
+        DateTimeOffset now,
+        bool cameNow,
+        Receiver receiver
+    )
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        ArgumentNullException.ThrowIfNull(receiver);
+        if (request.IsAnswer)
+            return ExamineAnswer(request, client, receiver);
+        var findings = new Findings(cameNow);
+        var path = SignatureScheme.PathOf(request.Target);
+        if (path.StartsWith('/'))
+            path = practice.StrippedPrefix + path;
+        var operation = Address(findings, request, path);
+        var (clientId, time, header) = Headers(findings, request, now);
+        Client(findings, clientId, client);
+        var key = Key(findings, header, client, now);
+
+        SignatureFinding? signature = null;
+        TextFinding? text = null;
+        Difference? difference = null;
+        // A body that is too long is refused without being verified.
+        if (time is not null && request.Body.Length <= RequestBody.MaxBytes)
+        {
+            var host = request.Header("Host") is [var name, ..] ? name : "";
+            var parts = new SignedParts(request.Method, request.Target, host, clientId ?? "", time, request.Body);
+            var candidates = Candidates.Of(
+                practice.StrippedPrefix.Length > 0 ? parts with { Target = path } : parts,
+                practice
+            );
+            var right = candidates.Right();
+            text = TextFinding.Of(right);
+            if (header is not null)
+                (signature, difference) = new SignatureStep(practice, findings, now).Look(
+                    header,
+                    client,
+                    key,
+                    candidates,
+                    right
+                );
+        }
+        Body(findings, request, operation);
+        findings.Close();
+        return new(findings.Code, findings.Causes, findings.Steps, signature, text, difference)
+        {
+            Answer = request.Answer is { } answer ? ExamineAnswer(answer, client, receiver) : null,
+        };
+    }
+
+    private Diagnosis ExamineAnswer(PastedRequest answer, ExaminedClient? client, Receiver receiver)
+    {
+        var asSigned = answer with { Target = practice.StrippedPrefix + practice.Paths[0] };
+        return new AnswerExam(practice).Examine(asSigned, client, receiver);
+    }
+
+    /// <summary>Names a public key: how long it is, its fingerprint, and whose it is, as far as that is known here.</summary>
+    public string NameKey(string text, ExaminedClient? client, DateTimeOffset now) =>
+        Keys.Name(text, client, practice, now);
+
+    // Codes 1 to 3.
+    private ServedOperation Address(Findings findings, PastedRequest request, string path)
+    {
+        var query = path.IndexOf('?', StringComparison.Ordinal);
+        // As the server does it: an escaped slash separates nothing, and stays escaped.
+        var bare = Uri.UnescapeDataString(
+            (query < 0 ? path : path[..query]).Replace("%2F", "%252F", StringComparison.OrdinalIgnoreCase)
+        );
+        if (practice.StrippedPrefix.Length > 0 && bare.StartsWith(practice.StrippedPrefix, StringComparison.Ordinal))
+            bare = bare[practice.StrippedPrefix.Length..];
+        findings.Look(
+            ResultCode.InvalidApi,
+            practice.Paths.Contains(bare, StringComparer.Ordinal) ? "" : "path-unknown",
+            $"The path {Visible.Beginning(bare)} is served.",
+            bare.StartsWith("//", StringComparison.Ordinal)
+                ? $"The path begins with two slashes: the base URL ends with one. Served is {practice.Paths[0]}."
+                : $"The path {Visible.Beginning(bare)} is not served. Served is {string.Join(" and ", practice.Paths)}."
+        );
+        findings.Look(
+            ResultCode.MethodNotSupported,
+            request.Method == "POST" ? "" : "method-not-post",
+            "The method is POST.",
+            $"The method is {Visible.Beginning(request.Method)}; it must be POST, in capitals."
+        );
+        findings.Look(
+            ResultCode.MediaTypeNotAcceptable,
+            MediaTypes.AcceptsJson(request.Header("Accept")) ? "" : "accept",
+            "Accept admits JSON.",
+            $"Accept is {Visible.Beginning(string.Join(", ", request.Header("Accept")))}, which admits no JSON. Leave it out, or send application/json."
+        );
+        findings.Look(
+            ResultCode.MediaTypeNotAcceptable,
+            MediaTypes.IsJson(request.Header("Content-Type")) ? "" : "content-type",
+            "Content-Type is JSON, or left out.",
+            $"Content-Type is {Visible.Beginning(string.Join(", ", request.Header("Content-Type")))}. Send application/json."
+        );
+        // The body of a request to an unknown path was most likely made for the main operation.
+        return practice.Operations.FirstOrDefault(operation => operation.Paths.Contains(bare, StringComparer.Ordinal))
+            ?? practice.Operations[0];
+    }
+
+    // Code 4.
+    private (string? ClientId, string? Time, SignatureHeader? Header) Headers(
+        Findings findings,
+        PastedRequest request,
+        DateTimeOffset now
+    )
+    {
+        var clientId = Once(findings, request, "Client-Id");
+        if (clientId is not null)
+            findings.Look(
+                ResultCode.ParamIllegal,
+                WireIdentifier.IsClientId(clientId) ? "" : "client-malformed",
+                $"Client-Id is {Visible.Of(Encoding.UTF8.GetBytes(clientId))}.",
+                $"Client-Id is {Visible.Beginning(clientId)}, and {WireIdentifier.ClientIdRule}."
+            );
+        var time = Once(findings, request, "Request-Time");
+        if (time is not null)
+        {
+            var illegal = RequestTime.Check(time, now, practice.Tolerance) as RequestTime.Illegal;
+            var (id, why) = illegal is null ? ("", "") : Clock(time, now);
+            var at = RequestTime.Read(time) as RequestTime.At;
+            findings.LookAtTime(
+                id,
+                $"Request-Time is {Visible.Beginning(time)}, {Seconds((at?.Time ?? now) - now)} s from our clock.",
+                $"The header Request-Time {illegal?.Problem}{why}",
+                mayBeOld: at?.Time < now && id is "clock" or "clock-zone"
+            );
+        }
+        var value = Once(findings, request, "Signature");
+        if (value is null)
+            return (clientId, time, null);
+        var isHeader = SignatureHeader.TryParse(value, out var header);
+        findings.Look(
+            ResultCode.ParamIllegal,
+            isHeader ? "" : "signature-header",
+            "The header Signature has its members.",
+            "The header Signature must be algorithm=RSA256, keyVersion=<version>, signature=<text>."
+        );
+        return (clientId, time, header);
+    }
+
+    private static string? Once(Findings findings, PastedRequest request, string name)
+    {
+        var values = request.Header(name);
+        if (values is [var one])
+            return one;
+        findings.Look(
+            ResultCode.ParamIllegal,
+            values.Count == 0 ? "header-missing" : "header-twice",
+            "",
+            values.Count == 0
+                ? $"The header {name} is missing."
+                : $"The header {name} came more than once; give it once."
+        );
+        return values.Count == 0 ? null : values[0];
+    }
+
+    // What a wrong time is: whole hours are a zone, an offset that was left out too.
+    private static (string Id, string Why) Clock(string time, DateTimeOffset now)
+    {
+        if (RequestTime.Read(time) is not RequestTime.At { Time: var at })
+            return (
+                time.Length > 10 && time.Contains('T', StringComparison.Ordinal) ? "time-offset" : "time-malformed",
+                ""
+            );
+        if (time.Length is 9 or 10 && time.All(char.IsAsciiDigit))
+            return ("time-seconds", "");
+        var skew = at - now;
+        var quarters = Math.Round(skew / TimeSpan.FromMinutes(15));
+        var isZone =
+            quarters != 0
+            && Math.Abs(quarters) <= 14 * 4
+            && (skew - (quarters * TimeSpan.FromMinutes(15))).Duration() <= TimeSpan.FromSeconds(60)
+            && quarters % 2 == 0;
+        if (!isZone)
+            return ("clock", $" It differs by {Seconds(skew)} s: set the clock by NTP.");
+        var hours = (quarters / 4).ToString("+0.##;-0.##", CultureInfo.InvariantCulture);
+        return (
+            "clock-zone",
+            $" It differs by {hours} hours: a local time was sent with the offset of another zone"
+                + (Math.Abs(quarters) == 4 ? ", or daylight saving is not heeded." : ".")
+        );
+    }
+
+    // Code 5.
+    private static void Client(Findings findings, string? clientId, ExaminedClient? client) =>
+        findings.Look(
+            ResultCode.ClientInvalid,
+            client is null || client.Id != clientId ? "client-unknown"
+                : client.Enabled ? ""
+                : "client-disabled",
+            "The client is known.",
+            client is null ? $"There is no client {Visible.Beginning(clientId ?? "")}."
+                : client.Enabled ? $"Client-Id is {Visible.Beginning(clientId ?? "")}; yours is {client.Id}."
+                : "The client is disabled."
+        );
+
+    // Code 6: the key that the service verifies with.
+    private static ExaminedKey? Key(
+        Findings findings,
+        SignatureHeader? header,
+        ExaminedClient? client,
+        DateTimeOffset now
+    )
+    {
+        if (header is null || client is null)
+            return null;
+        var key = client.FindKey(header.KeyVersionNumber, now);
+        var named = client.Keys.FirstOrDefault(k => k.Version == header.KeyVersionNumber);
+        findings.Look(
+            ResultCode.KeyNotFound,
+            key is not null ? ""
+                : named is null ? "key-version-unknown"
+                : "key-not-active",
+            $"The key of version {key?.Version} is active.",
+            named is null
+                ? $"There is no key of version {Visible.Beginning(header.KeyVersion ?? "(none given)")}. There are: {string.Join(", ", client.Keys.Select(k => k.Version))}."
+                : $"The key of version {named.Version} is {SignatureStep.State(named, now)}."
+        );
+        return key;
+    }
+
+    // Code 9.
+    private static void Body(Findings findings, PastedRequest request, ServedOperation operation)
+    {
+        if (request.Body.Length > RequestBody.MaxBytes)
+        {
+            findings.Look(
+                ResultCode.ParamIllegal,
+                "body",
+                "",
+                $"The body must be at most {RequestBody.MaxBytes} bytes."
+            );
+            return;
+        }
+        var body = new RequestBody.Whole(request.Body, string.Join(", ", request.Header("Content-Encoding")));
+        var members = StringMembers.Read(body, operation.Members);
+        var problem = members switch
+        {
+            StringMembers.Illegal illegal => illegal.Problem,
+            StringMembers.Given { Values: var values } => operation.Problem(values),
+            _ => "",
+        };
+        findings.Look(
+            ResultCode.ParamIllegal,
+            problem.Length == 0 ? "" : "body",
+            $"The body has the members of the operation {operation.Name}.",
+            problem
+        );
+    }
+
+    private static string Seconds(TimeSpan time) =>
+        time.TotalSeconds.ToString("+0.#;-0.#;0", CultureInfo.InvariantCulture);
+}

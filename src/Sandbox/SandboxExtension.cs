@@ -1,0 +1,93 @@
+using CancelService.Api.Hosting;
+using CancelService.Sandbox.Demo;
+using CancelService.Sandbox.Pages;
+using Microsoft.Extensions.Options;
+using Scalar.AspNetCore;
+
+namespace CancelService.Sandbox;
+
+/// <summary>The sandbox's part of the host. Its settings are the service's, and the section <c>Sandbox</c>.</summary>
+public sealed class SandboxExtension : IHostExtension
+{
+    private static readonly string[] OwnSecrets = ["Wallet:SigningKeyPath", "Notifications:Secrets:0"];
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, Type> Sections { get; } =
+        new Dictionary<string, Type>(StringComparer.Ordinal) { ["Sandbox"] = typeof(SandboxOptions) };
+
+    /// <inheritdoc/>
+    public void Add(WebApplicationBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        RefuseForeignSecrets(builder.Configuration);
+        var options = builder.Configuration.GetSection("Sandbox").Get<SandboxOptions>() ?? new();
+        var keys = new DemoKeys(options.Directory);
+        // Behind what the operator set, except for secrets, which are the sandbox's own.
+        var defaults = new Dictionary<string, string?>(StringComparer.Ordinal)
+        {
+            ["Database:ConnectionString"] = "Data Source=data/sandbox.db",
+            ["Database:MigrateAtStart"] = "true",
+            ["Shutdown:DrainTime"] = "00:00:00",
+        };
+        foreach (var (name, value) in defaults)
+        {
+            if (builder.Configuration[name] is null)
+                builder.Configuration[name] = value;
+        }
+        builder.Configuration["Wallet:SigningKeyPath"] = keys.WalletPrivateKeyPath;
+        builder.Configuration["Notifications:Secrets:0"] = keys.WebhookSecret;
+
+        builder
+            .Services.AddSingleton(keys)
+            .AddSingleton<DemoWallet>()
+            .AddSingleton<TestClock>()
+            .AddSingleton<TimeProvider>(provider => provider.GetRequiredService<TestClock>())
+            .AddSingleton<Scenarios>()
+            .AddSingleton<DemoMerchant>()
+            .AddSingleton<RecentRequests>()
+            .AddSingleton<SandboxDatabase>()
+            .AddSingleton<IDatabasePreparation>(provider => provider.GetRequiredService<SandboxDatabase>());
+        if (!OpenApi.IsBuilding)
+            builder.Services.AddOpenApiDocuments();
+    }
+
+    /// <inheritdoc/>
+    public RequestDelegate Wrap(IServiceProvider services, RequestDelegate respond)
+    {
+        var (recent, scenarios) = (
+            services.GetRequiredService<RecentRequests>(),
+            services.GetRequiredService<Scenarios>()
+        );
+        return http => recent.Keep(http, kept => scenarios.Respond(kept, respond));
+    }
+
+    /// <inheritdoc/>
+    public void Map(WebApplication app)
+    {
+        ArgumentNullException.ThrowIfNull(app);
+        app.MapOpenApi();
+        app.MapScalarApiReference(scalar => scalar.AddDocuments("internal", "public"));
+        app.MapSandbox(() => app.Services.GetRequiredService<DatabaseStartup>().IsDone);
+    }
+
+    // Whoever reaches the sandbox can have it sign, and see its secrets.
+    private static void RefuseForeignSecrets(ConfigurationManager configuration)
+    {
+        string[] foreign = [.. OwnSecrets.Where(name => configuration[name] is not null)];
+        if (foreign.Length > 0)
+            throw new OptionsValidationException(
+                "Sandbox",
+                typeof(SandboxOptions),
+                foreign.Select(name =>
+                    $"{name} is set, and the sandbox makes its own keys and secrets. Remove the setting, or run the service."
+                )
+            );
+    }
+}
+
+/// <summary>The section <c>Sandbox</c> of the settings.</summary>
+public sealed class SandboxOptions
+{
+    /// <summary>The directory of the demo's keys. The sandbox makes the keys that it lacks.</summary>
+    public string Directory { get; set; } = "data/demo";
+}
