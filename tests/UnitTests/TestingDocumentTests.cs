@@ -39,9 +39,9 @@ public sealed partial class TestingDocumentTests
     }
 
     [Fact]
-    public void Every_test_class_that_the_document_names_exists()
+    public void Every_project_and_class_that_the_guide_names_exists()
     {
-        var exist = Classes().Select(test => test.Name).ToHashSet(StringComparer.Ordinal);
+        var exist = Classes().SelectMany(test => new[] { test.Project, test.Name }).ToHashSet(StringComparer.Ordinal);
 
         var named = Name().Matches(File.ReadAllText(Path.Combine(Docs, "testing.md")));
 
@@ -128,7 +128,7 @@ public sealed partial class TestingDocumentTests
     [GeneratedRegex(@"^.*?\.(?=\s|$)", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Sentence();
 
-    // A project has its name in a path; a class stands alone, or before a test's name.
+    // Ends with a point where a test's name follows.
     [GeneratedRegex(
         @"`(?<name>[A-Z]\w*(Tests|Drill))[`.]",
         RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
