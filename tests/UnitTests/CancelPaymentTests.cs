@@ -9,6 +9,7 @@ using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
+using CancelService.Protocol;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -431,7 +432,10 @@ public sealed class CancelPaymentTests
     }
 
     private static MapperConfiguration Mapping(string zone) =>
-        new(mapper => mapper.AddProfile(new WireProfile(TimeZones.Find(zone)!)), NullLoggerFactory.Instance);
+        new(
+            mapper => mapper.AddProfile(new WireProfile(new WalletClock(TimeZones.Find(zone)!))),
+            NullLoggerFactory.Instance
+        );
 
     private static string Text(CancelPaymentResult result) => Encoding.UTF8.GetString(AnswerOf(result));
 

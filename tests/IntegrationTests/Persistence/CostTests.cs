@@ -29,10 +29,22 @@ public sealed class CostTests(PostgresServer postgres)
         (await Cost("""{"paymentId":"captured"}""", "PROCESS_FAIL")).ShouldBe((1, 1));
         (await Cost("""{"paymentId":"none"}""", "ORDER_NOT_EXIST")).ShouldBe((1, 1));
 
-        async Task<(int RoundTrips, int Statements)> Cost(string json, string code)
+        const string inquiry = "/v2/payments/inquiryPayment";
+        (await Cost("""{"paymentId":"p1"}""", "SUCCESS", inquiry)).ShouldBe((1, 1));
+        (await Cost("""{"paymentRequestId":"req-captured"}""", "SUCCESS", inquiry)).ShouldBe((1, 1));
+        (await Cost("""{"paymentId":"none"}""", "ORDER_NOT_EXIST", inquiry)).ShouldBe((1, 1));
+
+        async Task<(int RoundTrips, int Statements)> Cost(string json, string code, string target = CancelCall.Path)
         {
+            var call = new CancelCall
+            {
+                Client = client,
+                At = host.Now,
+                Target = target,
+                Json = json,
+            };
             var (roundTrips, statements) = (network.RoundTrips, network.Statements);
-            (await host.Cancel(client, json)).Code.ShouldBe(code);
+            (await host.Send(call)).Code.ShouldBe(code);
             return (network.RoundTrips - roundTrips, network.Statements - statements);
         }
     }

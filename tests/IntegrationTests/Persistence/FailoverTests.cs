@@ -12,6 +12,17 @@ namespace CancelService.IntegrationTests.Persistence;
 /// </summary>
 public sealed class FailoverTests(PostgresServer postgres)
 {
+    private static Task<Answer> Inquire(TestHost host, TestClient client, string id = "p1") =>
+        host.Send(
+            new CancelCall
+            {
+                Client = client,
+                At = host.Now,
+                Target = "/v2/payments/inquiryPayment",
+                Json = $$"""{"paymentId":"{{id}}"}""",
+            }
+        );
+
     private const string Timeout = "--Database:Timeout=00:00:01";
 
     [Fact]
@@ -24,14 +35,21 @@ public sealed class FailoverTests(PostgresServer postgres)
         await host.Post(client, State.Amount);
         await host.AddPayment(client, State.Success);
         await host.AddPayment(client, State.Success, "p2");
+        await host.AddPayment(client, State.Success, "p3");
         var told = await host.Cancel(client, """{"paymentId":"p2"}""");
         told.Code.ShouldBe("SUCCESS");
+        (await Inquire(host, client, "p3")).Code.ShouldBe("SUCCESS");
 
         await pair.Cut();
         (await host.Cancel(client)).Code.ShouldBe("UNKNOWN_EXCEPTION");
         // The wait for the standby was given up, so the primary shows a cancellation that only it has.
         await pair.Until("SELECT count(*) = 1 FROM payment_history WHERE payment_id = 'p1' AND action = 'CANCEL'");
         (await host.Cancel(client)).Code.ShouldBe("UNKNOWN_EXCEPTION");
+        (await Inquire(host, client)).Code.ShouldBe("UNKNOWN_EXCEPTION");
+        (await Inquire(host, client, "p3")).Code.ShouldBe(
+            "UNKNOWN_EXCEPTION",
+            "no state is told that may be taken back"
+        );
         (await host.Call("GET", $"/clients/{client.Id}/payments/p1")).Status.ShouldBe(503);
         (await host.Call("GET", $"/clients/{client.Id}/cancellations")).Status.ShouldBe(503);
         (await host.Call("GET", $"/clients/{client.Id}/accounts/USD")).Status.ShouldBe(503);
