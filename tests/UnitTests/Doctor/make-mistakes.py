@@ -38,7 +38,7 @@ class Case:
         self.method, self.path, self.host = "POST", ROUTE, "wallet.example"
         self.client, self.time = "M-1", "2026-11-25T03:00:00.123Z"
         self.body = body.encode()
-        self.s = {}           # what is signed instead of a part
+        self.s = {}           # the parts that the signature covers in place of the sent ones
         self.lf = "\n"
         self.layout = None
         self.whole = lambda b: b
