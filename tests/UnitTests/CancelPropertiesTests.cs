@@ -170,7 +170,7 @@ public sealed class CancelPropertiesTests
                     var wanted = day.AddDays(cutOff.Days).ToDateTime(cutOff.Time);
                     var closesAt = TimeZoneInfo.ConvertTime(window.ClosesAt(initiatedAt), cutOff.Zone);
 
-                    // The instants at which the zone's clocks show the wanted time, under each offset of the days around.
+                    // The instants at which the zone's clocks show that time, by the offsets of the days around.
                     var readings = Enumerable
                         .Range(-48, 97)
                         .Select(hours => cutOff.Zone.GetUtcOffset(Utc(wanted).AddHours(hours)))
