@@ -44,7 +44,7 @@ public abstract class PostgresCluster : IAsyncDisposable
             $"""
             The tests need PostgreSQL. Start a Docker engine that can get the image {PostgresContainer.Image}
             (CANCELSERVICE_POSTGRES_IMAGE names another), or install PostgreSQL's server programs (Debian: apt-get install
-            postgresql; CANCELSERVICE_POSTGRES_PROGRAMS names their directory). What was tried:
+            postgresql; CANCELSERVICE_POSTGRES_PROGRAMS names their directory). The failed attempts:
             {string.Join('\n', reasons)}
             """
         );

@@ -9,8 +9,8 @@ namespace CancelService.Harness;
 
 /// <summary>
 /// A primary PostgreSQL and its synchronous standby. The first server is the primary until the second is promoted. Both
-/// run from the machine's own programs or in one container, whichever is available, as with <see
-/// cref="PostgresCluster"/>.
+/// run from the machine's own programs or in one container, whichever is available, as with
+/// <see cref="PostgresCluster"/>.
 /// </summary>
 public sealed class ReplicatedPostgres : IAsyncDisposable
 {

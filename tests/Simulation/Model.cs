@@ -209,7 +209,7 @@ internal sealed class WorldState : IEquatable<WorldState>
     }
 }
 
-/// <summary>A possible outcome of an operation: the next state, and the answer.</summary>
+/// <summary>A possible outcome of an operation: the next state and the answer; an empty detail matches any.</summary>
 internal readonly record struct Outcome(WorldState Next, string Code, string Detail = "");
 
 /// <summary>

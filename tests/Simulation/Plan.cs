@@ -179,7 +179,7 @@ internal sealed class Planner(int seed, int world)
         return new Plan(_payments.Length, _rounds);
     }
 
-    // A new payment, one whose window has closed, or one whose window is about to close.
+    // A recent payment, a payment with a closed window, or a payment whose window is about to close.
     private Op Payment(int number)
     {
         var lasting = _terms.Window.Lasting ?? TimeSpan.FromHours(1);

@@ -155,7 +155,7 @@ internal sealed partial class Simulator(
         }
     }
 
-    // Injects faults by the number of operations so far, and revisits earlier answers after faults that could lose them.
+    // Injects faults by the number of operations, and rechecks earlier answers after faults that could lose them.
     private async Task MakeTrouble(int until, CancellationTokenSource end)
     {
         var random = new Random(seed);

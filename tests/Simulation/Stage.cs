@@ -287,7 +287,7 @@ internal sealed class Stage : IAsyncDisposable
                 or Trouble.PauseAndFailOver
                 or Trouble.FillDisk:
                     await _database!.Happen(fault.Trouble);
-                    NpgsqlConnection.ClearAllPools(); // The pools of this process.
+                    NpgsqlConnection.ClearAllPools(); // The pooled connections of this process are broken.
                     break;
                 case Trouble.Migrate:
                     await Migrate();
