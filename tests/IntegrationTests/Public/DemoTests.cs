@@ -4,7 +4,7 @@ using CancelService.Infrastructure.Persistence;
 
 namespace CancelService.IntegrationTests.Public;
 
-/// <summary>The demo wallet: a newcomer's first cancel works at once.</summary>
+/// <summary>Goal: a newcomer's first cancel works at once with the demo wallet.</summary>
 public sealed class DemoTests(PostgresServer postgres)
 {
     private static readonly ClientId Client = new("DEMO_CLIENT");
@@ -24,7 +24,7 @@ public sealed class DemoTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Every_payment_of_the_demo_wallet_answers_as_promised_also_after_a_restart(
+    public async Task Demo_payments_answer_as_documented_even_after_a_restart(
         DatabaseProvider provider
     )
     {
@@ -48,7 +48,7 @@ public sealed class DemoTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_demo_wallet_stays_away_from_a_database_that_is_in_use(DatabaseProvider provider)
+    public async Task Demo_wallet_leaves_a_database_in_use_alone(DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres);
         await using (var host = await TestHost.Start(database))
@@ -60,7 +60,7 @@ public sealed class DemoTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Outside_of_Development_there_is_no_demo_wallet(DatabaseProvider provider)
+    public async Task Demo_wallet_is_absent_outside_Development(DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres);
         var directory = DemoDirectory(database);
@@ -71,7 +71,7 @@ public sealed class DemoTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task The_demo_wallet_makes_a_signing_key_up_only_for_a_process_without_one()
+    public async Task Demo_wallet_generates_a_signing_key_only_for_a_process_without_one()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres, empty: true);
         await using var host = await Start(database, withoutKey: true);
@@ -90,7 +90,7 @@ public sealed class DemoTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_example_script_cancels_and_verifies_the_answer(DatabaseProvider provider)
+    public async Task Example_script_cancels_and_verifies_the_answer(DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres, empty: true);
         await using var host = await Start(database, withoutKey: true, systemClock: true);
@@ -103,7 +103,7 @@ public sealed class DemoTests(PostgresServer postgres)
             output.ShouldContain("The answer's signature is valid.");
         }
 
-        // It verifies for real: with another key it says no.
+        // Control: the script rejects the answer when given another key.
         var other = Path.Combine(database.Directory, "other.pem");
         await File.WriteAllTextAsync(other, KeyPair.Other.PublicKey.Pem, TestContext.Current.CancellationToken);
         var (failed, complaint) = await Script(host, database, "demo-success", walletKey: other);

@@ -6,17 +6,18 @@ using System.Text;
 namespace CancelService.IntegrationTests.Public;
 
 /// <summary>
-/// Makes requests: a good one, changed in none or several of its parts, or bent as a whole into bytes that no client would
-/// send. The same seed makes the same, but for the time of the run.
+/// Generates requests: a good request with none or some of its parts mutated, or bent as a whole into bytes that no
+/// client would send. Equal seeds give equal requests, except for the time of the run.
 /// </summary>
 internal static class FuzzCorpus
 {
-    // In percent: the server's own refusals are cheap, while every answer of the service costs a signature.
+    // Percentage of bent requests: the server's own refusals are cheap, while each answer of the service costs a
+    // signature.
     private const int MostlyBent = 80;
 
     private static readonly ConcurrentDictionary<string, byte[]> Made = new(StringComparer.Ordinal);
 
-    // Lists of texts that something has stumbled over, each with | between them.
+    // Texts that have broken parsers before, separated by |.
     private const string Nasty =
         "\0|\r|\n|\r\n|\r\n\r\n|\t| |\x7f|\x80|\xff|\xc3\x28|\xc0\xaf|\xed\xa0\x80|\xef\xbb\xbf|\xfe\xff|%|%00|%zz|%2e%2e/|%2F"
         + "|%5c|%u0041|%C0%AF|..|/../|/./|//|\\|?|#|;|:|=|==|,|+|-|_|\"|'|{|}|[|]|\\ud800|\\u0000|null|0|-1|1e400|NaN"
@@ -73,7 +74,7 @@ internal static class FuzzCorpus
         "text/plain|application/x-www-form-urlencoded|multipart/form-data; boundary=x|application/json\r\nContent-Type: text/xml"
     );
 
-    // What a mutation changes, with its weight. The last two mean the same whatever they do.
+    // Mutations by the changed part, with their weights. The last two preserve the meaning of the request.
     private static readonly (string Kind, int Weight, Action<FuzzDraft, Random> Apply)[] Parts =
     [
         ("target", 2, (draft, random) => (draft.Target, draft.Api) = Pick(random, Targets)),
@@ -102,14 +103,14 @@ internal static class FuzzCorpus
         ("bent bytes", 4, (draft, random) => draft.Bend = text => Bent(random, text)),
     ];
 
-    /// <summary>The next request of a run.</summary>
+    /// <summary>Generates the next request of a run.</summary>
     public static FuzzRequest Next(int run, Random random, DateTimeOffset now)
     {
         var mutations = new List<FuzzMutation> { New("payment", Payment) };
         var isBent = random.Next(100) < MostlyBent;
         for (var times = Math.Max(0, random.Next(10) - 1) / 3 + random.Next(2); times > 0; times--)
         {
-            // A body costs a signature, so there are some thousands, and few of them in what is bent besides.
+            // Each distinct body costs a signature: some thousands of bodies in all, and few in bent requests.
             var (kind, apply) = Weighted(random, isBent && times < 3 ? Parts[^2..] : Parts);
             if (!mutations.Exists(mutation => mutation.Name == kind))
                 mutations.Add(kind == "body" ? new(kind, run + random.Next(8000), apply) : New(kind, apply));
@@ -133,7 +134,7 @@ internal static class FuzzCorpus
         return body;
     }
 
-    /// <summary>A signature for a path; signing is dear, and the same is often signed again.</summary>
+    /// <summary>Signature for a path, cached because signing is expensive and many requests repeat.</summary>
     public static byte[] Signed(string path, string client, string time, byte[] body)
     {
         var signed = StringToSign.Of("POST", path, client, time, body);
@@ -260,7 +261,7 @@ internal static class FuzzCorpus
         };
     }
 
-    // Bodies that are read, because they are signed as they are.
+    // Bodies that the service reads, because they are signed as they are.
     private static void Body(FuzzDraft draft, Random random)
     {
         var id = Text($"\"paymentId\":\"pay{random.Next(64)}\"");
@@ -372,7 +373,7 @@ internal static class FuzzCorpus
             }
         };
 
-    // From here on bytes that no client of HTTP would send.
+    // From here on: bytes that no HTTP client would send.
     private static void OddFraming(FuzzDraft draft, Random random)
     {
         draft.Bend = text => text;
@@ -446,7 +447,7 @@ internal static class FuzzCorpus
             draft.Target = Bent(random, draft.Target);
     }
 
-    // Two framings of one body: whatever the reading, the good request in it was never sent.
+    // Two conflicting framings of one body: under either reading, the good request inside was never sent.
     private static string Hidden(Random random, string hidden)
     {
         var body = Pick(random, "0\r\n\r\n|1\r\nx\r\n0\r\n\r\n|0;a\r\n\r\n") + hidden;
@@ -482,7 +483,7 @@ internal static class FuzzCorpus
         };
     }
 
-    // Flips bits, deletes, repeats, moves and inserts.
+    // Flips bits, and deletes, repeats, moves and inserts text.
     private static string Bent(Random random, string text)
     {
         for (var times = random.Next(1, 4); times > 0; times--)
@@ -504,7 +505,7 @@ internal static class FuzzCorpus
         return text;
     }
 
-    // What may stand in one header.
+    // Keeps the characters that are valid in a header value.
     private static string Single(string value) => string.Concat(value.Where(c => c is >= ' ' and <= '~')).Trim(' ');
 
     private static string Pick(Random random, string texts) => Pick(random, texts.Split('|'));

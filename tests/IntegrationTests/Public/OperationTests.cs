@@ -6,11 +6,13 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.IntegrationTests.Public;
 
-/// <summary>The exchange serves every operation that is registered, and decides for all of them what comes before the body.</summary>
+/// <summary>
+/// Goal: the exchange serves every registered operation, and handles all steps before the body for them.
+/// </summary>
 public sealed class OperationTests(PostgresServer postgres)
 {
     [Fact]
-    public async Task A_second_operation_is_served_signed_and_guarded_like_the_first()
+    public async Task Second_operation_is_served_signed_and_guarded_like_the_first()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
         await using var host = await TestHost.Start(
