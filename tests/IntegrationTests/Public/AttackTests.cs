@@ -441,7 +441,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
                 answer.Code.ShouldBe("ORDER_NOT_EXIST");
             }
         }
-        // Alternating, so that a busy machine slows both; a second query would show.
+        // Alternating calls, so a busy machine slows both alike; an extra query would show.
         (Median("known") / Median("unknown")).ShouldBeInRange(0.5, 2);
 
         double Median(string id) => durations[id].Order().ElementAt(durations[id].Count / 2);
@@ -532,7 +532,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
     {
         switch (kind)
         {
-            case "exponent 1": // Everything is its own signature.
+            case "exponent 1": // Every value is its own signature.
                 var key = new AsnWriter(AsnEncodingRules.DER);
                 using (key.PushSequence())
                 {
