@@ -100,9 +100,7 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Racing_cancel_and_registration_never_miss_each_other(
-        DatabaseProvider provider
-    )
+    public async Task Racing_cancel_and_registration_never_miss_each_other(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, Patient);
         var client = await host.AddClient();
@@ -225,9 +223,7 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
             else
                 merchant++;
         }
-        TestContext.Current.TestOutputHelper?.WriteLine(
-            $"Races won: core {core}, merchant {merchant}."
-        );
+        TestContext.Current.TestOutputHelper?.WriteLine($"Races won: core {core}, merchant {merchant}.");
     }
 
     // Signing is slow, so it happens before the race starts.
@@ -243,7 +239,11 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
     }
 
     // Delays one side by a random stagger per round.
-    [SuppressMessage("Security", "CA5394:Do not use insecure randomness", Justification = "The stagger needs no secrecy.")]
+    [SuppressMessage(
+        "Security",
+        "CA5394:Do not use insecure randomness",
+        Justification = "The stagger needs no secrecy."
+    )]
     private static async Task<(Answer Answer, Reply Reply)> AtOnce(Func<Task<Answer>> cancel, Func<Task<Reply>> report)
     {
         var stagger = Random.Shared.Next(-4000, 4000);

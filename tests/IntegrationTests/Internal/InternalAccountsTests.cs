@@ -61,9 +61,7 @@ public sealed class InternalAccountsTests(SharedHosts hosts) : IClassFixture<Sha
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Account_lists_its_transfers_oldest_first_despite_another_storage_order(
-        DatabaseProvider provider
-    )
+    public async Task Account_lists_its_transfers_oldest_first_despite_another_storage_order(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();

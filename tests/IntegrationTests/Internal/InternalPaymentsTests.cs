@@ -35,7 +35,10 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
 
     [Theory]
     [MatrixData("kind", "amount", "currency", "payer", "no payer", "initiatedAt")]
-    public async Task Registration_with_other_content_is_rejected_and_changes_nothing(string what, DatabaseProvider provider)
+    public async Task Registration_with_other_content_is_rejected_and_changes_nothing(
+        string what,
+        DatabaseProvider provider
+    )
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();

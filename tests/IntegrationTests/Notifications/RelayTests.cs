@@ -150,9 +150,7 @@ public sealed class RelayTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Late_failure_leaves_the_next_claim_untouched(
-        DatabaseProvider provider
-    )
+    public async Task Late_failure_leaves_the_next_claim_untouched(DatabaseProvider provider)
     {
         var (first, second) = (new TaskCompletionSource<int>(), new TaskCompletionSource<int>());
         await using var receiver = await Receiver.Start(r =>

@@ -120,7 +120,9 @@ public sealed class DistributionTests(PostgresServer postgres)
                 await TestHost.Until(() => IsDistributed(migrating)).Becomes(true);
             await Task.WhenAll(cancelling);
 
-            TestContext.Current.TestOutputHelper!.WriteLine(Invariant($"first attempts answered U: {unknown} of {4 * Payments}"));
+            TestContext.Current.TestOutputHelper!.WriteLine(
+                Invariant($"first attempts answered U: {unknown} of {4 * Payments}")
+            );
             foreach (var client in clients)
                 (await host.Balance(client)).ShouldBe(0);
             await host.ShouldPassTheAudit();

@@ -71,10 +71,7 @@ public sealed class EarlierCancelTests(PostgresServer postgres)
     [Theory]
     [InlineData("window", "CANCEL_WINDOW_EXCEED")]
     [InlineData("balance", "MERCHANT_BALANCE_NOT_ENOUGH")]
-    public async Task Refusal_fences_off_a_delayed_cancel_of_another_instance(
-        string reason,
-        string code
-    )
+    public async Task Refusal_fences_off_a_delayed_cancel_of_another_instance(string reason, string code)
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         await using var network = new TcpForwarder(database.ConnectionString);

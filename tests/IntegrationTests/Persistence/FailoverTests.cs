@@ -127,10 +127,7 @@ public sealed class FailoverTests(PostgresServer postgres)
         await host.AddPayment(client, State.Success);
         await host.AddPayment(client, State.Success, "p2");
         (await host.Cancel(client)).Code.ShouldBe("SUCCESS");
-        (await host.Cancel(client)).Code.ShouldBe(
-            "SUCCESS",
-            "the repeat caches the absence of a standby"
-        );
+        (await host.Cancel(client)).Code.ShouldBe("SUCCESS", "the repeat caches the absence of a standby");
 
         await pair.OnFirst("ALTER SYSTEM SET synchronous_standby_names = 'second'");
         await pair.OnFirst("SELECT pg_reload_conf()");

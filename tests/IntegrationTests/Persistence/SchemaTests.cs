@@ -68,7 +68,8 @@ public sealed class SchemaTests(SharedHosts hosts) : IClassFixture<SharedHosts>
         ["a balance over the limit"] = "UPDATE accounts SET balance = 1000000000000000001 WHERE client_id = 'C'",
         ["a second account in a currency"] =
             "INSERT INTO accounts (client_id, currency, balance) VALUES ('C', 'USD', 0)",
-        ["an account without a client"] = "INSERT INTO accounts (client_id, currency, balance) VALUES ('NOBODY', 'USD', 0)",
+        ["an account without a client"] =
+            "INSERT INTO accounts (client_id, currency, balance) VALUES ('NOBODY', 'USD', 0)",
         ["a transfer in a currency without account"] = "UPDATE transfers SET currency = 'EUR' WHERE client_id = 'C'",
         ["a transfer of another client's account"] = "UPDATE transfers SET client_id = 'D' WHERE client_id = 'C'",
         ["a transfer of zero"] = "UPDATE transfers SET minor_units = 0 WHERE client_id = 'C'",
@@ -86,7 +87,8 @@ public sealed class SchemaTests(SharedHosts hosts) : IClassFixture<SharedHosts>
         ["a key version twice"] =
             "INSERT INTO client_keys (client_id, version, public_key) "
             + "SELECT client_id, version, public_key FROM client_keys WHERE client_id = 'C'",
-        ["a key without a client"] = "INSERT INTO client_keys (client_id, version, public_key) VALUES ('NOBODY', 1, 'x')",
+        ["a key without a client"] =
+            "INSERT INTO client_keys (client_id, version, public_key) VALUES ('NOBODY', 1, 'x')",
         ["a client deleted with its payments"] = "DELETE FROM clients WHERE client_id = 'C'",
         ["a payment deleted with its history"] = "DELETE FROM payments WHERE client_id = 'C'",
         ["an account deleted with its transfers"] = "DELETE FROM accounts WHERE client_id = 'C'",

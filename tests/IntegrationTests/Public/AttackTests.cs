@@ -244,10 +244,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
     [Theory]
     [MatrixData("1024 bits", "2040 bits", "exponent 1", "elliptic")]
-    public async Task Weak_key_is_not_trusted_even_when_stored_in_the_database(
-        string kind,
-        DatabaseProvider provider
-    )
+    public async Task Weak_key_is_not_trusted_even_when_stored_in_the_database(string kind, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -413,9 +410,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Another_clients_payment_is_answered_as_fast_as_a_missing_payment(
-        DatabaseProvider provider
-    )
+    public async Task Another_clients_payment_is_answered_as_fast_as_a_missing_payment(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var (victim, curious) = (await host.AddClient(), await host.AddClient());
@@ -449,9 +444,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Cancel_of_another_clients_identifier_does_not_block_its_payment(
-        DatabaseProvider provider
-    )
+    public async Task Cancel_of_another_clients_identifier_does_not_block_its_payment(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var (victim, attacker) = (await host.AddClient(), await host.AddClient());

@@ -24,9 +24,7 @@ public sealed class DemoTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Demo_payments_answer_as_documented_even_after_a_restart(
-        DatabaseProvider provider
-    )
+    public async Task Demo_payments_answer_as_documented_even_after_a_restart(DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres, empty: true);
         byte[]? first = null;

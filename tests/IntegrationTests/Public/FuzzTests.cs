@@ -452,7 +452,9 @@ internal sealed class FuzzWire : IDisposable
         }
         catch (OperationCanceledException e)
         {
-            return patience is not null ? false : throw new TimeoutException($"The service gave no answer within {_hang}.", e);
+            return patience is not null
+                ? false
+                : throw new TimeoutException($"The service gave no answer within {_hang}.", e);
         }
         return true;
     }

@@ -99,10 +99,7 @@ public sealed class IncidentLogTests(PostgresServer postgres)
     [Theory]
     [InlineData("refused", "the database is out of reach: ")]
     [InlineData("silent", "no answer from the database within 1 s")]
-    public async Task Outage_logs_one_line_per_answer_and_its_cause_at_a_limited_rate(
-        string outage,
-        string cause
-    )
+    public async Task Outage_logs_one_line_per_answer_and_its_cause_at_a_limited_rate(string outage, string cause)
     {
         using var log = new LogLines();
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);

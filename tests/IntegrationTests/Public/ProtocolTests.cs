@@ -192,10 +192,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MatrixData("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "post", "BREW")]
-    public async Task Other_methods_get_a_signed_METHOD_NOT_SUPPORTED(
-        string method,
-        DatabaseProvider provider
-    )
+    public async Task Other_methods_get_a_signed_METHOD_NOT_SUPPORTED(string method, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var call = new CancelCall
@@ -346,10 +343,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
         "now",
         ""
     )]
-    public async Task Malformed_or_out_of_range_Request_Time_is_refused(
-        string time,
-        DatabaseProvider provider
-    )
+    public async Task Malformed_or_out_of_range_Request_Time_is_refused(string time, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var call = new CancelCall
@@ -405,10 +399,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
         "DEMO_CLIENT.1764039600000",
         "DEMO_CLIENT."
     )]
-    public async Task Malformed_Client_Id_is_refused_and_neither_echoed_nor_signed(
-        string id,
-        DatabaseProvider provider
-    )
+    public async Task Malformed_Client_Id_is_refused_and_neither_echoed_nor_signed(string id, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var call = new CancelCall
@@ -540,9 +531,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Newest_active_key_verifies_unless_keyVersion_names_another(
-        DatabaseProvider provider
-    )
+    public async Task Newest_active_key_verifies_unless_keyVersion_names_another(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var (now, future, past) = (host.Now, host.Now.AddSeconds(1), host.Now.AddSeconds(-1));
@@ -758,10 +747,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Illegal))]
-    public async Task Body_that_breaks_a_rule_is_refused_and_the_rule_named(
-        string json,
-        DatabaseProvider provider
-    )
+    public async Task Body_that_breaks_a_rule_is_refused_and_the_rule_named(string json, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();

@@ -116,10 +116,7 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
 
     [Theory]
     [MatrixData("capture", "refund", "succeed")]
-    public async Task Racing_cancel_and_report_leave_a_consistent_outcome(
-        string rival,
-        DatabaseProvider provider
-    )
+    public async Task Racing_cancel_and_report_leave_a_consistent_outcome(string rival, DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, Patient);
         var client = await host.AddClient();
@@ -219,9 +216,7 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Concurrent_cancels_of_many_clients_do_not_interfere(
-        DatabaseProvider provider
-    )
+    public async Task Concurrent_cancels_of_many_clients_do_not_interfere(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, Patient);
         var clients = new List<TestClient>();

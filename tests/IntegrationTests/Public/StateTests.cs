@@ -72,10 +72,7 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
 
     [Theory]
     [MemberData(nameof(OtherStates))]
-    public async Task Captured_or_refunded_payment_is_refused_and_untouched(
-        string state,
-        DatabaseProvider provider
-    )
+    public async Task Captured_or_refunded_payment_is_refused_and_untouched(string state, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -215,9 +212,7 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Money_reported_after_the_cancel_is_refused_and_recorded(
-        DatabaseProvider provider
-    )
+    public async Task Money_reported_after_the_cancel_is_refused_and_recorded(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();

@@ -19,10 +19,7 @@ public sealed class RestoreTests(PostgresServer postgres)
 
     [Theory]
     [MatrixData("cancellations", "late-reports")]
-    public async Task Feed_reader_learns_where_to_resume_and_misses_no_row(
-        string feed,
-        DatabaseProvider provider
-    )
+    public async Task Feed_reader_learns_where_to_resume_and_misses_no_row(string feed, DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres);
         TestClient client;

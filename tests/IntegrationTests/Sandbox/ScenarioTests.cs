@@ -11,9 +11,7 @@ public sealed class ScenarioTests(PostgresServer postgres)
 {
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Cancel_is_unknown_while_the_database_stalls_and_succeeds_afterwards(
-        DatabaseProvider provider
-    )
+    public async Task Cancel_is_unknown_while_the_database_stalls_and_succeeds_afterwards(DatabaseProvider provider)
     {
         await using var sandbox = await Site.Open(provider, postgres, "--Database:Timeout=00:00:01");
 
@@ -76,7 +74,8 @@ public sealed class ScenarioTests(PostgresServer postgres)
         (await sandbox.Cancel("demo-processing")).ShouldBe("CANCEL_WINDOW_EXCEED");
         (await sandbox.Cancel("demo-success")).ShouldBe("SUCCESS", "a cancel in time repeats its answer");
         var ahead = (await sandbox.Get("keys")).Split("data-ahead=\"")[1].Split('"')[0];
-        double.Parse(ahead, CultureInfo.InvariantCulture).ShouldBeGreaterThan(0, "the browser signs with this clock offset");
+        double.Parse(ahead, CultureInfo.InvariantCulture)
+            .ShouldBeGreaterThan(0, "the browser signs with this clock offset");
 
         (await sandbox.Post("scenarios/clock", ("jump", "back"))).ShouldContain("as on the machine");
         (await sandbox.Cancel("demo-processing")).ShouldBe("SUCCESS");
@@ -137,7 +136,9 @@ public sealed class ScenarioTests(PostgresServer postgres)
                 Path.Combine(database.Directory, "demo", "wallet-public.pem"),
                 TestContext.Current.CancellationToken
             );
-            wallet.Trim().ShouldBe(KeyPair.Wallet.PublicKey.Pem.Trim(), "the page shows the wallet's actual signing key");
+            wallet
+                .Trim()
+                .ShouldBe(KeyPair.Wallet.PublicKey.Pem.Trim(), "the page shows the wallet's actual signing key");
             await sandbox.Host.AddClient(id: "REAL");
         }
 
