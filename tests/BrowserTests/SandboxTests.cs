@@ -134,7 +134,8 @@ public sealed class SandboxTests(Site site)
         // In base64 a public key of 2048 bits has 392 characters, a private key over 1,500.
         fields.ShouldAllBe(sent => sent.Length < 1200);
         var isKept = await page.EvaluateAsync<bool>(
-            "async () => { const open = indexedDB.open('cancelservice-sandbox'); await new Promise(done => open.onsuccess = done);"
+            "async () => { const open = indexedDB.open('cancelservice-sandbox'); await new Promise(done => "
+                + "open.onsuccess = done);"
                 + " const get = open.result.transaction('keys').objectStore('keys').get('private');"
                 + " await new Promise(done => get.onsuccess = done); return get.result.extractable; }"
         );

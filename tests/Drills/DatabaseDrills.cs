@@ -40,7 +40,8 @@ public sealed class DatabaseCannotServeDrill
         // Existing sessions keep the old setting, so end them, as a primary does when it becomes a standby.
         await drill.Sql("ALTER DATABASE postgres SET default_transaction_read_only = on");
         await drill.Sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres' AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres' AND pid <> "
+                + "pg_backend_pid()"
         );
 
         await drill.Prometheus.Fires(alert);
@@ -237,7 +238,8 @@ public sealed class DiskFillsDrill
         await using var node = await HttpServer.Start(async () =>
         {
             var log = await drill.Number(
-                "SELECT coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), min(restart_lsn)), 0)::bigint FROM pg_replication_slots"
+                "SELECT coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), min(restart_lsn)), 0)::bigint FROM "
+                    + "pg_replication_slots"
             );
             return (HttpStatusCode.OK, $"node_filesystem_avail_bytes{{mountpoint=\"/data\"}} {Disk - log}\n");
         });

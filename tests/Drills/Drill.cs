@@ -122,7 +122,8 @@ internal sealed class Drill : IAsyncDisposable
     {
         await Put(
             $"clients/SHOP/payments/{id}",
-            $$$"""{"paymentRequestId":"req-{{{id}}}","kind":"PAYMENT","amount":{"minorUnits":1500,"currency":"USD"},"initiatedAt":"{{{TimeProvider.System.GetUtcNow():O}}}"}"""
+            $$$"""{"paymentRequestId":"req-{{{id}}}","kind":"PAYMENT","amount":{"minorUnits":1500,"currency":"USD"}"""
+                + $$$""","initiatedAt":"{{{TimeProvider.System.GetUtcNow():O}}}"}"""
         );
         await Send(HttpMethod.Post, $"clients/SHOP/payments/{id}/succeed", $$"""{"eventId":"evt-{{id}}"}""");
     }
@@ -183,7 +184,8 @@ internal sealed class Drill : IAsyncDisposable
             ',',
             hosts.Select(host => host is [_, var port] ? port : server.Port.ToString(CultureInfo.InvariantCulture))
         );
-        return $"host={names} port={ports} user={server.Username} password={server.Password} dbname={server.Database} target_session_attrs=any";
+        return $"host={names} port={ports} user={server.Username} password={server.Password} "
+            + $"dbname={server.Database} target_session_attrs=any";
     }
 
     /// <summary>Repeats an action, such as a merchant's cancels, until it is disposed.</summary>
@@ -211,7 +213,8 @@ internal sealed class Drill : IAsyncDisposable
             // An operator works on the service's host; a drill keeps its settings and files elsewhere.
             [
                 "-c",
-                $"set -o pipefail\ndotnet() {{ command dotnet '{Path.GetDirectoryName(ServiceProcess.Assembly)}'/\"$@\"; }}\n{command}",
+                $"set -o pipefail\ndotnet() {{ command dotnet "
+                    + $"'{Path.GetDirectoryName(ServiceProcess.Assembly)}'/\"$@\"; }}\n{command}",
             ],
             _directory.FullName,
             variables

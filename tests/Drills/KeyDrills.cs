@@ -72,7 +72,9 @@ public sealed class WrongAnswerDrill
         var signature = KeyPair.Other.Sign(Encoding.UTF8.GetBytes($"POST /v2/payments/cancel\nSHOP.{at}.{body}"));
         await drill.Write(
             "request.txt",
-            $"POST /v2/payments/cancel HTTP/1.1\r\nClient-Id: SHOP\r\nRequest-Time: {at}\r\nContent-Type: application/json\r\nSignature: algorithm=RSA256, keyVersion=1, signature={Uri.EscapeDataString(Convert.ToBase64String(signature))}\r\n\r\n{body}"
+            $"POST /v2/payments/cancel HTTP/1.1\r\nClient-Id: SHOP\r\nRequest-Time: {at}\r\nContent-Type: "
+                + "application/json\r\nSignature: algorithm=RSA256, keyVersion=1, "
+                + $"signature={Uri.EscapeDataString(Convert.ToBase64String(signature))}\r\n\r\n{body}"
         );
         (await drill.Run(page.Take("dotnet"), succeeds: false)).ShouldContain("INVALID_SIGNATURE");
         page.Left.ShouldBeEmpty();

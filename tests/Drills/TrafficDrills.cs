@@ -85,7 +85,8 @@ public sealed class RacesExhaustedDrill
             """
             CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN RAISE unique_violation USING CONSTRAINT = 'ux_payment_history_cancellation'; END $$;
-            CREATE TRIGGER lose BEFORE INSERT ON payment_history FOR EACH ROW WHEN (NEW.action = 'CANCEL') EXECUTE FUNCTION lose()
+            CREATE TRIGGER lose BEFORE INSERT ON payment_history FOR EACH ROW WHEN (NEW.action = 'CANCEL')
+                EXECUTE FUNCTION lose()
             """
         );
         await using (Drill.Meanwhile(() => drill.Cancel("p1")))

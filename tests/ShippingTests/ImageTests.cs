@@ -140,7 +140,8 @@ public sealed class ImageTests(BuiltImage image)
         Directory
             .EnumerateFiles(directory, "*", SearchOption.AllDirectories)
             .Select(file =>
-                $"{Path.GetRelativePath(directory, file)} {Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)))}"
+                $"{Path.GetRelativePath(directory, file)} "
+                + $"{Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)))}"
             )
             .ToHashSet(StringComparer.Ordinal);
 

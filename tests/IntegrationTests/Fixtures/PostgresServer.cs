@@ -125,7 +125,8 @@ public sealed class PostgresServer : IAsyncDisposable
                     await CitusNodes.Execute(
                         node,
                         "postgres",
-                        $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}' AND pid <> pg_backend_pid()"
+                        $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}' AND "
+                            + "pid <> pg_backend_pid()"
                     );
                 await CitusNodes.Execute(node, "postgres", $"CREATE DATABASE {name} TEMPLATE {from}");
             });
@@ -139,7 +140,7 @@ public sealed class PostgresServer : IAsyncDisposable
             await Retried(() => CitusNodes.Execute(node, "postgres", $"DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
     }
 
-    // Ending sessions, and those that Citus reopens, can outlast PostgreSQL's own wait, so DROP and CREATE are retried.
+    // Ending or reopened sessions can outlast PostgreSQL's own wait, so the statement is retried.
     private static async Task Retried(Func<Task> act)
     {
         for (var attempt = 1; ; attempt++)

@@ -8,7 +8,8 @@ namespace CancelService.IntegrationTests.Internal;
 public sealed class BindingTests(SharedHosts hosts, PostgresServer postgres) : IClassFixture<SharedHosts>
 {
     private const string Payment = """
-        {"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z"}
+        {"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},
+        "initiatedAt":"2026-11-23T12:00:00Z"}
         """;
 
     [Theory]

@@ -13,7 +13,8 @@ public sealed class ChangesTests(SharedHosts hosts, PostgresServer postgres) : I
         $$$"""{"name":"{{{name}}}","enabled":true,"contract":{"burst":{{{burst}}}}}""";
 
     private static string Key(string? notAfter = null) =>
-        $$"""{"publicKey":{{System.Text.Json.JsonSerializer.Serialize(KeyPair.Merchant.PublicKey.Pem)}},"notAfter":{{(notAfter is null ? "null" : $"\"{notAfter}\"")}}}""";
+        $$"""{"publicKey":{{System.Text.Json.JsonSerializer.Serialize(KeyPair.Merchant.PublicKey.Pem)}}"""
+        + $$""","notAfter":{{(notAfter is null ? "null" : $"\"{notAfter}\"")}}}""";
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
@@ -112,11 +113,14 @@ public sealed class ChangesTests(SharedHosts hosts, PostgresServer postgres) : I
 
         page.Items.Where(item => item.GetProperty("kind").GetString() is "TRANSFER" or "REQUEUE")
             .Select(item =>
-                $"{item.GetProperty("kind")} {item.GetProperty("subject")} {item.GetProperty("reason")} {item.GetProperty("after")}"
+                $"{item.GetProperty("kind")} {item.GetProperty("subject")} {item.GetProperty("reason")} "
+                + $"{item.GetProperty("after")}"
             )
             .ShouldBe([
-                """TRANSFER d1 settlement 9 {"debit":"SETTLEMENT","credit":"MERCHANT","amount":{"minorUnits":500,"currency":"USD"},"balance":{"before":0,"after":500}}""",
-                """TRANSFER o1  {"debit":"MERCHANT","credit":"SETTLEMENT","amount":{"minorUnits":120,"currency":"USD"},"balance":{"before":500,"after":380}}""",
+                """TRANSFER d1 settlement 9 {"debit":"SETTLEMENT","credit":"MERCHANT","amount":"""
+                    + """{"minorUnits":500,"currency":"USD"},"balance":{"before":0,"after":500}}""",
+                """TRANSFER o1  {"debit":"MERCHANT","credit":"SETTLEMENT","amount":{"minorUnits":120"""
+                    + ""","currency":"USD"},"balance":{"before":500,"after":380}}""",
                 """REQUEUE p1 the core is back {"state":"PARKED","events":1}""",
                 """REQUEUE  ticket 5 {"state":"PARKED","from":null,"to":null,"events":1}""",
             ]);

@@ -211,8 +211,8 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
         var client = await host.AddClient();
         await host.Execute(
             $"""
-            INSERT INTO payments (client_id, payment_id, kind, amount_minor_units, amount_currency, initiated_at, status,
-                captured, refunded, version)
+            INSERT INTO payments (client_id, payment_id, kind, amount_minor_units, amount_currency, initiated_at,
+                status, captured, refunded, version)
             SELECT '{client.Id}', 'p' || n, 'PAYMENT', 1, 'USD', now(), 'CANCELLED', 0, 0, 2
             FROM generate_series(1, 1001) n;
             INSERT INTO payment_requests (client_id, payment_request_id, payment_id)
@@ -234,7 +234,8 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
             await using var db = host.Db();
             return await db
                 .Database.SqlQueryRaw<int>(
-                    "SELECT count(*)::int AS \"Value\" FROM payment_history WHERE action = 'CANCEL' AND position IS NULL"
+                    "SELECT count(*)::int AS \"Value\" FROM payment_history WHERE action = 'CANCEL' AND "
+                        + "position IS NULL"
                 )
                 .SingleAsync(Token);
         }

@@ -84,7 +84,7 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
             (await host.Balance(client) - before).ShouldBe(moved);
             rows.Cancellations.ShouldBe(code == "SUCCESS" ? 1 : 0);
             rows.Outbox.ShouldBe(rows.Cancellations);
-            // Of the losing events, failures and events whose money has moved are recorded.
+            // The history keeps a losing event that is a failure or whose money has moved.
             List<PaymentAction> ends =
             [
                 .. coreWasFirst ? [reported] : Array.Empty<PaymentAction>(),

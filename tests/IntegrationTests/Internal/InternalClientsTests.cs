@@ -33,7 +33,8 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
         var replaced = await host.Call(
             "PUT",
             $"/clients/{id}",
-            """{"name":"B","enabled":false,"contract":{"mayCancel":false,"window":"PT24H","requestsPerSecond":1,"burst":2,"rememberUnknown":false}}"""
+            """{"name":"B","enabled":false,"contract":{"mayCancel":false,"window":"PT24H","requestsPerSecond":1"""
+                + ""","burst":2,"rememberUnknown":false}}"""
         );
         replaced["contract"]
             .ShouldBe("""{"mayCancel":false,"window":"P1D","requestsPerSecond":1,"burst":2,"rememberUnknown":false}""");

@@ -139,7 +139,8 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
     )]
     [InlineData(
         "paymentRequestId",
-        """{"paymentRequestId":"a b","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z"}"""
+        """{"paymentRequestId":"a b","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"}"""
+            + ""","initiatedAt":"2026-11-23T12:00:00Z"}"""
     )]
     [InlineData(
         "kind",
@@ -151,11 +152,13 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
     )]
     [InlineData(
         "amount.minorUnits",
-        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":0,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z"}"""
+        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":0,"currency":"USD"}"""
+            + ""","initiatedAt":"2026-11-23T12:00:00Z"}"""
     )]
     [InlineData(
         "amount.minorUnits",
-        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1000000000000001,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z"}"""
+        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1000000000000001,"currency":"USD"}"""
+            + ""","initiatedAt":"2026-11-23T12:00:00Z"}"""
     )]
     [InlineData(
         "amount.currency",
@@ -163,7 +166,8 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
     )]
     [InlineData(
         "amount.currency",
-        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"usd"},"initiatedAt":"2026-11-23T12:00:00Z"}"""
+        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"usd"}"""
+            + ""","initiatedAt":"2026-11-23T12:00:00Z"}"""
     )]
     [InlineData(
         "initiatedAt",
@@ -171,23 +175,28 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
     )]
     [InlineData(
         "initiatedAt",
-        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"2026-11-25T12:00:00Z"}"""
+        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"}"""
+            + ""","initiatedAt":"2026-11-25T12:00:00Z"}"""
     )]
     [InlineData(
         "initiatedAt",
-        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"1999-12-31T00:00:00Z"}"""
+        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"}"""
+            + ""","initiatedAt":"1999-12-31T00:00:00Z"}"""
     )]
     [InlineData(
         "payer",
-        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z","payer":""}"""
+        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"}"""
+            + ""","initiatedAt":"2026-11-23T12:00:00Z","payer":""}"""
     )]
     [InlineData(
         "payer",
-        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z","payer":"\u0000"}"""
+        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"}"""
+            + ""","initiatedAt":"2026-11-23T12:00:00Z","payer":"\u0000"}"""
     )]
     [InlineData(
         "",
-        """{"paymentRequestId":"r","kind":"GIFT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z"}"""
+        """{"paymentRequestId":"r","kind":"GIFT","amount":{"minorUnits":1,"currency":"USD"}"""
+            + ""","initiatedAt":"2026-11-23T12:00:00Z"}"""
     )]
     [InlineData("", """{"paymentRequestId":1}""")]
     [InlineData("", "[]")]

@@ -40,7 +40,8 @@ public sealed class RefusedCancelsTests(PostgresServer postgres)
         var refused = (await host.Detail(client)).Json.GetProperty("refusedCancels").EnumerateArray().ToList();
         refused
             .Select(r =>
-                $"{r.GetProperty("paymentId")}/{r.GetProperty("paymentRequestId")} {r.GetProperty("times")} {r.GetProperty("code")}"
+                $"{r.GetProperty("paymentId")}/{r.GetProperty("paymentRequestId")} {r.GetProperty("times")} "
+                + $"{r.GetProperty("code")}"
             )
             .Order(StringComparer.Ordinal)
             .ShouldBe(["/req-p1 1 PROCESS_FAIL", "p1/ 2 PROCESS_FAIL", "p1/req-p2 1 PROCESS_FAIL"]);

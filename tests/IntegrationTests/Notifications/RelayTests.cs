@@ -57,7 +57,8 @@ public sealed class RelayTests(PostgresServer postgres)
             row.LastError.ShouldBeNull();
             received.Text.ShouldBe(
                 $$"""
-                {"id":"{{row.EventId}}","type":"payment.cancelled","clientId":"{{client.Id.Value}}","paymentId":"{{paymentId}}",
+                {"id":"{{row.EventId}}","type":"payment.cancelled","clientId":"{{client.Id.Value}}",
+                "paymentId":"{{paymentId}}",
                 "paymentRequestId":"req-{{paymentId}}","amount":{"minorUnits":1000,"currency":"USD"},
                 "effect":"{{received.Member("effect")}}","cancelTime":"{{CancelTime(row.CreatedAt)}}"}
                 """.ReplaceLineEndings("")

@@ -25,7 +25,8 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
         ),
         ["a transfer has two causes"] = (
             "transfers have an amount, two accounts and one cause",
-            "UPDATE transfers SET payment_id = 'paid', payment_version = 3 WHERE reference IS NOT NULL AND currency = 'EUR'"
+            "UPDATE transfers SET payment_id = 'paid', payment_version = 3 WHERE reference IS NOT NULL AND "
+                + "currency = 'EUR'"
         ),
         ["a transfer has a payment without a version"] = (
             "transfers have an amount, two accounts and one cause",
@@ -286,7 +287,8 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
         ),
         ["a key was added by hand"] = (
             "keys are what their last changes say",
-            "INSERT INTO client_keys (client_id, version, public_key) SELECT client_id, 9, public_key FROM client_keys WHERE version = 1"
+            "INSERT INTO client_keys (client_id, version, public_key) SELECT client_id, 9, public_key FROM "
+                + "client_keys WHERE version = 1"
         ),
         ["a revocation was taken back"] = (
             "keys are what their last changes say",
@@ -400,7 +402,8 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
             INSERT INTO transfers (client_id, transfer_id, debit, credit, minor_units, currency, at, reference, actor)
             {numbers}
             SELECT t.client_id, {id}, CASE WHEN i < 10000 THEN 'SETTLEMENT' ELSE 'MERCHANT' END,
-                CASE WHEN i < 10000 THEN 'MERCHANT' ELSE 'SETTLEMENT' END, 1000000000000000, t.currency, t.at, 'big-' || i, 'x'
+                CASE WHEN i < 10000 THEN 'MERCHANT' ELSE 'SETTLEMENT' END, 1000000000000000, t.currency, t.at,
+                'big-' || i, 'x'
             FROM transfers t CROSS JOIN n WHERE t.currency = 'EUR';
             INSERT INTO changes (client_id, number, at, actor, reason, kind, subject, state)
             {numbers}

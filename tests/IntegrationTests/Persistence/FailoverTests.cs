@@ -227,7 +227,8 @@ public sealed class FailoverTests(PostgresServer postgres)
         );
         var client = await host.AddClient();
         var registration =
-            $$"""{"paymentRequestId":"req-p1","kind":"PAYMENT","amount":{{InternalWire.Amount()}},"initiatedAt":"{{host.Now:O}}"}""";
+            $$"""{"paymentRequestId":"req-p1","kind":"PAYMENT","amount":{{InternalWire.Amount()}}"""
+            + $$""","initiatedAt":"{{host.Now:O}}"}""";
         (await host.Call("PUT", $"/clients/{client.Id}/payments/p1", registration)).Status.ShouldBe(201);
         (await host.Report(client, "succeed", "e1")).Status.ShouldBe(200);
         (await host.Call("POST", $"/clients/{client.Id}/accounts/USD/deposits", Deposit)).Status.ShouldBe(201);
@@ -323,7 +324,8 @@ public sealed class FailoverTests(PostgresServer postgres)
             await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
             // A database setting applies to new sessions only.
             command.CommandText =
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND "
+                + "pid <> pg_backend_pid()";
             if (change.StartsWith("SET", StringComparison.Ordinal))
                 await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
         }

@@ -113,7 +113,8 @@ public sealed class GroupCommitTests(PostgresServer postgres)
 
             // The group waits for its first payment and must not hold any later one.
             await held.Execute(
-                $"SELECT payment_id FROM payments WHERE client_id = '{client.Id}' AND payment_id LIKE 'p%' AND payment_id <> 'p0' FOR UPDATE NOWAIT"
+                $"SELECT payment_id FROM payments WHERE client_id = '{client.Id}' AND payment_id LIKE 'p%' AND "
+                    + "payment_id <> 'p0' FOR UPDATE NOWAIT"
             );
             await held.Release();
         }
@@ -137,7 +138,8 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         await using (
             var held = await HeldLock.Take(
                 host.ConnectionString,
-                $"SELECT FROM payments WHERE client_id = '{client.Id}' AND payment_id = 'first' FOR UPDATE; SELECT FROM accounts WHERE client_id = '{client.Id}' AND currency = 'EUR' FOR UPDATE"
+                $"SELECT FROM payments WHERE client_id = '{client.Id}' AND payment_id = 'first' FOR UPDATE; "
+                    + $"SELECT FROM accounts WHERE client_id = '{client.Id}' AND currency = 'EUR' FOR UPDATE"
             )
         )
         {

@@ -87,7 +87,8 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
         ["--Database:Provider=Oracle"] = "Set it to Sqlite or Postgres.",
         ["--Database:SynchronousStandbys=1"] = "Database:SynchronousStandbys",
         ["--Serilog:MinimumLevel:Default=Loud"] =
-            "Serilog:MinimumLevel:Default is 'Loud'. Set it to Verbose or Debug or Information or Warning or Error or Fatal.",
+            "Serilog:MinimumLevel:Default is 'Loud'. Set it to Verbose or Debug or Information or Warning or "
+            + "Error or Fatal.",
         ["--Serilog:MinimumLevel=7"] = "Serilog:MinimumLevel is '7'.",
         ["--Serilog:MinimumLevel:Override:Microsoft=Warn"] = "Serilog:MinimumLevel:Override:Microsoft is 'Warn'.",
         ["--Api:Prefixes:0=api"] = "Api:Prefixes:0",

@@ -129,9 +129,21 @@ internal static partial class FuzzOracle
 
     /// <summary>All result codes except S, and except U, which would mean a failure of the service.</summary>
     public static readonly string[] Refusals =
-        "INVALID_API METHOD_NOT_SUPPORTED MEDIA_TYPE_NOT_ACCEPTABLE PARAM_ILLEGAL CLIENT_INVALID KEY_NOT_FOUND INVALID_SIGNATURE REQUEST_TRAFFIC_EXCEED_LIMIT ACCESS_DENIED ORDER_NOT_EXIST CANCEL_WINDOW_EXCEED PROCESS_FAIL MERCHANT_BALANCE_NOT_ENOUGH".Split(
-            ' '
-        );
+    [
+        "INVALID_API",
+        "METHOD_NOT_SUPPORTED",
+        "MEDIA_TYPE_NOT_ACCEPTABLE",
+        "PARAM_ILLEGAL",
+        "CLIENT_INVALID",
+        "KEY_NOT_FOUND",
+        "INVALID_SIGNATURE",
+        "REQUEST_TRAFFIC_EXCEED_LIMIT",
+        "ACCESS_DENIED",
+        "ORDER_NOT_EXIST",
+        "CANCEL_WINDOW_EXCEED",
+        "PROCESS_FAIL",
+        "MERCHANT_BALANCE_NOT_ENOUGH",
+    ];
 
     /// <summary>Final code of a cancel of each payment of <see cref="Client"/>.</summary>
     public static readonly Dictionary<string, string> Payments = new(
@@ -417,7 +429,8 @@ internal static partial class FuzzOracle
     private static partial Regex Id();
 
     [GeneratedRegex(
-        @"\A(?<1>[0-9]{4})-(?<2>[0-9]{2})-(?<3>[0-9]{2})T(?<4>[0-9]{2}):(?<5>[0-9]{2})(:(?<6>[0-9]{2})(\.[0-9]{1,9})?)?(Z|(?<7>[+-])(?<8>[0-9]{2}):?(?<9>[0-9]{2}))\z",
+        @"\A(?<1>[0-9]{4})-(?<2>[0-9]{2})-(?<3>[0-9]{2})T(?<4>[0-9]{2}):(?<5>[0-9]{2})(:(?<6>[0-9]{2})(\.[0-9]{1,9})?)?"
+            + @"(Z|(?<7>[+-])(?<8>[0-9]{2}):?(?<9>[0-9]{2}))\z",
         RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 1000
     )]

@@ -204,7 +204,7 @@ public sealed class FuzzTests(PostgresServer postgres)
         return null;
     }
 
-    // Requests behind one that ended the connection stay in the queue.
+    // Requests behind the end of the connection stay in the queue.
     private async Task Exchange(Queue<FuzzRequest> waiting, FuzzRequest? last, TimeSpan hang)
     {
         using var wire = new FuzzWire(hang);

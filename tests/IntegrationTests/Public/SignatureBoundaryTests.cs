@@ -14,7 +14,8 @@ namespace CancelService.IntegrationTests.Public;
 public sealed class SignatureBoundaryTests(PostgresServer postgres)
 {
     private const string Forged =
-        "DEMO_CLIENT.2026-11-25T11:00:00.000+08:00.{\"result\":{\"resultCode\":\"SUCCESS\",\"resultStatus\":\"S\"},\"paymentId\":\"p\"}";
+        "DEMO_CLIENT.2026-11-25T11:00:00.000+08:00.{\"result\":{\"resultCode\":\"SUCCESS\","
+        + "\"resultStatus\":\"S\"},\"paymentId\":\"p\"}";
 
     private static readonly Gen<string> Noise = Gen.String[Gen.Char["ab1_-.:+TZ{}\"/%\\ ,=\u00e9"], 0, 60];
 

@@ -134,7 +134,8 @@ public sealed class RestoreTests(PostgresServer postgres)
             .ShouldBe(
                 [
                     $"LOST {client.Id} payment undone: told that it is cancelled, but it is SUCCESS",
-                    $"LOST {client.Id} request forgotten: told that there is no such payment, but the note that keeps it out is gone",
+                    $"LOST {client.Id} request forgotten: told that there is no such payment, but the note "
+                        + "that keeps it out is gone",
                     // Four answers, and two log lines that record a delivery to the core.
                     "6 answers and events compared, 2 lost",
                 ],

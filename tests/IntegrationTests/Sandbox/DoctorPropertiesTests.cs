@@ -52,7 +52,8 @@ public sealed class DoctorPropertiesTests
                     byte[] request =
                     [
                         .. Encoding.UTF8.GetBytes(
-                            $"POST /v2/payments/cancel HTTP/1.1\r\nClient-Id: M-1\r\nRequest-Time: {time}\r\nSignature: algorithm=RSA256, keyVersion=1, signature={signature}\r\n\r\n"
+                            $"POST /v2/payments/cancel HTTP/1.1\r\nClient-Id: M-1\r\nRequest-Time: {time}\r\n"
+                                + $"Signature: algorithm=RSA256, keyVersion=1, signature={signature}\r\n\r\n"
                         ),
                         .. body,
                     ];

@@ -160,7 +160,10 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         for (var i = 0; i < 110; i++)
             await Wire.Exchange(
                 sandbox.Host.PublicPort,
-                "POST /v2/payments/cancel HTTP/1.1\r\nHost: a\r\nClient-Id: MANY\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray(),
+                [
+                    .. "POST /v2/payments/cancel HTTP/1.1\r\nHost: a\r\nClient-Id: MANY\r\n"u8,
+                    .. "Content-Length: 0\r\nConnection: close\r\n\r\n"u8,
+                ],
                 "POST"
             );
         (await Get("requests?client=MANY")).Split("Diagnosis of").Length.ShouldBe(101);

@@ -178,14 +178,16 @@ internal sealed class ScriptedWallet : IDisposable
     }
 
     private static string Success(string payment) =>
-        $$"""{"result":{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"Success"},"paymentId":"{{payment}}","paymentRequestId":"r-é","cancelTime":"2026-03-01T18:15:30+08:00"}""";
+        $$"""{"result":{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"Success"}"""
+        + $$""","paymentId":"{{payment}}","paymentRequestId":"r-é","cancelTime":"2026-03-01T18:15:30+08:00"}""";
 
     private static string Result(string code, string status) =>
         $$"""{"result":{"resultCode":"{{code}}","resultStatus":"{{status}}","resultMessage":"A message."} }""";
 
     private static byte[] Plain(string status, string type, string text) =>
         Utf8.GetBytes(
-            $"HTTP/1.1 {status}\r\nContent-Type: {type}\r\nContent-Length: {Utf8.GetByteCount(text)}\r\nConnection: close\r\n\r\n{text}"
+            $"HTTP/1.1 {status}\r\nContent-Type: {type}\r\nContent-Length: {Utf8.GetByteCount(text)}\r\n"
+                + $"Connection: close\r\n\r\n{text}"
         );
 
     private byte[] Signed(
@@ -215,7 +217,8 @@ internal sealed class ScriptedWallet : IDisposable
         return
         [
             .. Utf8.GetBytes(
-                $"HTTP/1.1 {status}\r\nContent-Type: application/json; charset=UTF-8\r\nContent-Length: {bytes.Length}\r\n"
+                $"HTTP/1.1 {status}\r\nContent-Type: application/json; charset=UTF-8\r\nContent-Length: "
+                    + $"{bytes.Length}\r\n"
                     + $"client-id: {client}\r\nresponse-time: {sentTime ?? time}\r\n"
                     + (line.Length > 0 ? $"signature: {line}\r\n" : "")
                     + "Connection: close\r\n\r\n"
