@@ -95,8 +95,7 @@ public sealed class BoundsTests(PostgresServer postgres)
                 idle.Add(new TcpClient());
                 await idle[^1].ConnectAsync(IPAddress.Loopback, host.PublicPort, Token);
             }
-            // An accepted connection keeps its place: a stray client of the port's previous owner may have held it
-            // briefly.
+            // An accepted connection keeps its place: a stray client of the port's last owner may have held it first.
             await TestHost.Until(() => IsClosed(host, idle)).Becomes(true);
             idle.Count.ShouldBeLessThan(20);
             await host.Ready();

@@ -267,18 +267,18 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
     // Request target, and the path that its signature was made for.
     private static readonly Dictionary<string, (string Target, string Signed)> Borrowed = new(StringComparer.Ordinal)
     {
-        ["of a refund"] = ("/v2/payments/cancel", "/v2/payments/refund"),
-        ["of another version"] = ("/v2/payments/cancel", "/v1/payments/cancel"),
-        ["of a prefix"] = ("/v2/payments/cancel", "/api/v2/payments/cancel"),
-        ["of another prefix"] = ("/api/v2/payments/cancel", "/v2/payments/cancel"),
-        ["of a host"] = ("/v2/payments/cancel", "http://localhost/v2/payments/cancel"),
-        ["of another case"] = ("/v2/payments/cancel", "/v2/payments/Cancel"),
-        ["of a shorter path, behind a backslash"] = (@"http://h\v2/payments/cancel", "/payments/cancel"),
-        ["of a shorter path, behind an escaped slash"] = ("http://h%2Fv2/payments/cancel", "/payments/cancel"),
-        ["of a path in a query"] = ("http://h?/v2/payments/cancel", "/v2/payments/cancel"),
-        ["of a path in a fragment"] = ("http://h#/v2/payments/cancel", "/v2/payments/cancel"),
-        ["of a path behind dots"] = ("http://h/v2/payments/x/../cancel", "/v2/payments/cancel"),
-        ["of a path without its query"] = ("/v2/payments/cancel?x=1", "/v2/payments/cancel"),
+        ["a refund"] = ("/v2/payments/cancel", "/v2/payments/refund"),
+        ["another version"] = ("/v2/payments/cancel", "/v1/payments/cancel"),
+        ["a prefix"] = ("/v2/payments/cancel", "/api/v2/payments/cancel"),
+        ["another prefix"] = ("/api/v2/payments/cancel", "/v2/payments/cancel"),
+        ["a host"] = ("/v2/payments/cancel", "http://localhost/v2/payments/cancel"),
+        ["another case"] = ("/v2/payments/cancel", "/v2/payments/Cancel"),
+        ["a shorter path, behind a backslash"] = (@"http://h\v2/payments/cancel", "/payments/cancel"),
+        ["a shorter path, behind an escaped slash"] = ("http://h%2Fv2/payments/cancel", "/payments/cancel"),
+        ["a path in a query"] = ("http://h?/v2/payments/cancel", "/v2/payments/cancel"),
+        ["a path in a fragment"] = ("http://h#/v2/payments/cancel", "/v2/payments/cancel"),
+        ["a path behind dots"] = ("http://h/v2/payments/x/../cancel", "/v2/payments/cancel"),
+        ["a path without its query"] = ("/v2/payments/cancel?x=1", "/v2/payments/cancel"),
     };
 
     public static TheoryData<string> BorrowedSignatures => [.. Borrowed.Keys];
@@ -344,7 +344,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
     public async Task Conflicting_body_framings_smuggle_no_second_request(DatabaseProvider provider)
     {
-        // The rest that a proxy takes for the first body must not be served as a second request.
+        // A proxy may take these bytes for the rest of the first body, so they must not be served as a second request.
         var (host, client, call) = await PaidCall(provider);
         var hidden = Encoding.Latin1.GetString((call with { Json = """{"paymentId":"p1"}""" }).ToBytes());
         var body = $"0\r\n\r\n{hidden}";

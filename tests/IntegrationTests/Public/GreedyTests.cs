@@ -114,8 +114,8 @@ public sealed class GreedyTests(PostgresServer postgres)
         for (var i = 0; i < 2 && (i == 0 || IsInDoubt()); i++)
             Measurement.Overload(supply, replays, rounds: 3, TimeSpan.FromSeconds(2));
 
-        // Each answer is S, or a plain 503 with Retry-After. A machine that pauses for a second makes the database look
-        // away, and queued requests then get U; most rounds must have none.
+        // Each answer is S, or a plain 503 with Retry-After. A machine that pauses for a second makes the database seem
+        // unreachable, and queued requests then get U; most rounds must have none.
         report.Errors.ShouldBe(report.Unknown);
         report.Of("cancelled once").Concat(report.Of("capacity")).Sum(phase => phase.Unknown).ShouldBe(0);
         Unknown(1).ShouldBe(0);

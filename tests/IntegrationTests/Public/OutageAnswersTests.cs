@@ -113,7 +113,7 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task Cached_keys_only_sign_U_during_an_outage()
+    public async Task Cached_keys_permit_only_a_signed_U_during_an_outage()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         var port = TcpForwarder.ClosedPort();
