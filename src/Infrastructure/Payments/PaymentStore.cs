@@ -43,17 +43,37 @@ internal sealed partial class PaymentStore(
                 .SingleOrDefault()
     );
 
-    public Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken) =>
-        database.Read(db => _finder.Find(db, clientId, id, cancellationToken), IsTold, cancellationToken);
+    public Task<FoundPayment?> Find(
+        ClientId clientId,
+        PaymentId id,
+        Telling telling,
+        CancellationToken cancellationToken
+    ) =>
+        database.Read(
+            db => _finder.Find(db, clientId, id, cancellationToken),
+            found => IsTold(found, telling),
+            cancellationToken
+        );
 
     public Task<FoundPayment?> Find(
         ClientId clientId,
         PaymentRequestId requestId,
+        Telling telling,
         CancellationToken cancellationToken
-    ) => database.Read(db => _finder.Find(db, clientId, requestId, cancellationToken), IsTold, cancellationToken);
+    ) =>
+        database.Read(
+            db => _finder.Find(db, clientId, requestId, cancellationToken),
+            found => IsTold(found, telling),
+            cancellationToken
+        );
 
-    // A repeat tells a cancellation that was only read. Of other payments nothing is told before it is written.
-    private static bool IsTold(FoundPayment? found) => found is { Payment.Cancellation: not null };
+    private static bool IsTold(FoundPayment? found, Telling telling) =>
+        found is not null
+        && telling switch
+        {
+            Telling.Cancellation => found.Payment.Cancellation is not null,
+            Telling.Anything => true,
+        };
 
     public Task<RecordedReport?> FindReport(
         ClientId clientId,

@@ -254,10 +254,10 @@ public sealed class TestHost : IAsyncDisposable
         return result is WriteResult.Written;
     }
 
-    public Task<FoundPayment?> Find(TestClient client, string id = "p1")
+    public Task<FoundPayment?> Find(TestClient client, string id = "p1", Telling telling = Telling.Cancellation)
     {
         ArgumentNullException.ThrowIfNull(client);
-        return Payments.Find(client.Id, new PaymentId(id), CancellationToken.None);
+        return Payments.Find(client.Id, new PaymentId(id), telling, CancellationToken.None);
     }
 
     /// <summary>Pays money into (positive) or out of (negative) the merchant's account.</summary>
