@@ -8,7 +8,7 @@ using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Infrastructure.Restoring;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using CancelService.Application.Reading;
 using CancelService.Domain;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Changes;

@@ -4,7 +4,7 @@ using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 

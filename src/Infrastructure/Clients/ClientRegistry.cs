@@ -5,7 +5,7 @@ using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Changes;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.Infrastructure.Clients;
 

@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using CancelService.Application.Pipeline;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Servers;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Hosting;
 
@@ -31,7 +32,7 @@ internal sealed class KeyMetrics : BackgroundService
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        DatabaseMetrics.BarrierFailures.Add(0); // Starts at 0, so that the first failure shows as an increase.
+        BarrierMetrics.Failures.Add(0); // Starts at 0, so that the first failure shows as an increase.
         await Task.Delay(FirstAfter, _time, stoppingToken);
         while (!stoppingToken.IsCancellationRequested)
         {

@@ -5,7 +5,7 @@ using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
 using CancelService.Infrastructure.Changes;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Ledger;

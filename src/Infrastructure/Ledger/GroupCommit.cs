@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using CancelService.Application.Pipeline;
 using CancelService.Domain;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.Infrastructure.Ledger;
 

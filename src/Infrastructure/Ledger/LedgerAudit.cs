@@ -1,7 +1,8 @@
 using System.Data.Common;
 using System.Diagnostics;
 using System.Globalization;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Servers;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
@@ -85,8 +86,9 @@ public sealed class LedgerAudit(Database database)
     // rows of a client are on one.
     private static async Task<DbTransaction> Snapshot(DbConnection connection, CancellationToken cancellationToken)
     {
-        var isDistributed =
-            connection is NpgsqlConnection postgres && await Distribution.IsDone(postgres, cancellationToken);
+        var nodes = connection is NpgsqlConnection postgres
+            ? await Distribution.Nodes(postgres, cancellationToken)
+            : SingleServer.Instance;
         var snapshot = await Database.Snapshot(connection, cancellationToken);
         if (connection is SqliteConnection)
             return snapshot;
@@ -96,11 +98,8 @@ public sealed class LedgerAudit(Database database)
         await using var settings = Command(
             connection,
             snapshot,
-            (
-                isDistributed
-                    ? "SET LOCAL citus.propagate_set_commands = 'local'; SET LOCAL citus.max_adaptive_executor_pool_size = 1; "
-                    : ""
-            ) + "SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL enable_nestloop = off"
+            nodes.SnapshotSettings
+                + "SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL enable_nestloop = off"
         );
         await settings.ExecuteNonQueryAsync(cancellationToken);
         return snapshot;

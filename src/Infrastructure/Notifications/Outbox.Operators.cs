@@ -3,7 +3,7 @@ using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Infrastructure.Changes;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Notifications;
@@ -87,7 +87,7 @@ internal sealed partial class Outbox
                 $"{Requeued} AND payment_id = $6 HAVING count(*) > 0"
             );
         if (await database.Rows(batch, cancellationToken) > 0)
-            NoteDue(clientId, author.At);
+            due.Note(clientId, author.At);
         var row = await database.Read(
             db =>
                 db.Set<OutboxRow>()
@@ -136,7 +136,7 @@ internal sealed partial class Outbox
                 .Add(sql, clientId.Value, author.At, from, to, order.Limit - requeued)
                 .Record(Change(clientId, author, "", ordered), $"{Requeued} HAVING count(*) > 0");
             requeued += Math.Max(0, await database.Rows(batch, cancellationToken) - 1); // One row is the record.
-            NoteDue(clientId, author.At);
+            due.Note(clientId, author.At);
         }
 
         var more = await database.Read(

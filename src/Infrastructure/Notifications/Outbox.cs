@@ -2,7 +2,7 @@ using System.Linq.Expressions;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Notifications;
@@ -95,7 +95,7 @@ internal sealed partial class Outbox(Database database, IPaymentQueries payments
     /// memory, and one in <see cref="LookEvery"/> asks all shards.
     /// </summary>
     public Task<List<ClientId>> ClientsWithWork(DateTimeOffset now, CancellationToken cancellationToken) =>
-        database.IsDistributed && _calls++ % LookEvery != 0
+        database.Nodes.ScatterQueries && _calls++ % LookEvery != 0
             ? Task.FromResult(due.Take(now, ClientsAtATime))
             : ClientsOf(o => o.DueAt <= now, o => o.DueAt, cancellationToken);
 
@@ -123,7 +123,7 @@ internal sealed partial class Outbox(Database database, IPaymentQueries payments
         if (claimed.Count == 0)
             return [];
         if (claimed.Count == limit)
-            NoteDue(clientId, now);
+            due.Note(clientId, now);
 
         var cancelled = await payments.Cancelled(clientId, claimed.ConvertAll(row => row.PaymentId), cancellationToken);
         return claimed.ConvertAll(row =>
@@ -235,13 +235,6 @@ internal sealed partial class Outbox(Database database, IPaymentQueries payments
             .ToListAsync(cancellationToken);
     }
 
-    // Only a relay on a distributed database takes its clients from memory; elsewhere each poll asks the outbox, so nothing is noted.
-    private void NoteDue(ClientId clientId, DateTimeOffset dueAt)
-    {
-        if (database.IsDistributed)
-            due.Note(clientId, dueAt);
-    }
-
     private async Task<bool> SettleAsDue(
         ClaimedEvent claimed,
         string change,
@@ -252,7 +245,7 @@ internal sealed partial class Outbox(Database database, IPaymentQueries payments
     {
         var isSettled = await Settle(claimed, change, cancellationToken, [dueAt, .. values]);
         if (isSettled)
-            NoteDue(claimed.Payment.ClientId, dueAt);
+            due.Note(claimed.Payment.ClientId, dueAt);
         return isSettled;
     }
 

@@ -1,4 +1,5 @@
 using CancelService.Application.Reading;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http.Resilience;
 using Microsoft.Extensions.Logging;
@@ -17,7 +18,13 @@ internal static class RelayServices
     /// </summary>
     public static IServiceCollection AddRelay(this IServiceCollection services)
     {
-        services.AddSingleton<DueClients>().AddSingleton<Outbox>();
+        services
+            .AddSingleton(provider =>
+            {
+                var database = provider.GetRequiredService<Database>();
+                return new DueClients(() => database.Nodes);
+            })
+            .AddSingleton<Outbox>();
         services.AddSingleton<INotifications>(provider => provider.GetRequiredService<Outbox>());
         services.AddSingleton<CircuitBreakerStateProvider>().AddSingleton<OutboxMetrics>();
         services.AddHostedService(provider => provider.GetRequiredService<OutboxMetrics>());

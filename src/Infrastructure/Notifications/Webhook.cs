@@ -5,7 +5,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Infrastructure.Signing;
 using Microsoft.Extensions.Options;
 using Polly.CircuitBreaker;

@@ -3,7 +3,7 @@ using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Payments;

@@ -2,7 +2,7 @@ using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Payments;

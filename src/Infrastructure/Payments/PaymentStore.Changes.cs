@@ -3,7 +3,7 @@ using CancelService.Application.Pipeline;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.Infrastructure.Payments;
 
@@ -103,7 +103,7 @@ internal sealed partial class PaymentStore
         AddLine(batch, payment, change, Canceller.Actor, null, canceller.KeyVersion, canceller.TraceId, answer);
         batch.AddEvent(payment.ClientId, payment.Id, change.At);
         var result = await Commit(batch, payment, change, cancellationToken);
-        if (result is WriteResult.Written && database.IsDistributed)
+        if (result is WriteResult.Written)
             due.Note(payment.ClientId, change.At);
         return result;
     }

@@ -4,7 +4,7 @@ using CancelService.Domain;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
 

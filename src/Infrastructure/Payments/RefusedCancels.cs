@@ -1,7 +1,7 @@
 using System.Diagnostics.Metrics;
 using CancelService.Application.Cancelling;
 using CancelService.Application.Pipeline;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 

@@ -3,7 +3,7 @@ using CancelService.Application.Payments;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Query;
 

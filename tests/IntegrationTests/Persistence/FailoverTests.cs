@@ -1,7 +1,7 @@
 using System.Net;
 using CancelService.Application.Payments;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 

@@ -2,7 +2,7 @@ using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using Npgsql;
 
-namespace CancelService.Infrastructure.Persistence;
+namespace CancelService.Infrastructure.Sql;
 
 /// <summary>Which database holds the payments.</summary>
 public enum DatabaseProvider

@@ -9,12 +9,12 @@ using Microsoft.EntityFrameworkCore.Metadata.Builders;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 using Microsoft.Extensions.Caching.Memory;
 
-namespace CancelService.Infrastructure.Persistence;
+namespace CancelService.Infrastructure.Sql;
 
 /// <summary>
 /// The schema, for both databases; each table is described beside the statements that write it. Every key and unique
 /// constraint begins with the client, and no foreign key spans two clients, so that PostgreSQL can be distributed by client:
-/// see <see cref="Distribution"/>.
+/// see <see cref="Servers.Distribution"/>.
 /// </summary>
 public abstract class CancelDbContext(DbContextOptions options) : DbContext(options)
 {

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 
-namespace CancelService.Infrastructure.Persistence;
+namespace CancelService.Infrastructure.Sql;
 
 /// <summary>
 /// How far a list by time was read: the time of the last row, and how many rows of that very time. For rows that are never

@@ -3,7 +3,7 @@ using Microsoft.Data.Sqlite;
 using Npgsql;
 using SQLitePCL;
 
-namespace CancelService.Infrastructure.Persistence;
+namespace CancelService.Infrastructure.Sql;
 
 /// <summary>
 /// The constraints that decide who was first. A write that one of them refuses has lost a race, and the use case decides
