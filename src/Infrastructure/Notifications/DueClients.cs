@@ -4,9 +4,9 @@ using CancelService.Infrastructure.Servers;
 namespace CancelService.Infrastructure.Notifications;
 
 /// <summary>
-/// Tracks clients with due events in memory, on Citus only: there a query of the outbox asks every shard. An instance adds a
-/// client when it cancels a payment, when its own attempt fails, and when an operator queues events again through it. A rare
-/// query of the outbox finds the clients of other instances.
+/// Tracks clients with due events in memory, on Citus only: there a query of the outbox asks every shard. An instance
+/// adds a client when it cancels a payment, when its own attempt fails, and when an operator queues events again
+/// through it. A rare query of the outbox finds the clients of other instances.
 /// </summary>
 /// <param name="nodes">Returns the nodes that hold the outbox.</param>
 internal sealed class DueClients(Func<INodes> nodes)
@@ -18,8 +18,8 @@ internal sealed class DueClients(Func<INodes> nodes)
     private readonly Dictionary<ClientId, DateTimeOffset> _dueAt = [];
 
     /// <summary>
-    /// Tracks that a client has events due at the given time (UTC); an earlier time stays. Does nothing on a single server,
-    /// where each poll queries the outbox.
+    /// Tracks that a client has events due at the given time (UTC); an earlier time stays. Does nothing on a single
+    /// server, where each poll queries the outbox.
     /// </summary>
     public void Note(ClientId clientId, DateTimeOffset dueAt)
     {

@@ -8,7 +8,9 @@ internal static class BarrierMetrics
 {
     private static readonly Meter Meter = new(Telemetry.Name);
 
-    /// <summary>The time that an answer waited for a synchronous standby after a read; empty without standbys.</summary>
+    /// <summary>
+    /// The time that an answer waited for a synchronous standby after a read; empty without standbys.
+    /// </summary>
     public static Histogram<double> Duration { get; } =
         Meter.CreateHistogram(
             "cancelservice.barrier.duration",

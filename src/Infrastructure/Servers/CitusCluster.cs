@@ -7,9 +7,9 @@ using Npgsql;
 namespace CancelService.Infrastructure.Servers;
 
 /// <summary>
-/// The nodes of a Citus cluster. Each node has its own log and its own standbys, and Citus does not pass on the warning of
-/// a node whose wait for its standby was cancelled. So <see cref="Confirm"/> commits a record on every node that names
-/// synchronous standbys, and then asks that node whether they have the record.
+/// The nodes of a Citus cluster. Each node has its own log and its own standbys, and Citus does not pass on the warning
+/// of a node whose wait for its standby was cancelled. So <see cref="Confirm"/> commits a record on every node that
+/// names synchronous standbys, and then asks that node whether they have the record.
 /// </summary>
 internal sealed class CitusCluster : INodes
 {
@@ -25,8 +25,8 @@ internal sealed class CitusCluster : INodes
 
     private const string Confirmations = "SELECT success AND result = 't' FROM master_run_on_worker($1, $2, $3, true)";
 
-    // Nodes that last reported no synchronous standby. Such a node may be down: no standby can be promoted instead of it,
-    // and its commits stay on its own disk. Barriers run one at a time, so the set needs no lock.
+    // Nodes that last reported no synchronous standby. Such a node may be down: no standby can be promoted instead of
+    // it, and its commits stay on its own disk. Barriers run one at a time, so the set needs no lock.
     private readonly HashSet<(string Name, int Port)> _withoutStandby = [];
 
     /// <inheritdoc/>
@@ -36,14 +36,16 @@ internal sealed class CitusCluster : INodes
     public bool ScatterQueries => true;
 
     /// <summary>
-    /// Settings of a transaction that changes tables. The bound of waits for locks holds on every node. The nodes change
-    /// one after the other, so that later statements of the transaction see the effect of earlier ones.
+    /// Settings of a transaction that changes tables. The bound of waits for locks holds on every node. The nodes
+    /// change one after the other, so that later statements of the transaction see the effect of earlier ones.
     /// </summary>
     public string MigrationSettings =>
         "SET LOCAL citus.propagate_set_commands = 'local'; SET LOCAL citus.multi_shard_modify_mode = 'sequential'; "
         + SingleServer.LockTimeout;
 
-    /// <summary>Settings of a snapshot: a single connection per node makes all reads of a node see one instant.</summary>
+    /// <summary>
+    /// Settings of a snapshot: a single connection per node makes all reads of a node see one instant.
+    /// </summary>
     public string SnapshotSettings =>
         "SET LOCAL citus.propagate_set_commands = 'local'; SET LOCAL citus.max_adaptive_executor_pool_size = 1; ";
 
@@ -105,7 +107,8 @@ internal sealed class CitusCluster : INodes
     private static string StandbysHave(string position) =>
         $"""
             SELECT count(*) >= coalesce(
-                substring(lower(current_setting('synchronous_standby_names')) FROM '^\s*(?:any\s+|first\s+)?(\d+)\s*\(')::int, 1)
+                substring(lower(current_setting('synchronous_standby_names'))
+                    FROM '^\s*(?:any\s+|first\s+)?(\d+)\s*\(')::int, 1)
             FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum') AND write_lsn >= '{position}'
             """;
 }

@@ -4,8 +4,8 @@ using Npgsql;
 namespace CancelService.Infrastructure.Servers;
 
 /// <summary>
-/// Collects the server's warnings during a commit. After somebody cancels PostgreSQL's wait for a synchronous standby, the
-/// commit succeeds with nothing but a warning, and a failover may still lose it.
+/// Collects the server's warnings during a commit. After somebody cancels PostgreSQL's wait for a synchronous standby,
+/// the commit succeeds with nothing but a warning, and a failover may still lose it.
 /// </summary>
 internal sealed class CommitWarnings : IDisposable
 {
@@ -17,7 +17,9 @@ internal sealed class CommitWarnings : IDisposable
     public CommitWarnings(NpgsqlConnection connection) => (_connection = connection).Notice += Listen;
 
     /// <summary>Throws if the server has warned.</summary>
-    /// <exception cref="UnconfirmedCommitException">The server has warned, so the outcome of the commit is unknown.</exception>
+    /// <exception cref="UnconfirmedCommitException">
+    /// The server has warned, so the outcome of the commit is unknown.
+    /// </exception>
     public void ThrowIfAny()
     {
         if (_warning is { } warning)
@@ -34,7 +36,9 @@ internal sealed class CommitWarnings : IDisposable
     }
 }
 
-/// <summary>Thrown when the server committed with a warning: the commit may be lost, so its outcome is unknown.</summary>
+/// <summary>
+/// Thrown when the server committed with a warning: the commit may be lost, so its outcome is unknown.
+/// </summary>
 internal sealed class UnconfirmedCommitException(string warning, string sqlState) : DbException(warning)
 {
     /// <inheritdoc/>

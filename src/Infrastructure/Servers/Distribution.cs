@@ -9,8 +9,9 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Migrations;
 namespace CancelService.Infrastructure.Servers;
 
 /// <summary>
-/// The schema on Citus, an extension that spreads PostgreSQL over several nodes. Tables whose key begins with the client are
-/// distributed by client, and all rows of a client are on one node. The other tables are small, and each node has a copy.
+/// The schema on Citus, an extension that spreads PostgreSQL over several nodes. Tables whose key begins with the
+/// client are distributed by client, and all rows of a client are on one node. The other tables are small, and each
+/// node has a copy.
 /// </summary>
 /// <remarks>docs/decisions/0019-distributed-by-client.md</remarks>
 internal static class Distribution
@@ -38,8 +39,9 @@ internal static class Distribution
     public static async Task<string?> Problem(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         if (await Count(connection, IsInstalled, cancellationToken) == 0)
-            return $"The database '{connection.Database}' can't be distributed: it has no extension citus. On each node, add "
-                + "citus to shared_preload_libraries, restart, and run CREATE EXTENSION citus in this database.";
+            return $"The database '{connection.Database}' can't be distributed: it has no extension citus. "
+                + "On each node, add citus to shared_preload_libraries, restart, and run CREATE EXTENSION citus in this "
+                + "database.";
         if (await Count(connection, "SELECT groupid FROM pg_dist_local_group", cancellationToken) != 0)
             return "Database:ConnectionString names a worker. Name the coordinator, which distributes the tables.";
         if (
@@ -49,8 +51,8 @@ internal static class Distribution
                 cancellationToken
             ) == 0
         )
-            return "The coordinator knows no node that takes shards. Run SELECT citus_add_node('HOST', PORT) there for each "
-                + "worker.";
+            return "The coordinator knows no node that takes shards. Run SELECT citus_add_node('HOST', PORT) there for "
+                + "each worker.";
         return null;
     }
 

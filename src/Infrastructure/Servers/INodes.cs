@@ -4,8 +4,8 @@ using Npgsql;
 namespace CancelService.Infrastructure.Servers;
 
 /// <summary>
-/// The database servers that hold the tables: a <see cref="SingleServer"/>, or the nodes of a <see cref="CitusCluster"/>.
-/// The interface carries everything that differs between the two.
+/// The database servers that hold the tables: a <see cref="SingleServer"/>, or the nodes of a
+/// <see cref="CitusCluster"/>. The interface carries everything that differs between the two.
 /// </summary>
 internal interface INodes
 {
@@ -21,7 +21,9 @@ internal interface INodes
     /// <summary>Settings of a transaction that changes tables; they bound its waits for locks.</summary>
     string MigrationSettings { get; }
 
-    /// <summary>Settings of a transaction whose reads must see one instant on each node; each ends with a semicolon.</summary>
+    /// <summary>
+    /// Settings of a transaction whose reads must see one instant on each node; each ends with a semicolon.
+    /// </summary>
     string SnapshotSettings { get; }
 
     /// <summary>Makes migrations write the SQL that these servers need.</summary>

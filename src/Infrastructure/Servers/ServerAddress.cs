@@ -4,8 +4,8 @@ using Npgsql;
 namespace CancelService.Infrastructure.Servers;
 
 /// <summary>
-/// Identifies a server among those in the connection string. Servers behind one name, such as a proxy or a virtual address,
-/// look alike.
+/// Identifies a server among those in the connection string. Servers behind one name, such as a proxy or a virtual
+/// address, look alike.
 /// </summary>
 internal readonly record struct ServerAddress(string? Host, int Port)
 {
@@ -14,8 +14,8 @@ internal readonly record struct ServerAddress(string? Host, int Port)
 }
 
 /// <summary>
-/// Thrown when the barrier's commit went to another server than the read. A standby was promoted between the two, perhaps
-/// without the data that was read.
+/// Thrown when the barrier's commit went to another server than the read. A standby was promoted between the two,
+/// perhaps without the data that was read.
 /// </summary>
 internal sealed class OtherServerException()
-    : DbException("The data came from another server than the one that accepts writes now.");
+    : DbException("The data came from a server that no longer accepts writes.");

@@ -1,6 +1,8 @@
 namespace CancelService.Infrastructure.Servers;
 
-/// <summary>Coalesces concurrent calls: callers that arrive during a run share the next one, which begins after it.</summary>
+/// <summary>
+/// Coalesces concurrent calls: callers that arrive during a run share the next one, which begins after it.
+/// </summary>
 internal sealed class SharedRun<T>(Func<Task<T>> run)
 {
     private readonly Lock _lock = new();
@@ -8,7 +10,9 @@ internal sealed class SharedRun<T>(Func<Task<T>> run)
     private TaskCompletionSource<T> _next = new();
     private bool _isNextWaiting;
 
-    /// <summary>Returns the result of a run that begins after this call. An exception reaches all callers of the run.</summary>
+    /// <summary>
+    /// Returns the result of a run that begins after this call. An exception reaches all callers of the run.
+    /// </summary>
     public Task<T> Next()
     {
         TaskCompletionSource<T> next;

@@ -6,25 +6,27 @@ namespace CancelService.Infrastructure.Servers;
 /// <summary>
 /// Delays an answer that rests on a read until the promotion of a synchronous standby can't take back the data that was
 /// read. PostgreSQL shows a commit whose wait for the standby was cancelled although no standby has it, and so does a
-/// primary after a restart. So the barrier commits a small record after the read and waits for its confirmation: a standby
-/// that has the record has everything before it.
+/// primary after a restart. So the barrier commits a small record after the read and waits for its confirmation: a
+/// standby that has the record has everything before it.
 /// </summary>
 /// <remarks>
 /// One commit runs at a time, and all callers that arrive meanwhile share the next one, which begins after their reads.
-/// Without a synchronous standby the barrier commits nothing. SQLite has no standby. A commit on one server proves nothing
-/// about a read from another: the standby may have been promoted between the two.
+/// Without a synchronous standby the barrier commits nothing. SQLite has no standby. A commit on one server proves
+/// nothing about a read from another: the standby may have been promoted between the two.
 /// </remarks>
 internal sealed class StandbyBarrier
 {
-    // Returns whether the server names synchronous standbys and whether it belongs to Citus; emits a record with standbys.
+    // Returns whether the server names synchronous standbys and whether it belongs to Citus; emits a record with
+    // standbys.
     private const string Statement = """
         SELECT has_standby, to_regclass('pg_catalog.pg_dist_node') IS NOT NULL,
             CASE WHEN has_standby THEN pg_logical_emit_message(true, 'cancelservice', 'barrier') END
         FROM (SELECT current_setting('synchronous_standby_names') <> '' AS has_standby) AS server
         """;
 
-    // Cache "no standby" for one second, and refresh it in the background after half a second. So reads wait for a standby
-    // that was configured meanwhile after one second at most. An instance that requires standbys does not cache.
+    // Cache "no standby" for one second, and refresh it in the background after half a second. So reads wait for a
+    // standby that was configured meanwhile after one second at most. An instance that requires standbys does not
+    // cache.
     private static readonly TimeSpan RefreshAfter = TimeSpan.FromSeconds(0.5);
     private static readonly TimeSpan CacheTime = TimeSpan.FromSeconds(1);
 
@@ -52,12 +54,14 @@ internal sealed class StandbyBarrier
     public INodes Nodes => _server.Nodes ?? SingleServer.Instance;
 
     /// <summary>
-    /// True if a commit without a warning may still lack a standby, so that it must pass the barrier: on Citus, and until the
-    /// server has been asked.
+    /// True if a commit without a warning may still lack a standby, so that it must pass the barrier: on Citus, and
+    /// until the server has been asked.
     /// </summary>
     public bool CoversCommits => _server.Nodes is not { PassOnWarnings: true };
 
-    /// <summary>Notes an answer of a server. The standbys of the nodes of Citus are known to the barrier's own commit alone.</summary>
+    /// <summary>
+    /// Notes an answer of a server. The standbys of the nodes of Citus are known to the barrier's own commit alone.
+    /// </summary>
     /// <param name="address">The server.</param>
     /// <param name="isCitus">True if the server belongs to Citus.</param>
     /// <param name="hasStandby">True if the server names synchronous standbys.</param>
@@ -74,8 +78,8 @@ internal sealed class StandbyBarrier
     }
 
     /// <summary>
-    /// Invalidates the knowledge about standbys, because the next connection may lead to another server. Answers to earlier
-    /// questions become stale as well.
+    /// Invalidates the knowledge about standbys, because the next connection may lead to another server. Answers to
+    /// earlier questions become stale as well.
     /// </summary>
     public void Forget()
     {
@@ -84,8 +88,8 @@ internal sealed class StandbyBarrier
     }
 
     /// <summary>
-    /// Returns when everything that was read before the call is safe. After an exception this is unknown, so nothing that
-    /// rests on the read may be told.
+    /// Returns when everything that was read before the call is safe. After an exception this is unknown, so nothing
+    /// that rests on the read may be told.
     /// </summary>
     /// <param name="read">The server that was read.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
@@ -174,7 +178,9 @@ internal sealed class StandbyBarrier
 
     /// <summary>The latest knowledge about the server.</summary>
     /// <param name="Address">The server.</param>
-    /// <param name="HasStandby">True if it or another node names synchronous standbys, or while this is unknown.</param>
+    /// <param name="HasStandby">
+    /// True if it or another node names synchronous standbys, or while this is unknown.
+    /// </param>
     /// <param name="Nodes">The nodes of the server; null until the server has been asked.</param>
     /// <param name="AskedAt">A time stamp from before the question.</param>
     private sealed record Server(ServerAddress Address, bool HasStandby, INodes? Nodes, long AskedAt);

@@ -5,9 +5,9 @@ using Npgsql;
 namespace CancelService.Infrastructure.Sql;
 
 /// <summary>
-/// Statements that take effect together or not at all. On PostgreSQL one round trip holds the whole transaction, from BEGIN
-/// to COMMIT; on SQLite they form one immediate transaction. The values of a statement are its parameters <c>$1</c>,
-/// <c>$2</c>, and so on.
+/// Statements that take effect together or not at all. On PostgreSQL one round trip holds the whole transaction, from
+/// BEGIN to COMMIT; on SQLite they form one immediate transaction. The values of a statement are its parameters
+/// <c>$1</c>, <c>$2</c>, and so on.
 /// </summary>
 /// <remarks>No command is reused on PostgreSQL, for the reason that <see cref="FreshCommands"/> gives.</remarks>
 internal sealed class AtomicBatch
@@ -93,8 +93,8 @@ internal sealed class AtomicBatch
     )
     {
         await using var batch = new NpgsqlBatch(connection);
-        // An explicit transaction: PostgreSQL would run the batch as one transaction anyway, but neither would a coordinator
-        // that distributes statements, nor a proxy that assigns each to a connection.
+        // An explicit transaction: PostgreSQL would run the batch as one transaction anyway, but neither would a
+        // coordinator that distributes statements, nor a proxy that assigns each to a connection.
         var isOneStatement = _statements is [_] && precondition is null;
         if (!isOneStatement)
             batch.BatchCommands.Add(new NpgsqlBatchCommand("BEGIN"));

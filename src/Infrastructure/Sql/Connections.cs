@@ -8,8 +8,8 @@ using SQLitePCL;
 namespace CancelService.Infrastructure.Sql;
 
 /// <summary>
-/// Makes each commit on SQLite durable, because an answered commit must survive a power cut. SQLite keeps the setting per
-/// connection.
+/// Makes each commit on SQLite durable, because an answered commit must survive a power cut. SQLite keeps the setting
+/// per connection.
 /// </summary>
 internal sealed class SqliteDurability : DbConnectionInterceptor
 {
@@ -48,8 +48,8 @@ internal sealed class FreshCommands : DbCommandInterceptor
 }
 
 /// <summary>
-/// Clears the pool after a failure that says that the server can't serve writes any more: it was demoted, made read-only,
-/// or is shutting down. The other pooled connections lead to the same server.
+/// Clears the pool after a failure that says that the server can't serve writes any more: it was demoted, made
+/// read-only, or is shutting down. The other pooled connections lead to the same server.
 /// </summary>
 internal sealed class StaleConnections(Action clear) : DbCommandInterceptor
 {

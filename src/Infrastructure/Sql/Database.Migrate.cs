@@ -12,17 +12,17 @@ namespace CancelService.Infrastructure.Sql;
 public sealed partial class Database
 {
     /// <summary>
-    /// Migrates the schema while instances serve. It gives up when it does not get a lock soon, and can be repeated. Once it
-    /// has its locks, it has no time limit.
+    /// Migrates the schema while instances serve. It gives up when it does not get a lock soon, and can be repeated.
+    /// Once it has its locks, it has no time limit.
     /// </summary>
     /// <param name="createDatabase">
-    /// True to create a missing database on PostgreSQL. Otherwise a missing database is an error, because its name may be
-    /// mistyped.
+    /// True to create a missing database on PostgreSQL. Otherwise a missing database is an error, because its name may
+    /// be mistyped.
     /// </param>
     /// <param name="cancellationToken">Ends the migration.</param>
     /// <param name="distribute">
-    /// True to distribute the tables by client over the nodes of Citus. A distributed schema stays distributed, including
-    /// the tables that later migrations add.
+    /// True to distribute the tables by client over the nodes of Citus. A distributed schema stays distributed,
+    /// including the tables that later migrations add.
     /// </param>
     /// <exception cref="OptionsValidationException">The database does not exist, or can't be distributed.</exception>
     public async Task Migrate(bool createDatabase, CancellationToken cancellationToken, bool distribute = false)

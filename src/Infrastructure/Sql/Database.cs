@@ -13,7 +13,9 @@ using SQLitePCL;
 
 namespace CancelService.Infrastructure.Sql;
 
-/// <summary>The configured database: creates contexts of its provider, writes batches, reads, and checks its schema.</summary>
+/// <summary>
+/// The configured database: creates contexts of its provider, writes batches, reads, and checks its schema.
+/// </summary>
 public sealed partial class Database : IAsyncDisposable
 {
     private readonly DatabaseOptions _options;
@@ -67,7 +69,9 @@ public sealed partial class Database : IAsyncDisposable
     /// <summary>True on PostgreSQL; false on SQLite, which has one writer at a time.</summary>
     internal bool IsPostgres => _postgres is not null;
 
-    /// <summary>The nodes that hold the tables; a single server until the database is known to be a Citus cluster.</summary>
+    /// <summary>
+    /// The nodes that hold the tables; a single server until the database is known to be a Citus cluster.
+    /// </summary>
     internal INodes Nodes => _barrier?.Nodes ?? SingleServer.Instance;
 
     /// <summary>
@@ -80,8 +84,8 @@ public sealed partial class Database : IAsyncDisposable
     public CancelDbContext CreateContext() => _createContext();
 
     /// <summary>
-    /// Writes a batch. A refusal by one of the <see cref="Arbiters"/> is a lost race; a refusal by any other constraint is a
-    /// defect and throws.
+    /// Writes a batch. A refusal by one of the <see cref="Arbiters"/> is a lost race; a refusal by any other constraint
+    /// is a defect and throws.
     /// </summary>
     internal async Task<WriteResult> Write(AtomicBatch batch, CancellationToken cancellationToken)
     {
@@ -156,9 +160,9 @@ public sealed partial class Database : IAsyncDisposable
     }
 
     /// <summary>
-    /// Reads, and returns when no promotion of a synchronous standby can take back the result, so that the caller may tell
-    /// it: see <see cref="StandbyBarrier"/>. The connection goes back to the pool before the wait, because waiting reads would
-    /// otherwise hold all connections while the barrier needs one.
+    /// Reads, and returns when no promotion of a synchronous standby can take back the result, so that the caller may
+    /// tell it: see <see cref="StandbyBarrier"/>. The connection goes back to the pool before the wait, because waiting
+    /// reads would otherwise hold all connections while the barrier needs one.
     /// </summary>
     /// <exception cref="DbException">The read failed, or the result is not known to be safe.</exception>
     internal Task<T> Read<T>(Func<CancelDbContext, Task<T>> read, CancellationToken cancellationToken) =>
@@ -191,18 +195,22 @@ public sealed partial class Database : IAsyncDisposable
         return result;
     }
 
-    /// <summary>Returns true if the database has every migration of this version; it may have later ones, too.</summary>
+    /// <summary>
+    /// Returns true if the database has every migration of this version; it may have later ones, too.
+    /// </summary>
     public async Task<bool> IsUpToDate(CancellationToken cancellationToken)
     {
-        // Migrations are never undone, so cache "up to date". A later version that migrates keeps the list of migrations
-        // locked.
+        // Migrations are never undone, so cache "up to date". A later version that migrates keeps the list of
+        // migrations locked.
         if (_isUpToDate)
             return true;
         await using var db = CreateContext();
         return _isUpToDate = !(await db.Database.GetPendingMigrationsAsync(cancellationToken)).Any();
     }
 
-    /// <summary>Lists the reasons why the database can't serve, each in a sentence for operators; empty when it can.</summary>
+    /// <summary>
+    /// Lists the reasons why the database can't serve, each in a sentence for operators; empty when it can.
+    /// </summary>
     /// <exception cref="DbException">The database does not answer.</exception>
     public async Task<IReadOnlyList<string>> Obstacles(CancellationToken cancellationToken)
     {
@@ -247,15 +255,15 @@ public sealed partial class Database : IAsyncDisposable
             obstacles.Add(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"Database:SynchronousStandbys asks for {_options.SynchronousStandbys}, and {standbys} are connected "
-                ) + "(a role without pg_monitor sees none)."
+                    $"Database:SynchronousStandbys asks for {_options.SynchronousStandbys}, and {standbys} are "
+                ) + "connected (a role without pg_monitor sees none)."
             );
         return obstacles;
     }
 
     /// <summary>
-    /// Begins a transaction whose reads all see the same instant. It waits for no writer: without <c>deferred</c>, SQLite
-    /// would take its only write lock at once.
+    /// Begins a transaction whose reads all see the same instant. It waits for no writer: without <c>deferred</c>,
+    /// SQLite would take its only write lock at once.
     /// </summary>
     internal static async ValueTask<DbTransaction> Snapshot(
         DbConnection connection,
