@@ -1,5 +1,5 @@
 using CancelService.Api.Hosting;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Sandbox.Demo;
 
 namespace CancelService.Sandbox;

@@ -2,7 +2,7 @@ using System.Linq.Expressions;
 using CancelService.Application.Inquiring;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Payments;

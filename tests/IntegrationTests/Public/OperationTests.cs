@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Json;
 using CancelService.Api.Exchange;
 using CancelService.Domain.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Protocol;
 using Microsoft.Extensions.DependencyInjection;
 
