@@ -1,4 +1,4 @@
-using System.Globalization;
+using CancelService.Harness;
 using Microsoft.Coyote;
 using Microsoft.Coyote.SystematicTesting;
 
@@ -8,23 +8,22 @@ using Microsoft.Coyote.SystematicTesting;
 namespace CancelService.ScheduleTests;
 
 /// <summary>
-/// Runs a scenario again and again, each time in another order: at each await, lock and access to a shared collection Coyote decides
-/// who goes on. CANCELSERVICE_SCHEDULES_SEED repeats a run's orders.
+/// Runs a scenario again and again, each time in another order: at each await, lock and access to a shared collection
+/// Coyote decides who goes on. CANCELSERVICE_SEED repeats a run's orders, CANCELSERVICE_SCHEDULES_ORDERS says
+/// how many there are.
 /// </summary>
 internal static class Schedules
 {
     /// <summary>How many orders of a scenario are tried.</summary>
-    public const int Count = 1200;
+    public static readonly int Count = Seeds.Setting("CANCELSERVICE_SCHEDULES_ORDERS", 100);
 
     /// <summary>Fails on the first order in which the scenario fails, or nobody can go on.</summary>
     public static void Explore(Func<Task> scenario)
     {
-        var seed = Environment.GetEnvironmentVariable("CANCELSERVICE_SCHEDULES_SEED") is { Length: > 0 } given
-            ? uint.Parse(given, CultureInfo.InvariantCulture)
-            : (uint)Random.Shared.Next();
+        var seed = (uint)Seeds.Common;
         var configuration = Configuration
             .Create()
-            .WithTestingIterations(Count)
+            .WithTestingIterations((uint)Count)
             .WithRandomGeneratorSeed(seed)
             .WithMaxSchedulingSteps(5000)
             .WithTelemetryEnabled(false);
@@ -32,10 +31,10 @@ internal static class Schedules
         engine.Run();
 
         var report = engine.TestReport;
-        TestContext.Current.TestOutputHelper!.WriteLine($"CANCELSERVICE_SCHEDULES_SEED={seed}\n{engine.GetReport()}");
+        TestContext.Current.TestOutputHelper!.WriteLine($"CANCELSERVICE_SEED={seed}\n{engine.GetReport()}");
         report.NumOfFoundBugs.ShouldBe(
             0,
-            $"CANCELSERVICE_SCHEDULES_SEED={seed}: {string.Join('\n', report.BugReports)}\n{engine.ReadableTrace}"
+            $"CANCELSERVICE_SEED={seed}: {string.Join('\n', report.BugReports)}\n{engine.ReadableTrace}"
         );
         // Nothing was left out: each order was controlled, and ran to its end.
         (report.NumOfExploredFairPaths + report.NumOfExploredUnfairPaths).ShouldBe(Count);

@@ -181,6 +181,7 @@ public sealed class BodyTests
     }
 
     /// <summary>Whatever was cut, doubled or changed: a sentence of ours, within its length, and never an exception.</summary>
+    [Trait(Category.Trait, Category.Seeded)]
     [Fact]
     public void No_body_is_without_its_sentence_and_none_is_echoed()
     {

@@ -8,6 +8,7 @@ namespace CancelService.UnitTests;
 /// Promises that hold for every history, not only for those that someone thought of. A failure prints its seed;
 /// setting CsCheck_Seed to it repeats the case.
 /// </summary>
+[Trait(Category.Trait, Category.Seeded)]
 public sealed class CancelPropertiesTests
 {
     private const long Amount = 100;

@@ -89,6 +89,7 @@ public sealed class EventSignatureTests : IDisposable
         EventSignature.IsSecret("whsec_" + Convert.ToBase64String(new byte[bytes])).ShouldBe(accepted);
 
     // A stranger chooses the method, the path and the Client-Id of what the wallet answers and signs.
+    [Trait(Category.Trait, Category.Seeded)]
     [Fact]
     public void Nothing_that_the_wallet_signs_for_merchants_verifies_as_an_event()
     {

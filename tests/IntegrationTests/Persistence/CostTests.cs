@@ -37,6 +37,7 @@ public sealed class CostTests(PostgresServer postgres)
         }
     }
 
+    [Trait(Category.Trait, Category.Full)]
     [Fact]
     public async Task Under_load_a_cancel_takes_no_more_round_trips_and_allocates_within_a_bound()
     {
@@ -65,6 +66,7 @@ public sealed class CostTests(PostgresServer postgres)
         ((network.RoundTrips - roundTrips) / 2000.0).ShouldBeLessThan(perCancel);
     }
 
+    [Trait(Category.Trait, Category.Full)]
     [Fact]
     public async Task Cancels_that_wait_for_their_merchants_account_are_committed_together()
     {

@@ -101,6 +101,7 @@ public sealed class StoppingTests
         await books.ShouldPassTheAudit();
     }
 
+    [Trait(Category.Trait, Category.Full)]
     [Fact]
     public async Task Two_instances_behind_a_load_balancer_are_restarted_in_turn_and_no_request_is_lost()
     {

@@ -13,9 +13,10 @@ namespace CancelService.IntegrationTests.Public;
 
 /// <summary>
 /// Mutated requests and bytes that are none, over real sockets, against the service in a process of its own. Each answer has
-/// to be one that the protocol allows. CANCELSERVICE_FUZZ_SEED repeats a run's requests, CANCELSERVICE_FUZZ_REQUESTS says how
+/// to be one that the protocol allows. CANCELSERVICE_SEED repeats a run's requests, CANCELSERVICE_FUZZ_REQUESTS says how
 /// many there are.
 /// </summary>
+[Trait(Category.Trait, Category.Seeded)]
 [Collection(nameof(Alone))]
 public sealed class FuzzTests(PostgresServer postgres)
 {
@@ -44,10 +45,10 @@ public sealed class FuzzTests(PostgresServer postgres)
     [Fact]
     public async Task No_request_crashes_hangs_or_fools_the_service()
     {
-        _run = Setting("CANCELSERVICE_FUZZ_SEED", Random.Shared.Next());
-        var count = Setting("CANCELSERVICE_FUZZ_REQUESTS", 200_000);
+        _run = Seeds.Common;
+        var count = Seeds.Setting("CANCELSERVICE_FUZZ_REQUESTS", 10_000);
         var output = TestContext.Current.TestOutputHelper!;
-        output.WriteLine(Invariant($"CANCELSERVICE_FUZZ_SEED={_run} CANCELSERVICE_FUZZ_REQUESTS={count}"));
+        output.WriteLine(Invariant($"CANCELSERVICE_SEED={_run} CANCELSERVICE_FUZZ_REQUESTS={count}"));
         using var database = await TestDatabase.Create(
             PostgresServer.IsDistributed ? DatabaseProvider.Postgres : DatabaseProvider.Sqlite,
             postgres
@@ -167,7 +168,7 @@ public sealed class FuzzTests(PostgresServer postgres)
         // Who ended the process can't be told from those who only noticed.
         Assert.Fail(
             service.Process.HasExited
-                ? $"CANCELSERVICE_FUZZ_SEED={_run}: the process has ended:\n{service.Output}\nThere were on their way:\n"
+                ? $"CANCELSERVICE_SEED={_run}: the process has ended:\n{service.Output}\nThere were on their way:\n"
                     + string.Join('\n', failures.Select(failure => failure is var (r, _) ? Escaped(r.Bytes) : ""))
                 : await Report(service, request, problem)
         );
@@ -297,7 +298,7 @@ public sealed class FuzzTests(PostgresServer postgres)
         return Told(isAlone ? "It fails alone." : "It fails in company only.");
 
         string Told(string how) =>
-            Invariant($"CANCELSERVICE_FUZZ_SEED={_run}: {problem.Message}\n{how} Mutations: ")
+            Invariant($"CANCELSERVICE_SEED={_run}: {problem.Message}\n{how} Mutations: ")
             + string.Join(", ", request.Mutations.Select(mutation => mutation.Name))
             + $"\nRequest: {Escaped(request.Bytes)}\nAllowed: {string.Join(", ", request.Allowed)}"
             + $"{(request.MayBePlain ? " or a plain 4xx" : "")}\nThe service's output:\n{service.Output}";
@@ -325,11 +326,6 @@ public sealed class FuzzTests(PostgresServer postgres)
                 line.StartsWith(name, StringComparison.Ordinal) && line.Contains(label, StringComparison.Ordinal)
             )
             .Sum(line => double.Parse(line.Split('}')[1].Trim().Split(' ')[0], CultureInfo.InvariantCulture));
-
-    private static int Setting(string name, int otherwise) =>
-        int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var value)
-            ? value
-            : otherwise;
 
     private void Count(string outcome) => _outcomes.AddOrUpdate(outcome, 1, (_, times) => times + 1);
 

@@ -10,6 +10,7 @@ using Measurement = CancelService.Load.Program;
 namespace CancelService.IntegrationTests.Public;
 
 /// <summary>What slow and greedy clients, and more load than can be served, do to everybody else.</summary>
+[Trait(Category.Trait, Category.Full)]
 [Collection(nameof(Alone))]
 public sealed class GreedyTests(PostgresServer postgres)
 {

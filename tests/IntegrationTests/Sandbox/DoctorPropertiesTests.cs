@@ -10,6 +10,7 @@ using static CancelService.UnitTests.Doctor.Corpus;
 namespace CancelService.IntegrationTests.Sandbox;
 
 /// <summary>What the doctor says is true, whatever is pasted. No database is needed, but more time than a unit test has.</summary>
+[Trait(Category.Trait, Category.Seeded)]
 public sealed class DoctorPropertiesTests
 {
     private static readonly RSA Signer = RSA.Create(2048);
@@ -68,8 +69,7 @@ public sealed class DoctorPropertiesTests
                     if (diagnosis.Signature is { Key: not "" } && !afterwards)
                         diagnosis.Signature.Key.ShouldBe("your key of version 1 (active)");
                 },
-                iter: 100,
-                threads: 1
+                iter: 100
             );
 
     [Fact]
@@ -85,8 +85,7 @@ public sealed class DoctorPropertiesTests
                     if (PastedRequest.Read(paste.AsSpan(paste.AsSpan().IndexOf((byte)'\n') + 1), out _) is { } pasted)
                         DiagnosisText.Of(TheDoctor.Examine(pasted, Merchant, Now, cameNow: false)).ShouldNotBeEmpty();
                 },
-                iter: 150,
-                threads: 1
+                iter: 150
             );
 
     // What the service would do, by the protocol's own functions.
