@@ -20,7 +20,7 @@ public sealed class SimulationTests
                 "--seed",
                 Seeds.Common.ToString(CultureInfo.InvariantCulture),
                 "--operations",
-                Seeds.Setting("CANCELSERVICE_SIMULATION_OPERATIONS", 5_000).ToString(CultureInfo.InvariantCulture),
+                Seeds.Setting("CANCELSERVICE_SIMULATION_OPERATIONS", 3_000).ToString(CultureInfo.InvariantCulture),
             ],
             output,
             TestContext.Current.CancellationToken
