@@ -12,6 +12,7 @@ namespace CancelService.IntegrationTests.Sandbox;
 /// <summary>
 /// Goal: the doctor's verdict is true for any pasted text. Needs no database, but more time than a unit test may take.
 /// </summary>
+[Trait(Category.Trait, Category.Seeded)]
 public sealed class DoctorPropertiesTests
 {
     private static readonly RSA Signer = RSA.Create(2048);
@@ -57,8 +58,7 @@ public sealed class DoctorPropertiesTests
                     if (diagnosis.Signature is { Key: not "" } && !afterwards)
                         diagnosis.Signature.Key.ShouldBe("your key of version 1 (active)");
                 },
-                iter: 100,
-                threads: 1
+                iter: 100
             );
 
     [Fact]
@@ -74,8 +74,7 @@ public sealed class DoctorPropertiesTests
                     if (PastedRequest.Read(paste.AsSpan(paste.AsSpan().IndexOf((byte)'\n') + 1), out _) is { } pasted)
                         DiagnosisText.Of(TheDoctor.Examine(pasted, Merchant, Now, cameNow: false)).ShouldNotBeEmpty();
                 },
-                iter: 150,
-                threads: 1
+                iter: 150
             );
 
     // What the service would do, by the protocol's own functions.

@@ -17,11 +17,24 @@ public sealed class ScenarioTests(PostgresServer postgres)
         await using var sandbox = await Site.Open(provider, postgres, "--Database:Timeout=00:00:01");
 
         (await sandbox.Post("scenarios/stall", ("seconds", "10"))).ShouldContain("The database stalls for 10 s.");
-        (await sandbox.Post("scenarios/stall", ("seconds", "10"))).ShouldContain("The database stalls already.");
-        (await sandbox.Cancel("demo-success")).ShouldBe("UNKNOWN_EXCEPTION");
+        // A slow machine may ask when the stall is over, so each question makes one.
+        await TestHost
+            .Until(async () =>
+            {
+                await sandbox.Post("scenarios/stall", ("seconds", "10"));
+                return await sandbox.Post("scenarios/stall", ("seconds", "10"));
+            })
+            .Matches(page => page.Contains("The database stalls already.", StringComparison.Ordinal));
+        await TestHost
+            .Until(async () =>
+            {
+                await sandbox.Post("scenarios/stall", ("seconds", "10"));
+                return await sandbox.Cancel("demo-success");
+            })
+            .Becomes("UNKNOWN_EXCEPTION");
 
         await TestHost.Until(() => sandbox.Cancel("demo-success")).Becomes("SUCCESS");
-        (await sandbox.Cancel("demo-authorized")).ShouldBe("SUCCESS");
+        await TestHost.Until(() => sandbox.Cancel("demo-authorized")).Becomes("SUCCESS");
         await TestHost
             .Until(async () =>
                 (await sandbox.Post("scenarios/stall", ("seconds", "1"))).Contains(
@@ -37,9 +50,15 @@ public sealed class ScenarioTests(PostgresServer postgres)
     {
         await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
 
-        (await sandbox.Post("scenarios/away", ("seconds", "10"))).ShouldContain("Every cancel is turned away for 10 s");
-        var page = await sandbox.Post("cancel", ("id", "demo-success"), ("extendInfo", ""), ("mistake", ""));
-        page.ShouldContain("HTTP/1.1 503 Service Unavailable");
+        var page = "";
+        await TestHost
+            .Until(async () =>
+            {
+                var away = await sandbox.Post("scenarios/away", ("seconds", "10"));
+                away.ShouldContain("Every cancel is turned away for 10 s");
+                return page = await sandbox.Post("cancel", ("id", "demo-success"), ("extendInfo", ""), ("mistake", ""));
+            })
+            .Matches(answer => answer.Contains("HTTP/1.1 503 Service Unavailable", StringComparison.Ordinal));
         page.ShouldContain("Retry-After: 1");
         page.ShouldContain("The answer is not signed");
         (await sandbox.Get("requests")).ShouldContain("<td>503</td>");
