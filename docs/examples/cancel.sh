@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# Signs and sends a cancel, and verifies the signature of the answer. Needs bash, curl and openssl.
+# Signs and sends a cancel, and verifies the answer. Needs bash, curl and openssl.
 #
 #   docs/examples/cancel.sh [PAYMENT_ID | req-PAYMENT_ID]
 #
-# What begins with req- is sent as paymentRequestId, all else as paymentId. The defaults are those of the demo wallet;
-# these variables change them: URL, CLIENT_ID, KEY_VERSION, MERCHANT_KEY (the private key that signs),
-# WALLET_KEY (the public key that the answer is verified with), EXTEND_INFO.
+# An argument with the prefix req- is a paymentRequestId, any other a paymentId. These variables override the demo
+# wallet's defaults: URL, CLIENT_ID, KEY_VERSION, MERCHANT_KEY (private), WALLET_KEY (public), EXTEND_INFO.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -31,7 +30,7 @@ path=/${url#*://*/}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The string to sign: method and path, a line feed, then client, time and body, joined by dots.
+# The string to sign: method and path, a line feed, then client, time and body with dots between.
 signature=$(printf 'POST %s\n%s.%s.%s' "$path" "$client" "$time" "$body" |
     openssl dgst -sha256 -sign "$merchant_key" | openssl base64 -A)
 
@@ -44,7 +43,7 @@ curl -sS --max-time 10 -D "$work/headers" -o "$work/body" "$url" \
 header() { sed -n "s/^$1: *\(.*\)\r\$/\1/p" "$work/headers"; }
 decode() { printf '%b' "${1//%/\\x}"; }
 
-# The answer is signed in the same way, over the bytes of its body.
+# Answers are signed in the same way, over the bytes of the body.
 header signature | sed 's/.*signature=//' >"$work/encoded"
 decode "$(cat "$work/encoded")" | openssl base64 -d -A >"$work/signature"
 {

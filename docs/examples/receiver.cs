@@ -1,7 +1,7 @@
 #:sdk Microsoft.NET.Sdk.Web
 #:package StandardWebhooks@1.1.2
 #:property ManagePackageVersionsCentrally=false
-// A receiver of events, for the walk: verifies each, keeps it, and shows it.
+// walk.sh's receiver: verifies, keeps and shows events.
 //   WEBHOOK_SECRET=whsec_... dotnet run docs/examples/receiver.cs PORT
 using System.Collections.Concurrent;
 using System.Text.Json;
@@ -19,7 +19,7 @@ app.MapPost(
     {
         using var reader = new StreamReader(request.Body);
         var text = await reader.ReadToEndAsync();
-        webhook.Verify(text, request.Headers); // Throws, so what is not the service's is never answered with 2xx.
+        webhook.Verify(text, request.Headers); // Throws, so a forged event never gets 2xx.
         using var body = JsonDocument.Parse(text);
         events[body.RootElement.GetProperty("paymentId").GetString()!] = text;
     }

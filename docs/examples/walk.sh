@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A walk through both sides of the service: the core registers and authorises a payment, the merchant cancels it, a late
-# capture is refused, and the core is told of the cancellation. Starts a service and a receiver of its own, on free
-# ports and with a throw-away database. Needs the .NET SDK, bash, curl and openssl.
+# Walks through both APIs: the core registers and authorises a payment, the merchant cancels it, a late capture is
+# refused, and the core receives the event. Starts its own service and receiver with a temporary database. Needs the
+# .NET SDK, bash, curl and openssl.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
@@ -18,7 +18,7 @@ trap stop EXIT
 public=${PUBLIC_PORT:-18080} internal=${INTERNAL_PORT:-18081} receiver=${RECEIVER_PORT:-18082}
 api=http://127.0.0.1:$internal/internal/v1
 
-# A token of the static signing key that the service below is started with; real deployments name an authority instead.
+# A token of the service's static signing key; deployments name an authority instead.
 secret=$(openssl rand -hex 32)
 base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
 claims='{"iss":"walk","aud":"cancelservice","sub":"walk","exp":'$(($(date +%s) + 600))',"scope":"payments:write payments:read"}'

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net.Http.Headers;
+using CancelService.Sandbox;
 using Deque.AxeCore.Playwright;
 using Microsoft.Playwright;
 
@@ -30,7 +31,7 @@ public sealed class Site : IAsyncLifetime
             "--environment=Development",
             "--Database:Provider=Sqlite",
             $"--Database:ConnectionString=Data Source={_directory.FullName}/browser.db",
-            $"--Demo:Directory={_directory.FullName}/demo",
+            $"--Sandbox:Directory={_directory.FullName}/demo",
             $"--Notifications:Url=http://127.0.0.1:{TcpForwarder.ClosedPort()}",
             "--Notifications:MaxAttempts=1",
         ];
@@ -38,7 +39,7 @@ public sealed class Site : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Assertions.SetDefaultExpectTimeout(Patience);
-        _service = await ServiceProcess.Start(Settings);
+        _service = await ServiceProcess.Start(Settings, typeof(SandboxExtension).Assembly.Location);
         _playwright = await Playwright.CreateAsync();
         Browser = await _playwright.Chromium.LaunchAsync(
             new()

@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using CancelService.Api.Internal;
+using CancelService.Application.Pipeline;
 using CancelService.Domain.Clients;
 
 namespace CancelService.Harness;

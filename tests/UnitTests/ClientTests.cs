@@ -5,6 +5,7 @@ using System.Security.Cryptography.X509Certificates;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Ledger;
+using CancelService.Protocol;
 using PublicKey = CancelService.Domain.Clients.PublicKey;
 
 namespace CancelService.UnitTests;
@@ -64,7 +65,8 @@ public sealed class ClientTests
     public void An_RSA_key_of_2048_bits_or_more_is_accepted_and_verifies_its_signatures(int bits)
     {
         using var rsa = RSA.Create(bits);
-        PublicKey.TryParse(rsa.ExportSubjectPublicKeyInfoPem(), out var key, out var problem).ShouldBeTrue(problem);
+        PublicKeyText.TryRead(rsa.ExportSubjectPublicKeyInfoPem(), out var der, out var problem).ShouldBeTrue(problem);
+        var key = PublicKey.Of(der);
         var hash = SHA256.HashData("text"u8);
         var signature = rsa.SignHash(hash, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
 
@@ -129,9 +131,9 @@ public sealed class ClientTests
     [MemberData(nameof(FormNames))]
     public void Every_form_in_which_merchants_have_the_key_is_the_same_key(string form)
     {
-        PublicKey.TryParse(Forms[form], out var key, out var problem).ShouldBeTrue($"{form}: {problem}");
+        PublicKeyText.TryRead(Forms[form], out var der, out var problem).ShouldBeTrue($"{form}: {problem}");
 
-        key.Pem.ShouldBe(Good);
+        PublicKey.Of(der).Pem.ShouldBe(Good);
     }
 
     private static readonly (string What, string Text, string Reason)[] BadKeys =
@@ -193,19 +195,18 @@ public sealed class ClientTests
     public void A_key_that_cannot_be_trusted_is_refused_with_the_reason(string what)
     {
         var (_, pem, reason) = BadKeys.Single(bad => bad.What == what);
-        PublicKey.TryParse(pem, out var key, out var problem).ShouldBeFalse(what);
+        PublicKeyText.TryRead(pem, out var key, out var problem).ShouldBeFalse(what);
 
         key.ShouldBeNull();
         problem.ShouldNotBeNull().ShouldContain(reason);
         problem.ShouldNotContain("MII"); // No key is quoted.
-        Should.Throw<FormatException>(() => PublicKey.Parse(pem)).Message.ShouldBe(problem);
     }
 
     [Fact]
     public void The_crafted_keys_are_refused_for_what_is_wrong_with_them_and_for_nothing_else()
     {
-        PublicKey.TryParse(Spki(bits: 2048, exponent: 65537), out _, out var problem).ShouldBeTrue(problem);
-        PublicKey.TryParse(Spki(bits: 8192, exponent: 65537), out _, out problem).ShouldBeTrue(problem);
+        PublicKeyText.TryRead(Spki(bits: 2048, exponent: 65537), out _, out var problem).ShouldBeTrue(problem);
+        PublicKeyText.TryRead(Spki(bits: 8192, exponent: 65537), out _, out problem).ShouldBeTrue(problem);
     }
 
     [Theory]

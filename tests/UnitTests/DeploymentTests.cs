@@ -5,10 +5,10 @@ using System.Text.RegularExpressions;
 using CancelService.Api;
 using CancelService.Api.Exchange;
 using CancelService.Infrastructure.Persistence;
-using Microsoft.AspNetCore.Authentication.JwtBearer;
-using Microsoft.Extensions.Configuration;
 using k8s;
 using k8s.Models;
+using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.Extensions.Configuration;
 
 namespace CancelService.UnitTests;
 
@@ -220,7 +220,7 @@ public sealed partial class DeploymentTests
                 || typeof(JwtBearerOptions).GetProperty(option) is not null;
         if (names[0] is "Kestrel")
             return Settings[setting] is not null;
-        if (setting is "Demo:Directory" or "AutoMapper:LicenseKey")
+        if (setting is "Sandbox:Directory" or "AutoMapper:LicenseKey")
             return true;
         return new[] { typeof(Program).Assembly, typeof(DatabaseOptions).Assembly }
             .SelectMany(assembly => assembly.GetTypes())

@@ -11,7 +11,6 @@ public sealed partial class DocumentationTests
     private static readonly char[] AfterClass = ['(', ' ', '\n', '\r'];
 
     [Theory]
-    [InlineData("docs/testing.md")]
     [InlineData("docs/security.md")]
     public void Every_test_that_a_document_names_exists(string document)
     {

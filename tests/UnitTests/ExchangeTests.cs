@@ -1,4 +1,5 @@
 using CancelService.Api.Exchange;
+using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Signing;
 using CancelService.Protocol;
@@ -12,7 +13,7 @@ namespace CancelService.UnitTests;
 public sealed class ExchangeTests
 {
     private static readonly IncomingRequest Request = new(
-        new Envelope("POST", "/v2/payments/cancel", "CLIENT", "trace"),
+        new Envelope("POST", "/v2/payments/cancel", "CLIENT", "trace", "cancel"),
         new NoOperation(),
         "2026-03-10T12:00:00Z",
         new SignatureHeader(null, "7", "abc"),
@@ -161,7 +162,7 @@ public sealed class ExchangeTests
             signer.Prepare(envelope with { Path = "/v2/payments/cancel?" }, refusal),
             signer.Prepare(envelope with { ClientId = "" }, refusal),
             signer.Prepare(envelope, refusal with { Body = [.. refusal.Body, (byte)' '] }),
-            signer.Prepare(envelope, new Answer(ResultCode.Success, refusal.Body)), // Final, so in milliseconds.
+            signer.Prepare(envelope, refusal with { IsFinal = true }), // In milliseconds.
         ];
         others.ShouldAllBe(seal => !signer.TryFind(seal, out shared));
 
@@ -238,7 +239,19 @@ public sealed class ExchangeTests
 
     private sealed class NoOperation : IOperation
     {
+        public string Name => "none";
+
         public string Path => "/v2/payments/cancel";
+
+        public IReadOnlyList<ResultCode> Order => [];
+
+        public IReadOnlyList<string> Members => [];
+
+        public OperationDescription Description => throw new NotSupportedException();
+
+        public string Problem(IReadOnlyList<string?> values) => "";
+
+        public RequestRate RateOf(Contract contract) => new(1, 1);
 
         public Answer Conclude(Answer answer, VerifiedRequest request) => answer;
 

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using CancelService.Api.Exchange;
+using CancelService.Api.Operations.Cancel;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Clients;
@@ -414,8 +415,8 @@ public sealed class ProtocolPartsTests
     // The protocol's table, written out once outside src.
     [Fact]
     public void The_codes_are_decided_in_the_order_of_the_protocol() =>
-        ResultCode
-            .Order.Select(code => code.Code)
+        CancelOperation
+            .Codes.Select(code => code.Code)
             .ShouldBe([
                 "INVALID_API",
                 "METHOD_NOT_SUPPORTED",
@@ -436,8 +437,14 @@ public sealed class ProtocolPartsTests
             ]);
 
     [Fact]
-    public void Every_code_but_the_unknown_one_has_a_place_in_the_order() =>
-        Catalogue.Except(ResultCode.Order).ShouldBe([ResultCode.UnknownException]);
+    public void The_catalogue_lists_every_code_once()
+    {
+        ResultCode.All.ShouldBe(Catalogue, ignoreOrder: true);
+        CancelOperation
+            .Codes.Append(ResultCode.UnknownException)
+            .Distinct()
+            .ShouldBe(ResultCode.All, ignoreOrder: true);
+    }
 
     [Fact]
     public void Every_reason_to_refuse_a_cancel_has_a_code_of_its_own()
@@ -446,11 +453,11 @@ public sealed class ProtocolPartsTests
             .GetNestedTypes()
             .Select(type => (CancelRefusal)Activator.CreateInstance(type)!);
 
-        var codes = reasons.Select(ResultCode.Of).ToList();
+        var codes = reasons.Select(CancelOperation.CodeOf).ToList();
 
         codes.Count.ShouldBe(5);
         codes.Distinct().Count().ShouldBe(5);
-        codes.ShouldAllBe(code => code.Status == "F" && code.RestsOnThePayment == (code != ResultCode.AccessDenied));
+        codes.ShouldAllBe(code => code.Status == "F");
     }
 
     [Fact]

@@ -1,9 +1,9 @@
-// Cancels payments: signs, sends, verifies the answer, and repeats until it is final. Needs Java 17, nothing else.
+// Cancels payments: signs, sends, verifies, and repeats until the answer is final. Needs Java 17 only.
 //
 //   MERCHANT_KEY=merchant-private.pem WALLET_KEY=wallet-public.pem java Cancel.java PAYMENT_ID...
 //
-// Prints a line for each payment, with its id and the result code; ends with 0 when all are cancelled. URL, CLIENT_ID,
-// KEY_VERSION, BACKOFF_MS and TIMEOUT_MS change the defaults, which are the demo wallet's.
+// Prints each payment's id and result code; exits with 0 if all are cancelled. URL, CLIENT_ID, KEY_VERSION, BACKOFF_MS
+// and TIMEOUT_MS override the defaults of the demo wallet.
 import static java.nio.charset.StandardCharsets.*;
 import java.net.*;
 import java.net.http.*;
@@ -37,13 +37,13 @@ class Cancel {
             try {
                 var answer = ask(payment);
                 if (answer.isPresent()) return answer.get();
-            } catch (Exception e) { // No connection, a cut or unreadable answer, a time-out: each leaves the outcome unknown.
+            } catch (Exception e) { // A failed connection, a bad answer or a timeout leaves the outcome unknown.
             }
             Thread.sleep((long) (wait * (0.5 + Math.random() / 2)));
         }
     }
 
-    // The answer once it is final, or nothing: then the outcome is unknown, and the same cancel is sent again.
+    // Returns a final answer, or nothing while the outcome is unknown.
     static Optional<String> ask(String payment) throws Exception {
         var body = "{\"paymentId\":\"" + payment + "\"}";
         var time = Instant.now().truncatedTo(ChronoUnit.MILLIS).toString();
@@ -69,12 +69,12 @@ class Cancel {
         return verifier.verify(Base64.getDecoder().decode(URLDecoder.decode(found.group(1).replace("+", "%2B"), UTF_8)));
     }
 
-    // The same for requests and answers, over the body as it is sent; one that is no UTF-8 has other bytes, and no valid signature.
+    // Requests and answers sign the body as sent. Decoding an invalid UTF-8 body changes its bytes, so it does not verify.
     static byte[] stringToSign(String time, String body) {
         return ("POST " + URL.getPath() + "\n" + CLIENT + "." + time + "." + body).getBytes(UTF_8);
     }
 
-    // Java reads no JSON by itself. What is taken from here was signed by the wallet, which writes each member once.
+    // Java has no JSON parser. Callers check the wallet's signature, and the wallet writes each member once.
     static String member(String json, String name) {
         var found = Pattern.compile("\"" + name + "\":\"((?:[^\"\\\\]|\\\\.)*)\"").matcher(json);
         return found.find() ? found.group(1) : "";

@@ -1,9 +1,9 @@
-// Cancels payments: signs, sends, verifies the answer, and repeats until it is final. Needs .NET 10, nothing else.
+// Cancels payments: signs, sends, verifies, and repeats until the answer is final. Needs .NET 10 only.
 //
 //   MERCHANT_KEY=merchant-private.pem WALLET_KEY=wallet-public.pem dotnet run cancel.cs PAYMENT_ID...
 //
-// Prints a line for each payment, with its id and the result code; ends with 0 when all are cancelled. URL, CLIENT_ID,
-// KEY_VERSION, BACKOFF_MS and TIMEOUT_MS change the defaults, which are the demo wallet's.
+// Prints each payment's id and result code; exits with 0 if all are cancelled. URL, CLIENT_ID, KEY_VERSION, BACKOFF_MS
+// and TIMEOUT_MS override the defaults of the demo wallet.
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
@@ -38,13 +38,13 @@ async Task<JsonNode> Cancel(string paymentId)
         }
         catch (Exception)
         {
-            // No connection, a cut or unreadable answer, a time-out: each leaves the outcome unknown.
+            // A failed connection, a bad answer or a timeout leaves the outcome unknown.
         }
         await Task.Delay((int)(wait * (0.5 + (Random.Shared.NextDouble() / 2))));
     }
 }
 
-// The result once it is final, or null: then the outcome is unknown, and the same cancel is sent again.
+// Returns a final result, or null while the outcome is unknown.
 async Task<JsonNode?> Ask(string paymentId)
 {
     var body = Encoding.UTF8.GetBytes(new JsonObject { ["paymentId"] = paymentId }.ToJsonString());
@@ -80,7 +80,7 @@ bool IsTheWallets(HttpResponseMessage response, byte[] body)
         );
 }
 
-// The same for requests and answers: the bytes of the body are signed as they are sent.
+// Requests and answers sign the bytes of the body as sent.
 byte[] StringToSign(string time, byte[] body) =>
     [.. Encoding.UTF8.GetBytes($"POST {url.AbsolutePath}\n{clientId}.{time}."), .. body];
 

@@ -1,9 +1,9 @@
-// Cancels payments: signs, sends, verifies the answer, and repeats until it is final. Needs Go 1.19, nothing else.
+// Cancels payments: signs, sends, verifies, and repeats until the answer is final. Needs Go 1.19 only.
 //
 //	MERCHANT_KEY=merchant-private.pem WALLET_KEY=wallet-public.pem go run cancel.go PAYMENT_ID...
 //
-// Prints a line for each payment, with its id and the result code; ends with 0 when all are cancelled. URL, CLIENT_ID,
-// KEY_VERSION, BACKOFF_MS and TIMEOUT_MS change the defaults, which are the demo wallet's.
+// Prints each payment's id and result code; exits with 0 if all are cancelled. URL, CLIENT_ID, KEY_VERSION, BACKOFF_MS
+// and TIMEOUT_MS override the defaults of the demo wallet.
 package main
 
 import (
@@ -58,7 +58,7 @@ func main() {
 	os.Exit(status)
 }
 
-// Asks once. While the answer is not final, the outcome is unknown, and the same cancel is sent again.
+// Sends the cancel once; isFinal is false while the outcome is unknown.
 func ask(payment string) (got answer, isFinal bool) {
 	body, _ := json.Marshal(map[string]string{"paymentId": payment})
 	now := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
@@ -83,12 +83,12 @@ func isTheWallets(headers http.Header, body []byte) bool {
 	if found == nil || headers.Get("Client-Id") != client {
 		return false
 	}
-	unescaped, _ := url.PathUnescape(found[1]) // What can't be decoded does not verify.
+	unescaped, _ := url.PathUnescape(found[1]) // An undecodable signature does not verify.
 	signature, _ := base64.StdEncoding.DecodeString(unescaped)
 	return rsa.VerifyPKCS1v15(walletKey.(*rsa.PublicKey), crypto.SHA256, hash(headers.Get("Response-Time"), body), signature) == nil
 }
 
-// Of the string to sign, which is the same for requests and answers: the bytes of the body as they are sent.
+// Hashes the string to sign; requests and answers sign the bytes of the body as sent.
 func hash(time string, body []byte) []byte {
 	sum := sha256.Sum256(append([]byte("POST "+target.Path+"\n"+client+"."+time+"."), body...))
 	return sum[:]

@@ -1,9 +1,9 @@
-// Cancels payments: signs, sends, verifies the answer, and repeats until it is final. Needs Node 18, nothing else.
+// Cancels payments: signs, sends, verifies, and repeats until the answer is final. Needs Node 18 only.
 //
 //   MERCHANT_KEY=merchant-private.pem WALLET_KEY=wallet-public.pem node cancel.mjs PAYMENT_ID...
 //
-// Prints a line for each payment, with its id and the result code; ends with 0 when all are cancelled. URL, CLIENT_ID,
-// KEY_VERSION, BACKOFF_MS and TIMEOUT_MS change the defaults, which are the demo wallet's.
+// Prints each payment's id and result code; exits with 0 if all are cancelled. URL, CLIENT_ID, KEY_VERSION, BACKOFF_MS
+// and TIMEOUT_MS override the defaults of the demo wallet.
 import { createSign, createVerify } from "node:crypto";
 import { readFileSync } from "node:fs";
 
@@ -16,7 +16,7 @@ const walletKey = readFileSync(env.WALLET_KEY ?? "data/demo/wallet-public.pem");
 const backOff = Number(env.BACKOFF_MS ?? 1000);
 const timeout = Number(env.TIMEOUT_MS ?? 10_000);
 
-// The same for requests and answers: the bytes of the body are signed as they are sent.
+// Requests and answers sign the bytes of the body as sent.
 const stringToSign = (time, body) => Buffer.concat([Buffer.from(`POST ${url.pathname}\n${clientId}.${time}.`), body]);
 
 function isTheWallets(headers, body) {
@@ -27,7 +27,7 @@ function isTheWallets(headers, body) {
     .verify(walletKey, decodeURIComponent(signature), "base64");
 }
 
-// The result code once it is final, or nothing: then the outcome is unknown, and the same cancel is sent again.
+// Returns a final result, or undefined while the outcome is unknown.
 async function ask(paymentId) {
   const body = Buffer.from(JSON.stringify({ paymentId }));
   const time = new Date().toISOString();
@@ -53,7 +53,7 @@ async function ask(paymentId) {
 
 async function cancel(paymentId) {
   for (let wait = backOff; ; wait = Math.min(wait * 2, 60_000)) {
-    // No connection, a cut or unsigned answer, a time-out: each leaves the outcome unknown.
+    // A failed connection, a bad answer or a timeout leaves the outcome unknown.
     const result = await ask(paymentId).catch(() => undefined);
     if (result) return result;
     await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random() / 2)));

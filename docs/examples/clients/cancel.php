@@ -1,16 +1,16 @@
 <?php
-// Cancels payments: signs, sends, verifies the answer, and repeats until it is final. Needs PHP 8 with openssl, nothing else.
+// Cancels payments: signs, sends, verifies, and repeats until the answer is final. Needs PHP 8 with openssl only.
 //
 //   MERCHANT_KEY=merchant-private.pem WALLET_KEY=wallet-public.pem php cancel.php PAYMENT_ID...
 //
-// Prints a line for each payment, with its id and the result code; ends with 0 when all are cancelled. URL, CLIENT_ID,
-// KEY_VERSION, BACKOFF_MS and TIMEOUT_MS change the defaults, which are the demo wallet's.
+// Prints each payment's id and result code; exits with 0 if all are cancelled. URL, CLIENT_ID, KEY_VERSION, BACKOFF_MS
+// and TIMEOUT_MS override the defaults of the demo wallet.
 $url = getenv('URL') ?: 'http://localhost:8080/v2/payments/cancel';
 $clientId = getenv('CLIENT_ID') ?: 'DEMO_CLIENT';
 $merchantKey = file_get_contents(getenv('MERCHANT_KEY') ?: 'data/demo/merchant-private.pem');
 $walletKey = file_get_contents(getenv('WALLET_KEY') ?: 'data/demo/wallet-public.pem');
 
-// The same for requests and answers: the bytes of the body are signed as they are sent.
+// Requests and answers sign the bytes of the body as sent.
 function stringToSign(string $time, string $body): string
 {
     global $url, $clientId;
@@ -29,7 +29,7 @@ function isTheWallets(array $headers, string $body): bool
     return $signature !== false && openssl_verify($signed, $signature, $walletKey, OPENSSL_ALGO_SHA256) === 1;
 }
 
-// The result once it is final, or null: then the outcome is unknown, and the same cancel is sent again.
+// Returns a final result, or null while the outcome is unknown.
 function ask(string $paymentId): ?array
 {
     global $url, $clientId, $merchantKey;
@@ -47,7 +47,7 @@ function ask(string $paymentId): ?array
         'timeout' => (getenv('TIMEOUT_MS') ?: 10000) / 1000,
     ]]));
     if ($answer === false || !preg_match('/^HTTP\/1\.[01] 200\b/', $http_response_header[0] ?? '')) {
-        return null; // No connection, a time-out, or an answer that is not the wallet's.
+        return null; // A failed connection, a timeout or an intermediary's answer.
     }
     $headers = [];
     foreach (array_slice($http_response_header, 1) as $line) {
@@ -55,7 +55,7 @@ function ask(string $paymentId): ?array
         $headers[strtolower($name)] = trim($value);
     }
     if (!isTheWallets($headers, $answer)) {
-        return null; // Also what was cut: the signature is over the whole body.
+        return null; // Truncated answers too: the signature covers the whole body.
     }
     $read = json_decode($answer, true);
     $status = $read['result']['resultStatus'] ?? '';

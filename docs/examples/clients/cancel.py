@@ -1,10 +1,10 @@
-# Cancels payments: signs, sends, verifies the answer, and repeats until it is final. Needs Python 3.9, and openssl for RSA, which
-# Python's own library does not have.
+# Cancels payments: signs, sends, verifies, and repeats until the answer is final. Needs Python 3.9, and openssl for RSA,
+# which Python's standard library lacks.
 #
 #   MERCHANT_KEY=merchant-private.pem WALLET_KEY=wallet-public.pem python3 cancel.py PAYMENT_ID...
 #
-# Prints a line for each payment, with its id and the result code; ends with 0 when all are cancelled. URL, CLIENT_ID,
-# KEY_VERSION, BACKOFF_MS and TIMEOUT_MS change the defaults, which are the demo wallet's.
+# Prints each payment's id and result code; exits with 0 if all are cancelled. URL, CLIENT_ID, KEY_VERSION, BACKOFF_MS
+# and TIMEOUT_MS override the defaults of the demo wallet.
 import base64, datetime, http.client, json, os, random, re, subprocess, sys, tempfile, time, urllib.parse
 
 env = os.environ.get
@@ -15,7 +15,7 @@ wallet_key = env("WALLET_KEY", "data/demo/wallet-public.pem")
 timeout = int(env("TIMEOUT_MS", "10000")) / 1000
 
 
-def string_to_sign(time, body):  # The same for requests and answers: the bytes of the body are signed as they are sent.
+def string_to_sign(time, body):  # Requests and answers sign the bytes of the body as sent.
     return f"POST {url.path}\n{client_id}.{time}.".encode() + body
 
 
@@ -31,7 +31,7 @@ def is_the_wallets(headers, body):
         return subprocess.run(openssl, input=signed, capture_output=True).returncode == 0
 
 
-def ask(payment_id):  # The result once it is final, or nothing: then the outcome is unknown, and the cancel is sent again.
+def ask(payment_id):  # Returns a final result, or None while the outcome is unknown.
     body = json.dumps({"paymentId": payment_id}).encode()
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     openssl = ["openssl", "dgst", "-sha256", "-sign", merchant_key]
@@ -51,7 +51,7 @@ def ask(payment_id):  # The result once it is final, or nothing: then the outcom
         is_final = status == "F" or (status == "S" and read.get("paymentId") == payment_id)
         return read["result"] if is_final else None
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-        return None  # No connection, a cut or unreadable answer, a time-out: each leaves the outcome unknown.
+        return None  # A failed connection, a bad answer or a timeout leaves the outcome unknown.
     finally:
         connection.close()
 

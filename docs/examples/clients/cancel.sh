@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Cancels payments: signs, sends, verifies the answer, and repeats until it is final. Needs bash, curl and openssl.
+# Cancels payments: signs, sends, verifies, and repeats until the answer is final. Needs bash, curl and openssl.
 #
 #   MERCHANT_KEY=merchant-private.pem WALLET_KEY=wallet-public.pem ./cancel.sh PAYMENT_ID...
 #
-# Prints a line for each payment, with its id and the result code; ends with 0 when all are cancelled. URL, CLIENT_ID,
-# KEY_VERSION, BACKOFF_MS and TIMEOUT_MS change the defaults, which are the demo wallet's.
+# Prints each payment's id and result code; exits with 0 if all are cancelled. URL, CLIENT_ID, KEY_VERSION, BACKOFF_MS
+# and TIMEOUT_MS override the defaults of the demo wallet.
 set -uo pipefail
 
 url=${URL:-http://localhost:8080/v2/payments/cancel}
@@ -15,7 +15,7 @@ path=/${url#*://*/}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The answer's headers, by their names in lower case.
+# Maps lower-case header names of the answer to values.
 declare -A header
 
 read_headers() {
@@ -27,19 +27,19 @@ read_headers() {
     done <"$work/headers"
 }
 
-# A member's text. bash reads no JSON; what is taken from here was signed by the wallet, which writes each member once.
+# Prints a member's text. bash has no JSON parser; callers check the wallet's signature, and the wallet writes each member once.
 member() { [[ $(<"$work/body") =~ \"$1\":\"([^\"\\]*)\" ]] && echo "${BASH_REMATCH[1]}"; }
 
 is_the_wallets() {
     read_headers
     [[ ${header[signature]:-} =~ ^\ *algorithm=RSA256\ *,.*[,\ ]signature=([^,\ ]+)\ *$ && ${header[client-id]:-} == "$client" ]] || return 1
     printf '%b' "${BASH_REMATCH[1]//%/\\x}" | openssl base64 -d -A >"$work/signature" 2>/dev/null
-    # The bytes of the body are signed as they are sent.
+    # The signature covers the bytes of the body as sent.
     { printf 'POST %s\n%s.%s.' "$path" "$client" "${header[response-time]:-}"; cat "$work/body"; } |
         openssl dgst -sha256 -verify "$wallet_key" -signature "$work/signature" >/dev/null 2>&1
 }
 
-# Succeeds once the answer is final. If not, the outcome is unknown, and the same cancel is sent again.
+# Succeeds with a final answer, and fails while the outcome is unknown.
 ask() {
     local body="{\"paymentId\":\"$1\"}" time signature status
     time=$(date -u +%Y-%m-%dT%H:%M:%SZ)

@@ -36,6 +36,19 @@ public sealed class SignedExchange(
     // 4. Operate: the operation decides the codes from 9 on.
     // 5. Sign and write, whatever the answer is. A verified client always gets its signature; unverified requests share a limit.
 
+    /// <summary>The codes that the exchange decides for every operation, in their order.</summary>
+    public static readonly IReadOnlyList<ResultCode> Order =
+    [
+        ResultCode.InvalidApi,
+        ResultCode.MethodNotSupported,
+        ResultCode.MediaTypeNotAcceptable,
+        ResultCode.ParamIllegal,
+        ResultCode.ClientInvalid,
+        ResultCode.KeyNotFound,
+        ResultCode.InvalidSignature,
+        ResultCode.RequestTrafficExceedLimit,
+    ];
+
     /// <summary>Answers one request.</summary>
     public async Task Respond(HttpContext http)
     {

@@ -109,7 +109,7 @@ public sealed class TestHost : IAsyncDisposable
         bool systemClock = false,
         bool waitForReady = true,
         bool ownsDatabase = false,
-        bool withoutKey = false,
+        IHostExtension? extension = null,
         ILoggerProvider? log = null,
         Action<IServiceCollection>? with = null,
         params string[] settings
@@ -133,7 +133,7 @@ public sealed class TestHost : IAsyncDisposable
                 "--Limits:MaxQueueTime=00:00:30", // A loaded machine turns no test's request away,
                 "--Database:Timeout=00:00:30", // and gives none up.
                 "--Shutdown:DrainTime=00:00:00",
-                .. withoutKey ? Array.Empty<string>() : [$"--Wallet:SigningKeyPath={walletKey}"],
+                .. extension is null ? [$"--Wallet:SigningKeyPath={walletKey}"] : Array.Empty<string>(),
                 .. database.Settings,
                 .. Bearer.Settings,
                 .. settings, // The last one wins.
@@ -145,7 +145,8 @@ public sealed class TestHost : IAsyncDisposable
                 if (log is not null)
                     services.AddSingleton(log);
                 with?.Invoke(services);
-            }
+            },
+            extension is null ? [] : [extension]
         );
         await app.StartAsync();
         var host = new TestHost(app, database, ownsDatabase, clock);

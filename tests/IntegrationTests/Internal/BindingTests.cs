@@ -1,5 +1,5 @@
 using System.Security.Cryptography;
-using CancelService.Api.Internal;
+using CancelService.Application.Pipeline;
 using CancelService.Infrastructure.Persistence;
 
 namespace CancelService.IntegrationTests.Internal;

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using CancelService.Api.Internal;
+using CancelService.Application.Pipeline;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.Data.Sqlite;
 

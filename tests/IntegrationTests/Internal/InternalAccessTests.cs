@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using CancelService.Api.Internal;
+using CancelService.Application.Pipeline;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Persistence;
 using Microsoft.AspNetCore.Routing;

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using CancelService.Application.Pipeline;
 using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Persistence;
 using CancelService.OperatorConsole;

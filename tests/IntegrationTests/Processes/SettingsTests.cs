@@ -74,7 +74,6 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
         ["--Notifications:Secrets:first=whsec_x"] = "Notifications:Secrets is a list",
         ["--Wallet:SigningKeyPath:0=wallet.pem"] = "Wallet:SigningKeyPath is a single value",
         ["--Wallet:Zone=+08:00"] = "Wallet:Zone is no setting",
-        ["--Demo:Folder=x"] = "Did you mean Demo:Directory?",
         ["--AutoMapper:LicenceKey=x"] = "Did you mean AutoMapper:LicenseKey?",
         ["--Database:Timeout=later"] =
             "Set it to a span of time, days.hours:minutes:seconds, such as its default 00:00:03.",

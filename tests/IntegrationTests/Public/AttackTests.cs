@@ -5,6 +5,7 @@ using System.Text;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Persistence;
+using CancelService.Protocol;
 
 namespace CancelService.IntegrationTests.Public;
 
@@ -254,7 +255,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
         var call = new CancelCall { Client = client, At = host.Now };
         var signed = SignedBytes(call);
         var (pem, signature) = BadKey(kind, signed);
-        PublicKey.TryParse(pem, out _, out _).ShouldBeFalse();
+        PublicKeyText.TryRead(pem, out _, out _).ShouldBeFalse();
         await host.Execute($"UPDATE client_keys SET public_key = '{pem}' WHERE client_id = '{client.Id}'");
 
         var attack = call with { Encode = _ => Uri.EscapeDataString(Convert.ToBase64String(signature)) };

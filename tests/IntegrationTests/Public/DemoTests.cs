@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using CancelService.Domain;
 using CancelService.Infrastructure.Persistence;
+using CancelService.Sandbox;
 
 namespace CancelService.IntegrationTests.Public;
 
@@ -46,35 +47,11 @@ public sealed class DemoTests(PostgresServer postgres)
         }
     }
 
-    [Theory]
-    [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_demo_wallet_stays_away_from_a_database_that_is_in_use(DatabaseProvider provider)
-    {
-        using var database = await TestDatabase.Create(provider, postgres);
-        await using (var host = await TestHost.Start(database))
-            await host.AddClient(id: "MERCHANT_1");
-        await using var development = await Start(database);
-        var demo = new TestClient(Client, await Merchant(database));
-        (await development.Cancel(demo)).Code.ShouldBe("CLIENT_INVALID");
-    }
-
-    [Theory]
-    [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Outside_of_Development_there_is_no_demo_wallet(DatabaseProvider provider)
-    {
-        using var database = await TestDatabase.Create(provider, postgres);
-        var directory = DemoDirectory(database);
-        await using var host = await TestHost.Start(database, settings: [$"--Demo:Directory={directory}"]);
-        var demo = new TestClient(Client, KeyPair.Merchant);
-        (await host.Cancel(demo, """{"paymentId":"demo-success"}""")).Code.ShouldBe("CLIENT_INVALID");
-        Directory.Exists(directory).ShouldBeFalse();
-    }
-
     [Fact]
     public async Task The_demo_wallet_makes_a_signing_key_up_only_for_a_process_without_one()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres, empty: true);
-        await using var host = await Start(database, withoutKey: true);
+        await using var host = await Start(database);
         var call = new CancelCall { Client = new TestClient(Client, await Merchant(database)), At = host.Now };
         var answer = await Wire.Exchange(host.PublicPort, call.ToBytes(), "POST");
         var wallet = KeyPair.Read(await Read(database, "wallet-private.pem"));
@@ -93,7 +70,7 @@ public sealed class DemoTests(PostgresServer postgres)
     public async Task The_example_script_cancels_and_verifies_the_answer(DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres, empty: true);
-        await using var host = await Start(database, withoutKey: true, systemClock: true);
+        await using var host = await Start(database, systemClock: true);
 
         foreach (var id in new[] { "demo-success", "req-demo-success", "demo-poor", "demo-nothing" })
         {
@@ -136,12 +113,12 @@ public sealed class DemoTests(PostgresServer postgres)
         return (process.ExitCode, string.Concat(await output));
     }
 
-    private static Task<TestHost> Start(TestDatabase database, bool withoutKey = false, bool systemClock = false) =>
+    private static Task<TestHost> Start(TestDatabase database, bool systemClock = false) =>
         TestHost.Start(
             database,
             systemClock: systemClock,
-            withoutKey: withoutKey,
-            settings: ["--environment=Development", $"--Demo:Directory={DemoDirectory(database)}"]
+            extension: new SandboxExtension(),
+            settings: ["--environment=Development", $"--Sandbox:Directory={DemoDirectory(database)}"]
         );
 
     private static string DemoDirectory(TestDatabase database) => Path.Combine(database.Directory, "demo");

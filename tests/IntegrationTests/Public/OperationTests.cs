@@ -1,5 +1,6 @@
 using System.Text;
 using CancelService.Api.Exchange;
+using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Protocol;
 using Microsoft.Extensions.DependencyInjection;
@@ -40,6 +41,18 @@ public sealed class OperationTests(PostgresServer postgres)
     private sealed class Echo : IOperation
     {
         public string Path => "/v2/echo";
+
+        public string Name => "echo";
+
+        public IReadOnlyList<ResultCode> Order => [];
+
+        public IReadOnlyList<string> Members => [];
+
+        public OperationDescription Description => new("Repeats the body", typeof(object), typeof(object));
+
+        public string Problem(IReadOnlyList<string?> values) => "";
+
+        public RequestRate RateOf(Contract contract) => new(contract.RequestsPerSecond, contract.Burst);
 
         public Api.Exchange.Answer Conclude(Api.Exchange.Answer answer, VerifiedRequest request) => answer;
 

@@ -1,11 +1,11 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using CancelService.Api.Operations.Cancel;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Persistence;
-using CancelService.Protocol;
 using Microsoft.Extensions.Time.Testing;
 
 namespace CancelService.IntegrationTests.Public;
@@ -14,7 +14,7 @@ namespace CancelService.IntegrationTests.Public;
 public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : IClassFixture<SharedHosts>
 {
     // The code of a rule of the protocol's table, by its number there.
-    private static string Code(int rule) => ResultCode.Order[rule - 1].Code;
+    private static string Code(int rule) => CancelOperation.Codes[rule - 1].Code;
 
     private static readonly Dictionary<string, string> Messages = new(StringComparer.Ordinal)
     {

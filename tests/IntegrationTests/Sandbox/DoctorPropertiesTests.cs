@@ -22,21 +22,7 @@ public sealed class DoctorPropertiesTests
             .Sample(
                 (position, value, afterwards) =>
                 {
-                    var client = new Client
-                    {
-                        Id = Merchant.Id,
-                        Name = "",
-                        Enabled = true,
-                        Contract = new Contract(),
-                        Keys =
-                        [
-                            new ClientKey
-                            {
-                                Version = 1,
-                                PublicKey = PublicKey.Parse(Signer.ExportSubjectPublicKeyInfoPem()),
-                            },
-                        ],
-                    };
+                    var client = MerchantWith(Signer);
                     const string time = "2026-11-25T03:00:00.123Z";
                     var body = """{"paymentId":"p-17","extendInfo":"Grüße"}"""u8.ToArray();
                     var text = StringToSign.Of("POST", "/v2/payments/cancel", "M-1", time, body);
@@ -90,12 +76,12 @@ public sealed class DoctorPropertiesTests
             );
 
     // What the service would do, by the protocol's own functions.
-    private static bool IsServed(PastedRequest request, Client client)
+    private static bool IsServed(PastedRequest request, ExaminedClient client)
     {
         if (
             request is not { Method: "POST", Target: "/v2/payments/cancel" }
             || request.Header("Client-Id") is not [var id]
-            || id != client.Id.Value
+            || id != client.Id
             || request.Header("Request-Time") is not [var time]
             || RequestTime.Check(time, Now, TimeSpan.FromMinutes(5)) is not RequestTime.At
             || request.Header("Signature") is not [var header]
@@ -106,7 +92,7 @@ public sealed class DoctorPropertiesTests
         )
             return false;
         var hash = SignatureScheme.Hash(request.Method, request.Target, id, time, request.Body);
-        return key.PublicKey.Verifies(hash, bytes)
+        return PublicKey.Parse(key.PublicKeyPem).Verifies(hash, bytes)
             && StringMembers.Read(new RequestBody.Whole(request.Body, ""), ["paymentId"])
                 is StringMembers.Given { Values: [{ } paymentId] }
             && Identifier.IsWellFormed(paymentId);

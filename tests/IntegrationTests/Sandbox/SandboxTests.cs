@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using CancelService.Infrastructure.Persistence;
+using CancelService.Sandbox;
 
 namespace CancelService.IntegrationTests.Sandbox;
 
@@ -225,7 +226,7 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         (await Post("events", ("url", url), ("secret", secret))).ShouldContain(expected);
 
     public static TheoryData<string, string> Scenarios() =>
-        [.. Api.Demo.DemoWallet.Payments.Select(payment => (payment.Name, payment.Code))];
+        [.. CancelService.Sandbox.Demo.DemoWallet.Payments.Select(payment => (payment.Name, payment.Code))];
 
     /// <summary>Goal: every answer of the table is there to try again, as often as a developer wants.</summary>
     [Theory]
@@ -350,10 +351,11 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         await using var host = await TestHost.Start(
             database,
             waitForReady: false,
+            extension: new SandboxExtension(),
             settings:
             [
                 "--environment=Development",
-                $"--Demo:Directory={Path.Combine(database.Directory, "demo")}",
+                $"--Sandbox:Directory={Path.Combine(database.Directory, "demo")}",
                 TcpForwarder.Setting(database.ConnectionString, TcpForwarder.ClosedPort()),
             ]
         );
@@ -422,7 +424,7 @@ public sealed class SandboxHost(PostgresServer postgres) : IAsyncLifetime
     public string[] Settings => [.. _database!.Settings, .. Environment, "--Serilog:MinimumLevel:Default=Fatal"];
 
     private string[] Environment =>
-        ["--environment=Development", $"--Demo:Directory={Path.Combine(Directory, "demo")}"];
+        ["--environment=Development", $"--Sandbox:Directory={Path.Combine(Directory, "demo")}"];
 
     /// <summary>A file of the demo's keys.</summary>
     public string Key(string file) => Path.Combine(_database!.Directory, "demo", file);
@@ -430,7 +432,7 @@ public sealed class SandboxHost(PostgresServer postgres) : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres, empty: true);
-        _host = await TestHost.Start(_database, settings: Environment);
+        _host = await TestHost.Start(_database, extension: new SandboxExtension(), settings: Environment);
         await _host.Ready();
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using CancelService.Infrastructure.Persistence;
+using CancelService.Sandbox;
 
 namespace CancelService.IntegrationTests.Sandbox;
 
@@ -116,68 +117,6 @@ public sealed class ScenarioTests(PostgresServer postgres)
         await sandbox.Host.ShouldPassTheAudit();
     }
 
-    [Fact]
-    public async Task Outside_Development_the_sandbox_is_served_where_it_is_enabled_and_the_demo_is_alone()
-    {
-        using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres, empty: true);
-        await using (
-            var sandbox = await Site.Open(
-                database,
-                "Production",
-                settings: ["--Sandbox:Enabled=true", "--Database:MigrateAtStart=true"]
-            )
-        )
-        {
-            (await sandbox.Cancel("demo-success")).ShouldBe("SUCCESS");
-            var wallet = await File.ReadAllTextAsync(
-                Path.Combine(database.Directory, "demo", "wallet-public.pem"),
-                TestContext.Current.CancellationToken
-            );
-            wallet.Trim().ShouldBe(KeyPair.Wallet.PublicKey.Pem.Trim(), "the key that really signs");
-            await sandbox.Host.AddClient(id: "REAL");
-        }
-
-        await using (
-            var refused = await Site.Open(
-                database,
-                "Production",
-                waitForReady: false,
-                settings: "--Sandbox:Enabled=true"
-            )
-        )
-        {
-            using var page = await refused.Host.Internal.GetAsync(
-                new Uri("/sandbox", UriKind.Relative),
-                TestContext.Current.CancellationToken
-            );
-            page.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable);
-            using var health = await refused.Host.Internal.GetAsync(
-                new Uri("/healthz/ready", UriKind.Relative),
-                TestContext.Current.CancellationToken
-            );
-            health.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable);
-        }
-
-        await using var forced = await Site.Open(
-            database,
-            "Production",
-            settings: ["--Sandbox:Enabled=true", "--Sandbox:BesideOtherClients=true"]
-        );
-        (await forced.Cancel("demo-failed")).ShouldBe("SUCCESS");
-    }
-
-    [Fact]
-    public async Task In_Development_the_sandbox_can_be_switched_off()
-    {
-        using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres, empty: true);
-        await using var site = await Site.Open(database, "Development", settings: "--Sandbox:Enabled=false");
-        using var page = await site.Host.Internal.GetAsync(
-            new Uri("/sandbox", UriKind.Relative),
-            TestContext.Current.CancellationToken
-        );
-        page.StatusCode.ShouldBe(HttpStatusCode.NotFound);
-    }
-
     /// <summary>A service with a sandbox, and its developer.</summary>
     private sealed class Site(TestHost host) : IAsyncDisposable
     {
@@ -208,10 +147,11 @@ public sealed class ScenarioTests(PostgresServer postgres)
                     systemClock: true,
                     waitForReady: waitForReady,
                     ownsDatabase: ownsDatabase,
+                    extension: new SandboxExtension(),
                     settings:
                     [
                         $"--environment={environment}",
-                        $"--Demo:Directory={Path.Combine(database.Directory, "demo")}",
+                        $"--Sandbox:Directory={Path.Combine(database.Directory, "demo")}",
                         .. settings,
                     ]
                 )

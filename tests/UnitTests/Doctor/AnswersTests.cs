@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
 using CancelService.Doctor;
-using CancelService.Domain.Clients;
 using CancelService.Protocol;
 using static CancelService.UnitTests.Doctor.Corpus;
 
@@ -17,16 +16,10 @@ public sealed class AnswersTests
     private static readonly RSA Wallet = RSA.Create(2048);
     private static readonly RequestDoctor Doctor = new(
         new Practice(
-            ["/v2/payments/cancel"],
+            [Cancel],
             "",
             TimeSpan.FromMinutes(5),
-            [
-                new StrangeKey(
-                    "key-wallet",
-                    "the wallet's own key",
-                    PublicKey.Parse(Wallet.ExportSubjectPublicKeyInfoPem())
-                ),
-            ]
+            [new StrangeKey("key-wallet", "the wallet's own key", Wallet.ExportSubjectPublicKeyInfoPem())]
         )
     );
 
@@ -84,7 +77,7 @@ public sealed class AnswersTests
         var forged = Doctor.Examine(Read(Har(changed, encoding)), Merchant, Now, cameNow: false);
         forged.Answer.ShouldNotBeNull().Causes.Select(cause => cause.Id).ShouldBe(["answer-changed"]);
 
-        var own = Merchant.Keys[1].PublicKey.Pem;
+        var own = Merchant.Keys[1].PublicKeyPem;
         var asked = Doctor.Examine(Read(Har(Body, encoding)), Merchant, Now, cameNow: false, new("", own));
         asked.Answer.ShouldNotBeNull().Causes.Select(cause => cause.Id).ShouldBe(["key-own"]);
 
@@ -148,7 +141,7 @@ public sealed class AnswersTests
         {
             { Wallet.ExportSubjectPublicKeyInfoPem(), "" },
             { Wallet.ExportRSAPublicKeyPem(), "" },
-            { Merchant.Keys[1].PublicKey.Pem, "key-own" },
+            { Merchant.Keys[1].PublicKeyPem, "key-own" },
             { RSA.Create(2048).ExportSubjectPublicKeyInfoPem(), "key-unknown" },
             { "hello", "key-unreadable" },
         };
@@ -168,8 +161,8 @@ public sealed class AnswersTests
                 Wallet.ExportSubjectPublicKeyInfoPem(),
                 "of 2048 bits with the exponent 65537.* It is the wallet's own key"
             },
-            { Merchant.Keys[0].PublicKey.Pem, "M-1's key of version 1, which is active" },
-            { Merchant.Keys[2].PublicKey.Pem, "M-1's key of version 3, which is revoked" },
+            { Merchant.Keys[0].PublicKeyPem, "M-1's key of version 1, which is active" },
+            { Merchant.Keys[2].PublicKeyPem, "M-1's key of version 3, which is revoked" },
             { RSA.Create(3072).ExportRSAPublicKeyPem(), "of 3072 bits.* It is no key of M-1" },
             { Wallet.ExportPkcs8PrivateKeyPem(), "^This is a private key" },
             { "hello", "is not an RSA public key" },

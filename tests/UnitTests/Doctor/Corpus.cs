@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
+using CancelService.Application.Cancelling;
 using CancelService.Doctor;
-using CancelService.Domain;
-using CancelService.Domain.Clients;
 
 namespace CancelService.UnitTests.Doctor;
 
@@ -14,36 +13,36 @@ internal static class Corpus
     public static readonly DateTimeOffset Now = new(2026, 11, 25, 3, 0, 5, TimeSpan.Zero);
     public static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "Doctor", "Mistakes");
 
-    public static readonly Client Merchant = new()
-    {
-        Id = new ClientId("M-1"),
-        Name = "A merchant",
-        Enabled = true,
-        Contract = new Contract(),
-        Keys =
+    public static readonly ExaminedClient Merchant = new(
+        "M-1",
+        Enabled: true,
         [
             Key(1, "one"),
             Key(2, "two"),
             Key(3, "revoked", revokedAt: Now.AddDays(-1)),
             Key(4, "expired", notAfter: Now.AddDays(-1)),
             Key(5, "future", notBefore: Now.AddDays(1)),
-        ],
-    };
+        ]
+    );
 
     /// <summary>The merchant with one key, version 1, with which a test signs by itself.</summary>
-    public static Client MerchantWith(RSA key) =>
-        new()
+    public static ExaminedClient MerchantWith(RSA key) =>
+        Merchant with
         {
-            Id = Merchant.Id,
-            Name = Merchant.Name,
-            Enabled = true,
-            Contract = Merchant.Contract,
-            Keys = [new() { Version = 1, PublicKey = PublicKey.Parse(key.ExportSubjectPublicKeyInfoPem()) }],
+            Keys = [new(1, key.ExportSubjectPublicKeyInfoPem(), null, null, null)],
         };
+
+    /// <summary>The operation cancel, as the service describes it to the doctor.</summary>
+    public static readonly ServedOperation Cancel = new(
+        "cancel",
+        ["/v2/payments/cancel"],
+        ["paymentId", "paymentRequestId", "extendInfo"],
+        values => CancelPaymentValidator.Problem(values[0], values[1], values[2])
+    );
 
     public static readonly RequestDoctor TheDoctor = new(
         new Practice(
-            ["/v2/payments/cancel"],
+            [Cancel],
             "",
             TimeSpan.FromMinutes(5),
             [new StrangeKey("key-wallet", "the wallet's own key", Pem("wallet"))]
@@ -64,21 +63,13 @@ internal static class Corpus
         return PastedRequest.Read(file.AsSpan(file.AsSpan().IndexOf((byte)'\n') + 1), out _).ShouldNotBeNull();
     }
 
-    private static ClientKey Key(
+    private static ExaminedKey Key(
         int version,
         string name,
         DateTimeOffset? revokedAt = null,
         DateTimeOffset? notBefore = null,
         DateTimeOffset? notAfter = null
-    ) =>
-        new()
-        {
-            Version = version,
-            PublicKey = Pem(name),
-            RevokedAt = revokedAt,
-            NotBefore = notBefore,
-            NotAfter = notAfter,
-        };
+    ) => new(version, Pem(name), notBefore, notAfter, revokedAt);
 
-    private static PublicKey Pem(string name) => PublicKey.Parse(File.ReadAllText(Path.Combine(Folder, name + ".pem")));
+    private static string Pem(string name) => File.ReadAllText(Path.Combine(Folder, name + ".pem"));
 }

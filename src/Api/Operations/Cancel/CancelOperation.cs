@@ -16,6 +16,20 @@ public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedC
     /// <summary>The path without prefix.</summary>
     public const string Route = "/v2/payments/cancel";
 
+    /// <summary>The value of <see cref="Order"/>.</summary>
+    public static readonly IReadOnlyList<ResultCode> Codes =
+    [
+        .. SignedExchange.Order,
+        ResultCode.ParamIllegal,
+        ResultCode.AccessDenied,
+        ResultCode.OrderNotExist,
+        ResultCode.Success, // The stored answer, before any other rule.
+        ResultCode.CancelWindowExceed,
+        ResultCode.ProcessFail,
+        ResultCode.MerchantBalanceNotEnough,
+        ResultCode.Success,
+    ];
+
     private static readonly string[] Known = ["paymentId", "paymentRequestId", "extendInfo"];
 
     /// <inheritdoc/>
@@ -25,25 +39,7 @@ public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedC
     public string Path => Route;
 
     /// <inheritdoc/>
-    public IReadOnlyList<ResultCode> Order { get; } =
-    [
-        ResultCode.InvalidApi,
-        ResultCode.MethodNotSupported,
-        ResultCode.MediaTypeNotAcceptable,
-        ResultCode.ParamIllegal,
-        ResultCode.ClientInvalid,
-        ResultCode.KeyNotFound,
-        ResultCode.InvalidSignature,
-        ResultCode.RequestTrafficExceedLimit,
-        ResultCode.ParamIllegal,
-        ResultCode.AccessDenied,
-        ResultCode.OrderNotExist,
-        ResultCode.Success,
-        ResultCode.CancelWindowExceed,
-        ResultCode.ProcessFail,
-        ResultCode.MerchantBalanceNotEnough,
-        ResultCode.Success,
-    ];
+    public IReadOnlyList<ResultCode> Order => Codes;
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Members => Known;
