@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.DataProtection;
 using CancelService.Api.Hosting;
 using CancelService.Sandbox.Demo;
 using CancelService.Sandbox.Endpoints;
@@ -26,6 +27,7 @@ public sealed class SandboxExtension : IHostExtension
             ["Database:ConnectionString"] = "Data Source=data/sandbox.db",
             ["Database:MigrateAtStart"] = "true",
             ["Shutdown:DrainTime"] = "00:00:00",
+            ["Serilog:MinimumLevel:Override:Microsoft.AspNetCore.DataProtection"] = "Error",
         };
         foreach (var (name, value) in defaults)
         {
@@ -51,6 +53,7 @@ public sealed class SandboxExtension : IHostExtension
             .AddSingleton<IDatabasePreparation>(provider => provider.GetRequiredService<SandboxDatabase>())
             .AddHostedService(provider => provider.GetRequiredService<SandboxDatabase>());
         builder.Services.AddRazorComponents();
+        builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider(); // Forms end with the process.
         if (!OpenApi.IsBuilding)
             builder.Services.AddOpenApiDocuments();
     }

@@ -24,7 +24,7 @@ internal static class SandboxEndpoints
     /// <param name="isFilled">True once the demo wallet is there.</param>
     public static void MapSandbox(this WebApplication app, Func<bool> isFilled)
     {
-        var all = app.MapGroup("").ExcludeFromDescription();
+        var all = app.MapGroup("").ExcludeFromDescription().AddEndpointFilter(Show.Guard);
         all.MapSandboxFiles();
         var pages = all.MapGroup("/sandbox")
             .AddEndpointFilter(
