@@ -8,7 +8,7 @@ using CancelService.Doctor;
 using CancelService.Domain;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Infrastructure.Restoring;
 using CancelService.OperatorConsole;
 using Microsoft.Extensions.Options;

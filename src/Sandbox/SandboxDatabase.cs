@@ -1,7 +1,7 @@
 using System.Data;
 using System.Data.Common;
 using CancelService.Api.Hosting;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Sandbox.Demo;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;

@@ -1,6 +1,6 @@
 using System.Globalization;
 using CancelService.Harness;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.Options;
 using Npgsql;
 

@@ -1,4 +1,4 @@
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Servers;
 
 namespace CancelService.ScheduleTests;
 

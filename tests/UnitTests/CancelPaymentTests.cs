@@ -184,6 +184,7 @@ public sealed class CancelPaymentTests
         second.Outcome().ShouldBe("Cancelled");
         AnswerOf(second).ShouldBe(AnswerOf(first));
         _payments.Writes.Count.ShouldBe(1);
+        _payments.LastTelling.ShouldBe(Telling.Cancellation);
     }
 
     [Fact]

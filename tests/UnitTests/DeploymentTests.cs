@@ -4,7 +4,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using CancelService.Api;
 using CancelService.Api.Exchange;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using k8s;
 using k8s.Models;
 using Microsoft.AspNetCore.Authentication.JwtBearer;

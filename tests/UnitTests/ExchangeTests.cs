@@ -1,6 +1,6 @@
 using CancelService.Api.Exchange;
 using CancelService.Domain.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Infrastructure.Signing;
 using CancelService.Protocol;
 using Microsoft.Extensions.Logging;

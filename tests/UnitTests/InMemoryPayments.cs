@@ -63,14 +63,22 @@ internal sealed class InMemoryPayments : IPayments
     public void Change(string id, Func<Payment, ReportDecision> change) =>
         change(_stored[IndexOf(new PaymentId(id))].Payment).ShouldBeOfType<ReportDecision.Applied>();
 
-    public Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken) =>
-        Find(payment => payment.ClientId == clientId && payment.Id == id);
+    /// <summary>The facts that the last caller of Find said it would tell.</summary>
+    public Telling? LastTelling { get; private set; }
+
+    public Task<FoundPayment?> Find(
+        ClientId clientId,
+        PaymentId id,
+        Telling telling,
+        CancellationToken cancellationToken
+    ) => Find(telling, payment => payment.ClientId == clientId && payment.Id == id);
 
     public Task<FoundPayment?> Find(
         ClientId clientId,
         PaymentRequestId requestId,
+        Telling telling,
         CancellationToken cancellationToken
-    ) => Find(payment => payment.ClientId == clientId && payment.RequestId == requestId);
+    ) => Find(telling, payment => payment.ClientId == clientId && payment.RequestId == requestId);
 
     public Task<RecordedReport?> FindReport(
         ClientId clientId,
@@ -191,8 +199,9 @@ internal sealed class InMemoryPayments : IPayments
         return WriteResult.Written;
     }
 
-    private Task<FoundPayment?> Find(Predicate<Payment> which)
+    private Task<FoundPayment?> Find(Telling telling, Predicate<Payment> which)
     {
+        LastTelling = telling;
         BeforeFind?.Invoke();
         Reads++;
         var index = _stored.FindIndex(entry => which(entry.Payment));

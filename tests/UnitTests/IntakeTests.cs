@@ -214,6 +214,7 @@ public sealed class IntakeTests
             (_payments.Writes.Count - writes).ShouldBe(cell == "Refused" ? 0 : 1);
             if (cell == "Refused")
                 continue;
+            _payments.LastTelling.ShouldBe(Telling.Anything, "the answer to a repeat tells the payment as read");
             (_payments.Writes[^1].EventId, _payments.Writes[^1].Actor).ShouldBe(("e1", "core"));
             var another = action is PaymentAction.Fail ? PaymentAction.Succeed : PaymentAction.Fail;
             (await Send(command with { Action = another })).Outcome().ShouldBe("EventDiffers");

@@ -1,7 +1,8 @@
 using CancelService.Application.Reading;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Servers;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Data.Sqlite;
 using Npgsql;
 
@@ -155,7 +156,7 @@ public sealed class PersistenceTests
     public void Clients_are_due_at_the_earliest_time_that_was_noted_and_each_is_taken_once()
     {
         var now = new DateTimeOffset(2026, 11, 25, 3, 0, 0, TimeSpan.Zero);
-        var due = new DueClients();
+        var due = new DueClients(() => new CitusCluster());
         due.Note(new("LATER"), now.AddSeconds(1));
         due.Note(new("SECOND"), now);
         due.Note(new("FIRST"), now.AddSeconds(2));
@@ -170,6 +171,16 @@ public sealed class PersistenceTests
             due.Note(new($"C{i}"), now);
         due.Take(now, 1).Count.ShouldBe(1);
         due.Take(now, int.MaxValue).Count.ShouldBe(DueClients.Max - 1);
+    }
+
+    [Fact]
+    public void Single_server_tracks_no_due_clients()
+    {
+        var now = new DateTimeOffset(2026, 11, 25, 3, 0, 0, TimeSpan.Zero);
+        var due = new DueClients(() => SingleServer.Instance);
+        due.Note(new("C"), now);
+
+        due.Take(now, 10).ShouldBeEmpty();
     }
 
     [Theory]

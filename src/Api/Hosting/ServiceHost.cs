@@ -11,7 +11,7 @@ using CancelService.Infrastructure;
 using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Infrastructure.Signing;
 using CancelService.OperatorConsole;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;

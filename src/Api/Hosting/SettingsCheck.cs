@@ -31,7 +31,7 @@ public sealed class SettingsCheck
         ["AutoMapper"] = typeof(AutoMapperSettings),
         ["Changes"] = typeof(Internal.ChangesOptions),
         ["Clients"] = typeof(Infrastructure.Clients.ClientsOptions),
-        ["Database"] = typeof(Infrastructure.Persistence.DatabaseOptions),
+        ["Database"] = typeof(Infrastructure.Sql.DatabaseOptions),
         ["Limits"] = typeof(Exchange.LimitsOptions),
         ["Notifications"] = typeof(Infrastructure.Notifications.NotificationsOptions),
         ["Ops"] = typeof(OperatorConsole.OpsOptions),

@@ -87,10 +87,10 @@ public sealed class ReportPaymentHandler(IPayments payments, Races races, TimePr
         {
             // Reads the payment before it looks for the report. If the same report is recorded in between, the look-up finds
             // it, and its own effect is not used to refuse it.
-            var found = await payments.Find(clientId, paymentId, cancellationToken);
+            var found = await payments.Find(clientId, paymentId, Telling.Cancellation, cancellationToken);
             var recorded = await payments.FindReport(clientId, paymentId, request.EventId!, cancellationToken);
-            if (recorded is not null)
-                found = await payments.Find(clientId, paymentId, cancellationToken);
+            if (recorded is not null) // The answer to a repeat tells the payment as it was read.
+                found = await payments.Find(clientId, paymentId, Telling.Anything, cancellationToken);
             if (found is null)
                 return new ReportPaymentResult.PaymentNotFound();
 

@@ -5,14 +5,14 @@ using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Changes;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.Infrastructure.Clients;
 
-/// <summary>The clients in the database. This instance sees a change at once, the others within the cache time.</summary>
+/// <summary>Changes clients and keys. This instance sees a change at once, the others within the cache time.</summary>
 /// <remarks>
-/// Each change is recorded in the transaction that makes it, under the lock on the client's row, so the records are in the
-/// order of the changes. A record holds the state after the change; the state before is in the previous record.
+/// Each transaction records its change under the lock on the client's row, so the records have the order of the
+/// changes. A record holds the state after the change; the previous record has the state before.
 /// </remarks>
 internal sealed class ClientRegistry(Database database, ClientCache cache) : IClientRegistry
 {
@@ -54,8 +54,7 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
         CancellationToken cancellationToken
     )
     {
-        // Recorded only if it was written: by now the key's row is locked, and it has this key only if the change was not
-        // refused.
+        // Record the change only if it was written: the key's row is locked by now, and holds this key only then.
         var batch = new AtomicBatch()
             .BeginChange(database, clientId)
             .Add(
@@ -95,7 +94,7 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
         CancellationToken cancellationToken
     )
     {
-        // Recorded before the key is changed, so that a second revocation changes nothing and is not recorded.
+        // Record before the change, so that a second revocation changes nothing and is not recorded.
         var batch = new AtomicBatch()
             .BeginChange(database, clientId)
             .Record(

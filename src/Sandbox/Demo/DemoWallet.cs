@@ -53,7 +53,12 @@ public sealed partial class DemoWallet(
         if ((await queries.Clients(after: null, limit: 1, cancellationToken)).Items.Count == 0)
             await FillEmpty(cancellationToken);
 
-        var found = await payments.Find(new ClientId(Client), new PaymentId("demo-success"), cancellationToken);
+        var found = await payments.Find(
+            new ClientId(Client),
+            new PaymentId("demo-success"),
+            Telling.Cancellation,
+            cancellationToken
+        );
         if (found is null)
             return;
         var closesAt = CancelWindow.Usual.ClosesAt(found.Payment.InitiatedAt);

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Fixtures;
 

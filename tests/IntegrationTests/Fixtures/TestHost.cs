@@ -13,7 +13,7 @@ using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -255,10 +255,10 @@ public sealed class TestHost : IAsyncDisposable
         return result is WriteResult.Written;
     }
 
-    public Task<FoundPayment?> Find(TestClient client, string id = "p1")
+    public Task<FoundPayment?> Find(TestClient client, string id = "p1", Telling telling = Telling.Cancellation)
     {
         ArgumentNullException.ThrowIfNull(client);
-        return Payments.Find(client.Id, new PaymentId(id), CancellationToken.None);
+        return Payments.Find(client.Id, new PaymentId(id), telling, CancellationToken.None);
     }
 
     /// <summary>Pays money into (positive) or out of (negative) the merchant's account.</summary>

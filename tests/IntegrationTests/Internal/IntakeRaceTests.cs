@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Internal;
 

@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using CancelService.Application.Pipeline;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using CancelService.Domain;
 using CancelService.Infrastructure.Notifications;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Time.Testing;
 

@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using CancelService.Application.Pipeline;
 using CancelService.Domain.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.OperatorConsole;
 using Microsoft.Extensions.DependencyInjection;
 

@@ -1,6 +1,6 @@
 using CancelService.Domain;
 using CancelService.Infrastructure.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 

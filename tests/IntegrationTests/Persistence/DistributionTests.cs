@@ -1,5 +1,6 @@
 using System.Globalization;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Servers;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
@@ -272,7 +273,7 @@ public sealed class DistributionTests(PostgresServer postgres)
             new DbContextOptionsBuilder<PostgresDbContext>()
                 .UseNpgsql(connectionString)
                 .UseSnakeCaseNamingConvention()
-                .AddInterceptors(new LimitedLocks(isDistributed: true))
+                .AddInterceptors(new LimitedLocks(new CitusCluster()))
                 .ReplaceService<IMigrationsSqlGenerator, DistributedMigrations>()
                 .Options
         );

@@ -1,6 +1,7 @@
 using System.Net;
+using CancelService.Application.Payments;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 
@@ -70,6 +71,24 @@ public sealed class FailoverTests(PostgresServer postgres)
         await pair.Mend();
         (await last).Code.ShouldBe("SUCCESS");
         (await host.Rows(client)).Cancellations.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Payment_read_to_tell_anything_waits_for_the_standby_although_it_is_not_cancelled()
+    {
+        await using var pair = await ReplicatedPostgres.Start();
+        using var database = await Migrated(pair.First);
+        await using var host = await TestHost.Start(database, settings: "--Database:Timeout=00:00:30");
+        var client = await host.AddClient();
+        await host.AddPayment(client, State.Success);
+
+        await pair.Cut();
+        (await host.Find(client)).ShouldNotBeNull().Payment.Status.ShouldBe(PaymentStatus.Success);
+        var told = host.Find(client, telling: Telling.Anything);
+        await pair.Until("SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+        told.IsCompleted.ShouldBeFalse();
+        await pair.Mend();
+        (await told).ShouldNotBeNull().Payment.Status.ShouldBe(PaymentStatus.Success);
     }
 
     [Fact]

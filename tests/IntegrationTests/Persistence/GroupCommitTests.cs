@@ -1,7 +1,7 @@
 using CancelService.Application.Payments;
 using CancelService.Application.Pipeline;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Npgsql;
 
 namespace CancelService.IntegrationTests.Persistence;

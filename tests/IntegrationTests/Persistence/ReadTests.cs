@@ -1,5 +1,5 @@
 using System.Net;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Data.Sqlite;
 
 namespace CancelService.IntegrationTests.Persistence;

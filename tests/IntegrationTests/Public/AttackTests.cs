@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Protocol;
 
 namespace CancelService.IntegrationTests.Public;

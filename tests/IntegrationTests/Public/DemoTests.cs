@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using CancelService.Domain;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Sandbox;
 
 namespace CancelService.IntegrationTests.Public;

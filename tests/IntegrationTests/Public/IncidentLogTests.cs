@@ -1,6 +1,6 @@
 using CancelService.Domain;
 using CancelService.Domain.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.Logging;
 
 namespace CancelService.IntegrationTests.Public;

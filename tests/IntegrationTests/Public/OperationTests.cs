@@ -1,7 +1,7 @@
 using System.Text;
 using CancelService.Api.Exchange;
 using CancelService.Domain.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Protocol;
 using Microsoft.Extensions.DependencyInjection;
 

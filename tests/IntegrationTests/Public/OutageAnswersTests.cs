@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using CancelService.Api.Exchange;
 using CancelService.Domain;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.DependencyInjection;
 using Answer = CancelService.IntegrationTests.Fixtures.Answer;
 

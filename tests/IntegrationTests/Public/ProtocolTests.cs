@@ -5,7 +5,7 @@ using CancelService.Api.Operations.Cancel;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.Time.Testing;
 
 namespace CancelService.IntegrationTests.Public;

@@ -2,7 +2,7 @@ using System.IO.Compression;
 using System.Text;
 using CancelService.Api.Exchange;
 using CancelService.Domain;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Public;
 

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Ledger;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.IntegrationTests.Public;

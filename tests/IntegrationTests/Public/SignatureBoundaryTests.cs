@@ -1,6 +1,6 @@
 using System.Text;
 using CancelService.Domain;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Protocol;
 using CsCheck;
 

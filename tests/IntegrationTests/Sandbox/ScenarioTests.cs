@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Net;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Sandbox;
 
 namespace CancelService.IntegrationTests.Sandbox;

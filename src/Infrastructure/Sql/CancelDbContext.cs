@@ -9,12 +9,12 @@ using Microsoft.EntityFrameworkCore.Metadata.Builders;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 using Microsoft.Extensions.Caching.Memory;
 
-namespace CancelService.Infrastructure.Persistence;
+namespace CancelService.Infrastructure.Sql;
 
 /// <summary>
-/// The schema, for both databases; each table is described beside the statements that write it. Every key and unique
-/// constraint begins with the client, and no foreign key spans two clients, so that PostgreSQL can be distributed by client:
-/// see <see cref="Distribution"/>.
+/// The schema for both databases. Each table is configured beside the statements that write it. Every key and unique
+/// constraint begins with the client, and no foreign key spans two clients, so that PostgreSQL can be distributed by
+/// client: see <see cref="Servers.Distribution"/>.
 /// </summary>
 public abstract class CancelDbContext(DbContextOptions options) : DbContext(options)
 {
@@ -46,18 +46,18 @@ public abstract class CancelDbContext(DbContextOptions options) : DbContext(opti
         modelBuilder.ApplyConfigurationsFromAssembly(typeof(CancelDbContext).Assembly);
     }
 
-    /// <summary>The columns of an amount: <c>amount_minor_units</c> and <c>amount_currency</c>.</summary>
+    /// <summary>Maps an amount to two columns: <c>amount_minor_units</c> and <c>amount_currency</c>.</summary>
     internal static void MoneyColumns(ComplexPropertyBuilder<Money> money)
     {
         money.Property(m => m.MinorUnits);
         money.Property(m => m.Currency);
     }
 
-    /// <summary>The members of an enum as they are stored, for a check of a column.</summary>
+    /// <summary>Lists the stored names of an enum's members, for a column's check constraint.</summary>
     internal static string Names<T>()
         where T : struct, Enum => string.Join(", ", Enum.GetValues<T>().Select(value => $"'{Stored(value)}'"));
 
-    /// <summary>An enum's member as it is stored: <c>HoldReleased</c> as <c>HOLD_RELEASED</c>.</summary>
+    /// <summary>Returns the stored name of an enum's member: <c>HOLD_RELEASED</c> for <c>HoldReleased</c>.</summary>
     internal static string Stored<T>(T value)
         where T : struct, Enum => EnumConverter<T>.ToText[value];
 
@@ -76,7 +76,7 @@ public abstract class CancelDbContext(DbContextOptions options) : DbContext(opti
     private sealed class PublicKeyConverter()
         : ValueConverter<PublicKey, string>(key => key.Pem, text => ParsedKeys.Parse(text));
 
-    // Clients are read again and again, and preparing a key costs many times what verifying with it does.
+    // Parsing a key costs much more than verifying with it, and clients are read often.
     private static class ParsedKeys
     {
         private static readonly MemoryCache Keys = new(new MemoryCacheOptions { SizeLimit = 10_000 });
@@ -109,7 +109,10 @@ public abstract class CancelDbContext(DbContextOptions options) : DbContext(opti
 /// <summary>The schema on PostgreSQL.</summary>
 public sealed class PostgresDbContext(DbContextOptions<PostgresDbContext> options) : CancelDbContext(options);
 
-/// <summary>The schema on SQLite, which has no type for time: microseconds since 1970 (UTC), as precise as PostgreSQL.</summary>
+/// <summary>
+/// The schema on SQLite. SQLite has no type for time, so times are microseconds since 1970 (UTC), as precise as
+/// PostgreSQL.
+/// </summary>
 public sealed class SqliteDbContext(DbContextOptions<SqliteDbContext> options) : CancelDbContext(options)
 {
     /// <inheritdoc/>

@@ -2,15 +2,15 @@ using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using Npgsql;
 
-namespace CancelService.Infrastructure.Persistence;
+namespace CancelService.Infrastructure.Sql;
 
-/// <summary>Which database holds the payments.</summary>
+/// <summary>The product that stores the payments.</summary>
 public enum DatabaseProvider
 {
-    /// <summary>The embedded default: one file, one process.</summary>
+    /// <summary>SQLite, the embedded default: one file, one process.</summary>
     Sqlite,
 
-    /// <summary>The real one: many processes, replication, failover.</summary>
+    /// <summary>PostgreSQL, for production: many processes, replication, failover.</summary>
     Postgres,
 }
 
@@ -23,20 +23,22 @@ public sealed class DatabaseOptions
     /// <summary>ADO.NET connection string. SQLite has a default, PostgreSQL has none.</summary>
     public string? ConnectionString { get; set; }
 
-    /// <summary>How long an answer may wait for the database before it is UNKNOWN_EXCEPTION: 100 ms to 60 s.</summary>
+    /// <summary>
+    /// The longest wait of an answer for the database before it is UNKNOWN_EXCEPTION: 100 ms to 60 s.
+    /// </summary>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(3);
 
     /// <summary>
-    /// How many synchronous standbys have to be connected for the instance to be ready: 0 (it does not look) to 16. For a
-    /// PostgreSQL whose manager makes replication asynchronous while a standby is away. With 1 or more, each read is followed by
-    /// a question whether there is one, which costs a round trip that reads share.
+    /// The number of synchronous standbys that must be connected for the instance to be ready: 0 (no check) to 16. Set
+    /// it where PostgreSQL's manager makes replication asynchronous while a standby is away. With 1 or more, each read
+    /// is followed by a check for a standby, which costs a round trip that concurrent reads share.
     /// </summary>
     public int SynchronousStandbys { get; set; }
 
-    /// <summary>Whether the schema is migrated at start. Null: with SQLite, and in Development.</summary>
+    /// <summary>True to migrate the schema at start. The default is true with SQLite and in Development.</summary>
     public bool? MigrateAtStart { get; set; }
 
-    /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
+    /// <summary>Says which setting is wrong and how to correct it; null when all are right.</summary>
     public string? Problem()
     {
         if (!Enum.IsDefined(Provider))
@@ -62,7 +64,8 @@ public sealed class DatabaseOptions
         }
         catch (Exception e) when (e is ArgumentException or FormatException)
         {
-            return $"Database:ConnectionString is not a connection string for Database:Provider={Provider}. Correct one of the two.";
+            return $"Database:ConnectionString is not a connection string for Database:Provider={Provider}. "
+                + "Correct one of the two.";
         }
     }
 
@@ -79,20 +82,19 @@ public sealed class DatabaseOptions
             MaxAutoPrepare = given.ContainsKey("Max Auto Prepare")
                 ? new NpgsqlConnectionStringBuilder(ConnectionString).MaxAutoPrepare
                 : 100,
-            // At their second use on a connection, not at the fifth: there are few statements, and all are repeated.
+            // Prepare at the second use on a connection, not at the fifth: there are few statements, and all repeat.
             AutoPrepareMinUsages = 2,
-            // Serving never changes a session, so a returned connection needs no reset, which would cost the server more
-            // than a look-up.
+            // Serving never changes a session, so skip the reset of returned connections: it costs more than a look-up.
             NoResetOnClose = true,
-            // So that a host that does not answer is left for the next one in time.
+            // With several hosts, fail over after one second.
             Timeout = hasSeveralHosts ? 1 : WholeSeconds,
             CommandTimeout = WholeSeconds,
-            // A statement that timed out is given up at once: its connection is closed, and its outcome unknown anyway.
+            // Close the connection of a statement that timed out without cancelling it: its outcome is unknown anyway.
             CancellationTimeout = -1,
         };
         if (hasSeveralHosts)
         {
-            // Only the primary serves, and a host that was a standby a second ago may be the primary now.
+            // Only the primary serves, and a host that was a standby one second ago may be the primary now.
             if (!given.ContainsKey("Target Session Attributes"))
                 settings.TargetSessionAttributes = "primary";
             if (!given.ContainsKey("Host Recheck Seconds"))

@@ -1,18 +1,18 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 
-namespace CancelService.Infrastructure.Persistence;
+namespace CancelService.Infrastructure.Sql;
 
 /// <summary>
-/// How far a list by time was read: the time of the last row, and how many rows of that very time. For rows that are never
-/// changed or deleted.
+/// The position of a reader in a list by time: the time of the last row, and the number of rows read with exactly that
+/// time. It suits rows that never change and are never deleted.
 /// </summary>
-/// <param name="From">Where to go on (UTC).</param>
-/// <param name="Read">How many rows of that time to skip.</param>
+/// <param name="From">The time of the first row to read next (UTC).</param>
+/// <param name="Read">The number of rows of that time to skip.</param>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct TimeCursor(DateTimeOffset From, int Read)
 {
-    /// <summary>Reads the cursor of a list from a time to a time; absent when the text is none of that list.</summary>
+    /// <summary>Parses the cursor of a list between two times; null when the text is no cursor of that list.</summary>
     public static TimeCursor? Parse(string? text, DateTimeOffset from, DateTimeOffset to)
     {
         if (text is null)
@@ -27,7 +27,9 @@ internal readonly record struct TimeCursor(DateTimeOffset From, int Read)
             : null;
     }
 
-    /// <summary>The cursor behind a page that was read from here, given the times of its rows.</summary>
+    /// <summary>
+    /// Writes the cursor behind a page that begins at this cursor, given the times of the page's rows.
+    /// </summary>
     public string Behind(IReadOnlyList<DateTimeOffset> times)
     {
         var last = times[^1];

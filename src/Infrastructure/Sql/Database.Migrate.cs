@@ -1,27 +1,28 @@
+using CancelService.Infrastructure.Servers;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
-using Microsoft.EntityFrameworkCore.Migrations;
 using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
-namespace CancelService.Infrastructure.Persistence;
+namespace CancelService.Infrastructure.Sql;
 
-// How the schema is brought up to date, and distributed.
+// The migration and the distribution of the schema.
 public sealed partial class Database
 {
     /// <summary>
-    /// Brings the schema up to date while instances serve. It gives up when it does not get a lock soon, and can be
-    /// repeated. Once it has its locks, it takes the time that it needs.
+    /// Migrates the schema while instances serve. It gives up when it does not get a lock soon, and can be repeated.
+    /// Once it has its locks, it has no time limit.
     /// </summary>
     /// <param name="createDatabase">
-    /// Whether a database that does not exist is created on PostgreSQL. Otherwise it is refused: the name may be mistyped.
+    /// True to create a missing database on PostgreSQL. Otherwise a missing database is an error, because its name may
+    /// be mistyped.
     /// </param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="cancellationToken">Ends the migration.</param>
     /// <param name="distribute">
-    /// Whether the tables are distributed by client over the nodes of Citus. A schema that is distributed stays so, and so does a
-    /// table that a migration adds to it.
+    /// True to distribute the tables by client over the nodes of Citus. A distributed schema stays distributed,
+    /// including the tables that later migrations add.
     /// </param>
     /// <exception cref="OptionsValidationException">The database does not exist, or can't be distributed.</exception>
     public async Task Migrate(bool createDatabase, CancellationToken cancellationToken, bool distribute = false)
@@ -32,11 +33,7 @@ public sealed partial class Database
             return;
         }
         if (distribute)
-            throw new OptionsValidationException(
-                "Database",
-                typeof(DatabaseOptions),
-                ["SQLite can't be distributed. Set Database:Provider to Postgres."]
-            );
+            throw Refused("SQLite can't be distributed. Set Database:Provider to Postgres.");
         await using var db = CreateContext();
         var file = ((SqliteConnection)db.Database.GetDbConnection()).DataSource;
         if (file is { Length: > 0 } and not ":memory:")
@@ -47,49 +44,47 @@ public sealed partial class Database
 
     private async Task MigratePostgres(bool createDatabase, bool distribute, CancellationToken cancellationToken)
     {
-        bool isDistributed;
-        await using (var db = MigrationContext(isDistributed: false))
+        INodes nodes;
+        await using (var db = MigrationContext(SingleServer.Instance))
         {
             var creator = db.GetService<IRelationalDatabaseCreator>();
             if (!await creator.ExistsAsync(cancellationToken))
                 await (createDatabase ? creator.CreateAsync(cancellationToken) : throw Missing(db));
             await db.Database.OpenConnectionAsync(cancellationToken);
             var connection = (NpgsqlConnection)db.Database.GetDbConnection();
-            if (distribute)
-                await Distribution.Check(connection, cancellationToken);
-            isDistributed = await Distribution.IsDone(connection, cancellationToken);
+            if (distribute && await Distribution.Problem(connection, cancellationToken) is { } problem)
+                throw Refused(problem);
+            nodes = await Distribution.Nodes(connection, cancellationToken);
         }
-        await using (var db = MigrationContext(isDistributed))
+        await using (var db = MigrationContext(nodes))
             await db.Database.MigrateAsync(cancellationToken);
         if (!distribute)
             return;
-        await using (var db = MigrationContext(isDistributed: true))
+        await using (var db = MigrationContext(new CitusCluster()))
         {
             await db.Database.OpenConnectionAsync(cancellationToken);
             await Distribution.Distribute(db, cancellationToken);
         }
     }
 
-    private PostgresDbContext MigrationContext(bool isDistributed)
+    private PostgresDbContext MigrationContext(INodes nodes)
     {
         var options = new DbContextOptionsBuilder<PostgresDbContext>()
             .UseNpgsql(_postgres!)
             .UseSnakeCaseNamingConvention()
-            .AddInterceptors(new LimitedLocks(isDistributed));
-        if (isDistributed)
-            options.ReplaceService<IMigrationsSqlGenerator, DistributedMigrations>();
+            .AddInterceptors(new LimitedLocks(nodes));
+        nodes.Configure(options);
         var db = new PostgresDbContext(options.Options);
         db.Database.SetCommandTimeout(TimeSpan.Zero);
         return db;
     }
 
     private static OptionsValidationException Missing(CancelDbContext db) =>
-        new(
-            "Database",
-            typeof(DatabaseOptions),
-            [
-                $"Database:ConnectionString names the database '{db.Database.GetDbConnection().Database}', which does not exist. "
-                    + "Correct the name, or create the database with: migrate --create-database",
-            ]
+        Refused(
+            $"Database:ConnectionString names the database '{db.Database.GetDbConnection().Database}', which does not "
+                + "exist. Correct the name, or create the database with: migrate --create-database"
         );
+
+    private static OptionsValidationException Refused(string problem) =>
+        new("Database", typeof(DatabaseOptions), [problem]);
 }

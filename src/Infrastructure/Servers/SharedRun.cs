@@ -1,8 +1,7 @@
-namespace CancelService.Infrastructure.Persistence;
+namespace CancelService.Infrastructure.Servers;
 
 /// <summary>
-/// Runs one thing again and again for many, once at a time: all who ask while it runs share its next run, which begins after they
-/// have asked.
+/// Coalesces concurrent calls: callers that arrive during a run share the next one, which begins after it.
 /// </summary>
 internal sealed class SharedRun<T>(Func<Task<T>> run)
 {
@@ -11,7 +10,9 @@ internal sealed class SharedRun<T>(Func<Task<T>> run)
     private TaskCompletionSource<T> _next = new();
     private bool _isNextWaiting;
 
-    /// <summary>The result of a run that begins from now on. It fails for all who share it.</summary>
+    /// <summary>
+    /// Returns the result of a run that begins after this call. An exception reaches all callers of the run.
+    /// </summary>
     public Task<T> Next()
     {
         TaskCompletionSource<T> next;
@@ -35,10 +36,10 @@ internal sealed class SharedRun<T>(Func<Task<T>> run)
         }
         catch (Exception)
         {
-            // Those who share it know.
+            // The callers of that run receive its exception.
         }
         lock (_lock)
-            (_underWay, _isNextWaiting) = (next.Task, false); // Who asks from now on has asked too late for this run.
+            (_underWay, _isNextWaiting) = (next.Task, false); // Later callers get the next run.
         try
         {
             next.SetResult(await run());

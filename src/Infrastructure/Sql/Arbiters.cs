@@ -3,15 +3,15 @@ using Microsoft.Data.Sqlite;
 using Npgsql;
 using SQLitePCL;
 
-namespace CancelService.Infrastructure.Persistence;
+namespace CancelService.Infrastructure.Sql;
 
 /// <summary>
-/// The constraints that decide who was first. A write that one of them refuses has lost a race, and the use case decides
-/// again. A refusal by any other constraint is a bug, and throws.
+/// The constraints that decide races. A write that such a constraint refuses has lost a race, and the use case decides
+/// again. A refusal by any other constraint is a bug and throws.
 /// </summary>
 public static partial class Arbiters
 {
-    /// <summary>Primary keys and unique indexes, each with its columns, by which SQLite names it.</summary>
+    /// <summary>Primary keys and unique indexes with their columns, which SQLite reports instead of the name.</summary>
     public static readonly IReadOnlyDictionary<string, string> Keys = new Dictionary<string, string>(
         StringComparer.Ordinal
     )
@@ -26,16 +26,16 @@ public static partial class Arbiters
         ["ux_transfers_reference"] = "transfers.client_id, transfers.reference",
     };
 
-    /// <summary>The check that a merchant's account can pay.</summary>
+    /// <summary>The check that a merchant's balance covers a debit.</summary>
     public const string BalanceNotNegative = "ck_accounts_balance_not_negative";
 
-    /// <summary>The check that a merchant's account can hold more.</summary>
+    /// <summary>The check that a credit keeps a merchant's balance below its limit.</summary>
     public const string BalanceLimit = "ck_accounts_balance_limit";
 
-    /// <summary>The check that no cancel of the payment was refused since a cancel was decided.</summary>
+    /// <summary>The check that no cancel of the payment was refused after this cancel was decided.</summary>
     public const string Fence = "ck_payments_fence";
 
-    /// <summary>Checks that depend on what others write meanwhile.</summary>
+    /// <summary>Checks whose result depends on concurrent writes.</summary>
     public static readonly IReadOnlySet<string> Checks = new HashSet<string>(StringComparer.Ordinal)
     {
         BalanceNotNegative,
@@ -43,7 +43,7 @@ public static partial class Arbiters
         Fence,
     };
 
-    /// <summary>Foreign keys: there is no such client, or the merchant has no account to pay from.</summary>
+    /// <summary>Foreign keys: the client does not exist, or the merchant has no account in the currency.</summary>
     public static readonly IReadOnlySet<string> ForeignKeys = new HashSet<string>(StringComparer.Ordinal)
     {
         "fk_payments_clients_client_id",
@@ -52,7 +52,7 @@ public static partial class Arbiters
         "fk_transfers_accounts_client_id_currency",
     };
 
-    /// <summary>Whether PostgreSQL refused a write because another one was first.</summary>
+    /// <summary>Returns true if PostgreSQL refused a write because it lost a race.</summary>
     internal static bool Refused(PostgresException e) =>
         e.SqlState switch
         {
@@ -63,7 +63,7 @@ public static partial class Arbiters
             _ => false,
         };
 
-    // Citus passes on what a node refused without the constraint's name. The text has it, with the shard's number behind it.
+    // Citus forwards a node's error without the constraint's name. The message has the name, with the shard's number.
     private static string Constraint(PostgresException e) =>
         e.ConstraintName ?? ConstraintOfShard().Match(e.MessageText).Groups["name"].Value;
 
@@ -74,7 +74,9 @@ public static partial class Arbiters
     )]
     private static partial Regex ConstraintOfShard();
 
-    /// <summary>Whether SQLite refused a write because another one was first. It does not name foreign keys.</summary>
+    /// <summary>
+    /// Returns true if SQLite refused a write because it lost a race. SQLite does not name foreign keys.
+    /// </summary>
     internal static bool Refused(SqliteException e) =>
         e.SqliteExtendedErrorCode switch
         {

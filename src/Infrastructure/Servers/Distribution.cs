@@ -2,50 +2,48 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata;
 using Microsoft.EntityFrameworkCore.Migrations;
 using Microsoft.EntityFrameworkCore.Migrations.Operations;
-using Microsoft.Extensions.Options;
 using Npgsql;
 using Npgsql.EntityFrameworkCore.PostgreSQL.Infrastructure.Internal;
 using Npgsql.EntityFrameworkCore.PostgreSQL.Migrations;
 
-namespace CancelService.Infrastructure.Persistence;
+namespace CancelService.Infrastructure.Servers;
 
 /// <summary>
-/// The schema on Citus, an extension that spreads PostgreSQL over several nodes. Tables whose key begins with the client are
-/// distributed by it, and all rows of a client are on one node; the other tables are small, and the same on every node.
+/// The schema on Citus, an extension that spreads PostgreSQL over several nodes. Tables whose key begins with the
+/// client are distributed by client, and all rows of a client are on one node. The other tables are small, and each
+/// node has a copy.
 /// </summary>
 /// <remarks>docs/decisions/0019-distributed-by-client.md</remarks>
 internal static class Distribution
 {
-    /// <summary>By which the tables are distributed.</summary>
+    /// <summary>The column that decides which node has a row.</summary>
     public const string Column = "client_id";
 
-    // All other tables lie where this one's rows of the same client do.
+    // The other tables are colocated with this one.
     private const string First = "clients";
 
     private const string IsInstalled = "SELECT count(*) FROM pg_extension WHERE extname = 'citus'";
 
-    /// <summary>Whether the schema is distributed already.</summary>
-    public static async Task<bool> IsDone(NpgsqlConnection connection, CancellationToken cancellationToken) =>
+    /// <summary>Finds out which nodes hold the schema: a single server's until the tables are distributed.</summary>
+    public static async Task<INodes> Nodes(NpgsqlConnection connection, CancellationToken cancellationToken) =>
         await Count(connection, IsInstalled, cancellationToken) > 0
         && await Count(
             connection,
             $"SELECT count(*) FROM pg_dist_partition WHERE logicalrelid = to_regclass('{First}')",
             cancellationToken
-        ) > 0;
+        ) > 0
+            ? new CitusCluster()
+            : SingleServer.Instance;
 
-    /// <summary>Refuses a server that can't distribute tables.</summary>
-    /// <exception cref="OptionsValidationException">It says what to do.</exception>
-    public static async Task Check(NpgsqlConnection connection, CancellationToken cancellationToken)
+    /// <summary>Says why a server can't distribute tables and how to correct it; null when it can.</summary>
+    public static async Task<string?> Problem(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         if (await Count(connection, IsInstalled, cancellationToken) == 0)
-            throw Refused(
-                $"The database '{connection.Database}' can't be distributed: it has no extension citus. On each node, add citus to "
-                    + "shared_preload_libraries, restart, and run CREATE EXTENSION citus in this database."
-            );
+            return $"The database '{connection.Database}' can't be distributed: it has no extension citus. "
+                + "On each node, add citus to shared_preload_libraries, restart, and run CREATE EXTENSION citus in this "
+                + "database.";
         if (await Count(connection, "SELECT groupid FROM pg_dist_local_group", cancellationToken) != 0)
-            throw Refused(
-                "Database:ConnectionString names a worker. Tables are distributed by the coordinator: name that one."
-            );
+            return "Database:ConnectionString names a worker. Name the coordinator, which distributes the tables.";
         if (
             await Count(
                 connection,
@@ -53,16 +51,16 @@ internal static class Distribution
                 cancellationToken
             ) == 0
         )
-            throw Refused(
-                "The coordinator knows no node that takes shards. Run SELECT citus_add_node('HOST', PORT) there for each worker."
-            );
+            return "The coordinator knows no node that takes shards. Run SELECT citus_add_node('HOST', PORT) there for "
+                + "each worker.";
+        return null;
     }
 
     /// <summary>
-    /// Distributes the tables that are not distributed yet, with their rows, all in one transaction. It first locks them all,
-    /// so nobody writes meanwhile, and gives up when a lock is not to be had within two seconds.
+    /// Distributes the remaining tables with their rows, in one transaction. It locks all of them first, so that nobody
+    /// writes meanwhile, and gives up when it waits for a lock longer than two seconds.
     /// </summary>
-    public static async Task Distribute(PostgresDbContext db, CancellationToken cancellationToken)
+    public static async Task Distribute(DbContext db, CancellationToken cancellationToken)
     {
         var connection = (NpgsqlConnection)db.Database.GetDbConnection();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken);
@@ -79,7 +77,7 @@ internal static class Distribution
 
         var all = string.Join(", ", left.Select(table => table.Quoted));
         await Execute($"LOCK TABLE {all} IN ACCESS EXCLUSIVE MODE");
-        // A table can't be distributed while another one that is not refers to it, or it to one.
+        // Citus refuses to distribute a table that has a foreign key to or from a local one.
         var foreignKeys = await ForeignKeys(connection, left, cancellationToken);
         foreach (var key in foreignKeys)
             await Execute($"ALTER TABLE {key.Table} DROP CONSTRAINT {key.Name}");
@@ -96,7 +94,7 @@ internal static class Distribution
         }
     }
 
-    /// <summary>The statement that distributes a table.</summary>
+    /// <summary>Writes the statement that distributes a table, or copies it to each node.</summary>
     public static string Statement(string table, bool isByClient) =>
         !isByClient ? $"SELECT create_reference_table('\"{table}\"')"
         : table == First ? $"SELECT create_distributed_table('{First}', '{Column}', colocate_with => 'none')"
@@ -145,8 +143,6 @@ internal static class Distribution
         };
     }
 
-    private static OptionsValidationException Refused(string why) => new("Database", typeof(DatabaseOptions), [why]);
-
     private sealed record Table(string Name, bool IsByClient)
     {
         public string Quoted => $"\"{Name}\"";
@@ -156,10 +152,10 @@ internal static class Distribution
 }
 
 /// <summary>
-/// Writes the SQL of migrations for a distributed schema: a table that a migration creates is distributed at once, and gets its
-/// foreign keys after that, because a table that is not distributed can't refer to one that is.
+/// Writes the SQL of migrations for a distributed schema. It distributes a new table at once and adds the foreign keys
+/// afterwards, because a local table can't refer to a distributed one.
 /// </summary>
-#pragma warning disable EF1001 // The base class can't be made without this interface, which its package calls internal.
+#pragma warning disable EF1001 // The base class's constructor takes this interface, which its package calls internal.
 internal sealed class DistributedMigrations(
     MigrationsSqlGeneratorDependencies dependencies,
     INpgsqlSingletonOptions options
@@ -174,7 +170,7 @@ internal sealed class DistributedMigrations(
         bool terminate = true
     )
     {
-        // The list of migrations is there already, and its creation is repeated with each migration.
+        // The list of migrations exists already, although each migration creates it again.
         if (operation.Name == HistoryRepository.DefaultTableName)
         {
             base.Generate(operation, model, builder, terminate);

@@ -1,12 +1,16 @@
 using System.Data.Common;
+using CancelService.Infrastructure.Servers;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Npgsql;
 using SQLitePCL;
 
-namespace CancelService.Infrastructure.Persistence;
+namespace CancelService.Infrastructure.Sql;
 
-/// <summary>A commit that is answered must survive a power cut; SQLite forgets the setting with each connection.</summary>
+/// <summary>
+/// Makes each commit on SQLite durable, because an answered commit must survive a power cut. SQLite keeps the setting
+/// per connection.
+/// </summary>
 internal sealed class SqliteDurability : DbConnectionInterceptor
 {
     public override void ConnectionOpened(DbConnection connection, ConnectionEndEventData eventData)
@@ -28,9 +32,9 @@ internal sealed class SqliteDurability : DbConnectionInterceptor
 }
 
 /// <summary>
-/// Gives each query a command of its own. A connection of Npgsql keeps its last command for the next query. When sending that
-/// command fails while one of its statements is being prepared, the mark of that stays on it, and the next connection is told to
-/// prepare the statement again, which the server refuses (42P05), from then on for as long as the connection lives.
+/// Creates a new command for each query. A connection of Npgsql caches its last command for the next query. A send that
+/// fails during the preparation of a statement leaves a mark on that command. A later connection would then prepare the
+/// statement twice, and its server would refuse it (42P05) for as long as the connection lives.
 /// </summary>
 internal sealed class FreshCommands : DbCommandInterceptor
 {
@@ -44,12 +48,12 @@ internal sealed class FreshCommands : DbCommandInterceptor
 }
 
 /// <summary>
-/// Notices that the server behind a pooled connection can't serve writes any more: it was demoted, made read-only, or is
-/// shutting down. The other pooled connections lead to the same server, so the whole pool is cleared.
+/// Clears the pool after a failure that says that the server can't serve writes any more: it was demoted, made
+/// read-only, or is shutting down. The other pooled connections lead to the same server.
 /// </summary>
 internal sealed class StaleConnections(Action clear) : DbCommandInterceptor
 {
-    /// <summary>Clears the pool if a failure says that its connections are of no use.</summary>
+    /// <summary>Clears the pool if the failure shows that its connections are stale.</summary>
     public void Heed(Exception failure)
     {
         var isStale = failure switch
@@ -80,12 +84,11 @@ internal sealed class StaleConnections(Action clear) : DbCommandInterceptor
 }
 
 /// <summary>
-/// A statement that changes a table waits two seconds for its lock, and then gives up, because everyone who needs the table
-/// queues behind it. The limit ends with the transaction, so that it does not stay on a pooled connection, ours or a
-/// proxy's. Of a distributed schema the limit holds on every node, and the nodes are changed one after the other, so that
-/// later statements of the transaction see what earlier ones did.
+/// Bounds the waits of migrations for locks. A statement that changes a table gives up after two seconds, because every
+/// other user of the table queues behind it. The limit ends with the transaction, so that it does not stay on a pooled
+/// connection, ours or a proxy's.
 /// </summary>
-internal sealed class LimitedLocks(bool isDistributed) : DbTransactionInterceptor
+internal sealed class LimitedLocks(INodes nodes) : DbTransactionInterceptor
 {
     /// <inheritdoc/>
     public override async ValueTask<DbTransaction> TransactionStartedAsync(
@@ -96,10 +99,7 @@ internal sealed class LimitedLocks(bool isDistributed) : DbTransactionIntercepto
     )
     {
         await using var command = connection.CreateCommand();
-        command.CommandText = isDistributed
-            ? "SET LOCAL citus.propagate_set_commands = 'local'; SET LOCAL citus.multi_shard_modify_mode = 'sequential'; "
-                + "SET LOCAL lock_timeout = '2s'"
-            : "SET LOCAL lock_timeout = '2s'";
+        command.CommandText = nodes.MigrationSettings;
         command.Transaction = result;
         await command.ExecuteNonQueryAsync(cancellationToken);
         return result;

@@ -2,6 +2,7 @@ using System.Data;
 using System.Data.Common;
 using System.Globalization;
 using CancelService.Application.Pipeline;
+using CancelService.Infrastructure.Servers;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Design;
@@ -10,28 +11,34 @@ using Microsoft.Extensions.Options;
 using Npgsql;
 using SQLitePCL;
 
-namespace CancelService.Infrastructure.Persistence;
+namespace CancelService.Infrastructure.Sql;
 
-/// <summary>The configured database: gives contexts of the right provider, and tells about its schema.</summary>
+/// <summary>
+/// The configured database: creates contexts of its provider, writes batches, reads, and checks its schema.
+/// </summary>
 public sealed partial class Database : IAsyncDisposable
 {
     private readonly DatabaseOptions _options;
     private readonly NpgsqlDataSource? _postgres;
-    private readonly Barrier? _barrier;
+    private readonly StandbyBarrier? _barrier;
     private readonly StaleConnections _stale;
     private readonly Func<CancelDbContext> _createContext;
     private readonly TimeProvider _time;
+    private readonly WritePrecondition? _precondition;
     private volatile bool _isUpToDate;
 
-    /// <summary>Sets up the provider; no connection is opened.</summary>
-    public Database(IOptions<DatabaseOptions> options, TimeProvider time)
+    /// <summary>Sets up the provider without opening a connection.</summary>
+    /// <param name="options">The settings.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="precondition">The host's condition on every write; null when it has none.</param>
+    public Database(IOptions<DatabaseOptions> options, TimeProvider time, WritePrecondition? precondition = null)
     {
         ArgumentNullException.ThrowIfNull(options);
-        (_options, _time) = (options.Value, time);
+        (_options, _time, _precondition) = (options.Value, time, precondition);
         if (_options.Provider is DatabaseProvider.Postgres)
         {
             _postgres = NpgsqlDataSource.Create(_options.Postgres());
-            _barrier = new Barrier(_postgres, _options.SynchronousStandbys > 0, time);
+            _barrier = new StandbyBarrier(_postgres, _options.SynchronousStandbys > 0, time);
             _stale = new StaleConnections(() =>
             {
                 _postgres.Clear();
@@ -59,24 +66,26 @@ public sealed partial class Database : IAsyncDisposable
         }
     }
 
-    /// <summary>Whether it is PostgreSQL; otherwise it is SQLite, which has one writer at a time.</summary>
+    /// <summary>True on PostgreSQL; false on SQLite, which has one writer at a time.</summary>
     internal bool IsPostgres => _postgres is not null;
 
-    /// <summary>Whether the database is one of Citus, whose tables are distributed by client, as far as is known.</summary>
-    internal bool IsDistributed => _barrier is { HasNodes: true };
+    /// <summary>
+    /// The nodes that hold the tables; a single server until the database is known to be a Citus cluster.
+    /// </summary>
+    internal INodes Nodes => _barrier?.Nodes ?? SingleServer.Instance;
 
     /// <summary>
-    /// Whether PostgreSQL confirms commits before they are durable, by its setting synchronous_commit, when it was last asked for
-    /// <see cref="Obstacles"/>: a crash of the server may lose a cancellation that was answered S.
+    /// True if PostgreSQL confirms commits before they are durable (synchronous_commit), as of the last call of
+    /// <see cref="Obstacles"/>. Then a crash of the server may lose a cancellation that was answered S.
     /// </summary>
     public bool MayLoseCommits { get; private set; }
 
-    /// <summary>A context for one unit of work; dispose it.</summary>
+    /// <summary>Creates a context for one unit of work. The caller must dispose it.</summary>
     public CancelDbContext CreateContext() => _createContext();
 
     /// <summary>
-    /// Writes a batch. It has lost a race when one of the <see cref="Arbiters"/> refused it; a refusal by any other constraint
-    /// is a defect, and throws.
+    /// Writes a batch. A refusal by one of the <see cref="Arbiters"/> is a lost race; a refusal by any other constraint
+    /// is a defect and throws.
     /// </summary>
     internal async Task<WriteResult> Write(AtomicBatch batch, CancellationToken cancellationToken)
     {
@@ -94,21 +103,21 @@ public sealed partial class Database : IAsyncDisposable
         }
     }
 
-    /// <summary>Writes a batch that no other writer can refuse: the number of rows written.</summary>
+    /// <summary>Writes a batch that can't lose a race, and returns the number of rows written.</summary>
     /// <exception cref="DbException">The outcome is unknown.</exception>
     internal Task<int> Rows(AtomicBatch batch, CancellationToken cancellationToken) =>
-        Confirmed(connection => batch.Execute(connection, cancellationToken), cancellationToken);
+        Confirmed(connection => batch.Execute(connection, _precondition, cancellationToken), cancellationToken);
 
-    /// <summary>Writes a batch of one statement, which returns what it wrote (<c>RETURNING</c>).</summary>
+    /// <summary>Writes a batch of one statement, and returns the rows that it returns (<c>RETURNING</c>).</summary>
     /// <exception cref="DbException">The outcome is unknown.</exception>
     internal Task<List<T>> Rows<T>(AtomicBatch batch, Func<DbDataReader, T> row, CancellationToken cancellationToken) =>
-        Confirmed(connection => batch.Read(connection, row, cancellationToken), cancellationToken);
+        Confirmed(connection => batch.Read(connection, _precondition, row, cancellationToken), cancellationToken);
 
     private async Task<T> Confirmed<T>(Func<DbConnection, Task<T>> write, CancellationToken cancellationToken)
     {
         using var span = Telemetry.Spans.StartActivity("commit");
         var (written, server) = await Warned(write, cancellationToken);
-        if (_barrier is { IsAboutCommits: true }) // Citus keeps the warning of the node that committed to itself.
+        if (_barrier is { CoversCommits: true })
             await Pass(_barrier, server, cancellationToken);
         return written;
     }
@@ -137,7 +146,7 @@ public sealed partial class Database : IAsyncDisposable
         }
     }
 
-    private async Task Pass(Barrier barrier, ServerAddress read, CancellationToken cancellationToken)
+    private async Task Pass(StandbyBarrier barrier, ServerAddress read, CancellationToken cancellationToken)
     {
         try
         {
@@ -151,15 +160,19 @@ public sealed partial class Database : IAsyncDisposable
     }
 
     /// <summary>
-    /// Reads, and returns when no promotion of a synchronous standby can take back what was read: see <see cref="Barrier"/>. So
-    /// the result may be told. The connection goes back to the pool first: the barrier needs one too, and reads that wait for it
-    /// must not have them all.
+    /// Reads, and returns when no promotion of a synchronous standby can take back the result, so that the caller may
+    /// tell it: see <see cref="StandbyBarrier"/>. The connection goes back to the pool before the wait, because waiting
+    /// reads would otherwise hold all connections while the barrier needs one.
     /// </summary>
-    /// <exception cref="DbException">Nothing was read, or it is not known to be safe.</exception>
+    /// <exception cref="DbException">The read failed, or the result is not known to be safe.</exception>
     internal Task<T> Read<T>(Func<CancelDbContext, Task<T>> read, CancellationToken cancellationToken) =>
         Read(read, _ => true, cancellationToken);
 
-    /// <summary>The same; what is not <paramref name="told"/> need not be safe.</summary>
+    /// <summary>Reads, and passes the barrier only for a result that the caller will tell.</summary>
+    /// <param name="read">The query.</param>
+    /// <param name="told">Decides whether the caller will tell the result.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="DbException">The read failed, or the result is not known to be safe.</exception>
     internal async Task<T> Read<T>(
         Func<CancelDbContext, Task<T>> read,
         Func<T, bool> told,
@@ -172,7 +185,7 @@ public sealed partial class Database : IAsyncDisposable
         {
             if (_barrier is not null)
             {
-                await db.Database.OpenConnectionAsync(cancellationToken); // One server for all that is read.
+                await db.Database.OpenConnectionAsync(cancellationToken); // All queries go to one server.
                 server = ServerAddress.Of((NpgsqlConnection)db.Database.GetDbConnection());
             }
             result = await read(db);
@@ -182,18 +195,22 @@ public sealed partial class Database : IAsyncDisposable
         return result;
     }
 
-    /// <summary>Whether the database answers and has every migration of this version; later ones may have followed.</summary>
+    /// <summary>
+    /// Returns true if the database has every migration of this version; it may have later ones, too.
+    /// </summary>
     public async Task<bool> IsUpToDate(CancellationToken cancellationToken)
     {
-        // Migrations are never undone, so one look is enough. A later version that migrates keeps the list of migrations
-        // locked.
+        // Migrations are never undone, so cache "up to date". A later version that migrates keeps the list of
+        // migrations locked.
         if (_isUpToDate)
             return true;
         await using var db = CreateContext();
         return _isUpToDate = !(await db.Database.GetPendingMigrationsAsync(cancellationToken)).Any();
     }
 
-    /// <summary>What keeps the database from serving, each in a sentence for operators; empty when nothing does.</summary>
+    /// <summary>
+    /// Lists the reasons why the database can't serve, each in a sentence for operators; empty when it can.
+    /// </summary>
     /// <exception cref="DbException">The database does not answer.</exception>
     public async Task<IReadOnlyList<string>> Obstacles(CancellationToken cancellationToken)
     {
@@ -226,15 +243,11 @@ public sealed partial class Database : IAsyncDisposable
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         await row.ReadAsync(cancellationToken);
         var hasStandby = row.GetBoolean(1);
-        if (row.GetBoolean(4))
-            _barrier!.NoteNodes();
-        else
-            _barrier!.Note(ServerAddress.Of(server), hasStandby, askedAt);
+        _barrier!.Note(ServerAddress.Of(server), isCitus: row.GetBoolean(4), hasStandby, askedAt);
         MayLoseCommits = row.GetString(2) is var commit && (commit == "off" || (commit == "local" && hasStandby));
         if (row.GetBoolean(0))
         {
-            // The pool may hold connections from the time before. New connections notice that the database can be written
-            // again.
+            // The pool may hold read-only connections after the database has become writable; new connections are not.
             _postgres!.Clear();
             obstacles.Add("The database is read-only: it is a standby, or default_transaction_read_only is on.");
         }
@@ -242,15 +255,15 @@ public sealed partial class Database : IAsyncDisposable
             obstacles.Add(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"Database:SynchronousStandbys asks for {_options.SynchronousStandbys}, and {standbys} are connected (a role without pg_monitor sees none)."
-                )
+                    $"Database:SynchronousStandbys asks for {_options.SynchronousStandbys}, and {standbys} are "
+                ) + "connected (a role without pg_monitor sees none)."
             );
         return obstacles;
     }
 
     /// <summary>
-    /// A transaction whose reads all see the same instant. It waits for no writer: without <c>deferred</c>, SQLite would take
-    /// its one write lock at once.
+    /// Begins a transaction whose reads all see the same instant. It waits for no writer: without <c>deferred</c>,
+    /// SQLite would take its only write lock at once.
     /// </summary>
     internal static async ValueTask<DbTransaction> Snapshot(
         DbConnection connection,
@@ -271,7 +284,7 @@ public sealed partial class Database : IAsyncDisposable
     public ValueTask DisposeAsync() => _postgres?.DisposeAsync() ?? ValueTask.CompletedTask;
 }
 
-/// <summary>Contexts for the tools that write migrations: <c>dotnet ef migrations add</c>. They open no connection.</summary>
+/// <summary>Creates contexts without a connection for <c>dotnet ef migrations add</c>.</summary>
 internal sealed class DesignTime
     : IDesignTimeDbContextFactory<PostgresDbContext>,
         IDesignTimeDbContextFactory<SqliteDbContext>
