@@ -113,7 +113,7 @@ internal sealed class DemoMerchant(DemoKeys keys, RecentRequests recent, TimePro
                 + $"Content-Length: {Encoding.UTF8.GetByteCount(json)}\r\nConnection: close\r\n\r\n{json}"
         );
 
-    /// <summary>Sends a request unchanged for a visitor, who alone finds it later, and reads the whole answer.</summary>
+    /// <summary>Sends a request unchanged, kept for one visitor alone, and reads the whole answer.</summary>
     public async Task<string> Send(byte[] request, Uri address, string visitor, CancellationToken cancellationToken)
     {
         using var connection = new TcpClient();

@@ -5,8 +5,8 @@ using Microsoft.Extensions.Options;
 namespace CancelService.Sandbox;
 
 /// <summary>
-/// Posts to receivers of events on listed hosts alone (<c>Sandbox:ReceiverHosts</c>), so that nobody reaches other hosts
-/// through the sandbox. It follows no redirect, uses no proxy, and reads no body.
+/// Posts to receivers of events on listed hosts alone (<c>Sandbox:ReceiverHosts</c>), so that nobody reaches other
+/// hosts through the sandbox. It follows no redirect, uses no proxy, and reads no body.
 /// </summary>
 internal sealed class Receivers : IDisposable
 {
@@ -79,8 +79,8 @@ internal sealed class Receivers : IDisposable
     private bool IsListed(string host) =>
         _hosts.Any(listed => Bare(listed).Equals(Bare(host), StringComparison.OrdinalIgnoreCase));
 
-    // A listed name must not lead to this machine, to its neighbours' metadata or to many hosts at once. Such an address
-    // has to be listed itself.
+    // A listed name must not lead to this machine, to a cloud's metadata or to many hosts at once: such an address has to
+    // be listed itself.
     private bool IsAllowed(IPAddress address)
     {
         if (address.IsIPv4MappedToIPv6)

@@ -27,8 +27,8 @@ public sealed record RecentRequest(
 
 /// <summary>
 /// Keeps recent requests in memory, so that a developer finds a refused one without pasting it. Verified requests,
-/// unverified ones, and those that these pages sent for a visitor have a shelf each: a flood of one kind evicts no other.
-/// <see cref="Visitors"/> decides about who sees them.
+/// unverified ones, and the pages' own have a shelf each: a flood of one kind evicts no other.
+/// <see cref="Visitors"/> decides about access to them.
 /// </summary>
 internal sealed class RecentRequests(TimeProvider time)
 {

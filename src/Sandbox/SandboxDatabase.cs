@@ -8,7 +8,7 @@ using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
 using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.Options;
-using Database = CancelService.Infrastructure.Persistence.Database;
+using Database = CancelService.Infrastructure.Sql.Database;
 
 namespace CancelService.Sandbox;
 
@@ -56,7 +56,7 @@ internal sealed class SandboxDatabase(Database database, DemoWallet wallet)
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    /// <summary>Marks an empty database. The mark comes before the first table, so that a crash leaves no table without.</summary>
+    /// <summary>Marks an empty database, before its first table: a crash in between leaves no table without the mark.</summary>
     public async Task BeforeMigration(CancellationToken cancellationToken)
     {
         await using var db = database.CreateContext();

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.DataProtection;
 using CancelService.Api.Hosting;
+using CancelService.Infrastructure.Sql;
 using CancelService.Sandbox.Demo;
 using CancelService.Sandbox.Endpoints;
 using Microsoft.Extensions.Options;
@@ -49,6 +50,7 @@ public sealed class SandboxExtension : IHostExtension
             .AddSingleton<Visitors>()
             .AddSingleton<Receivers>()
             .AddSingleton<Unusual>()
+            .AddSingleton(new WritePrecondition(SandboxDatabase.Precondition))
             .AddSingleton<SandboxDatabase>()
             .AddSingleton<IDatabasePreparation>(provider => provider.GetRequiredService<SandboxDatabase>())
             .AddHostedService(provider => provider.GetRequiredService<SandboxDatabase>());
@@ -73,7 +75,10 @@ public sealed class SandboxExtension : IHostExtension
     {
         ArgumentNullException.ThrowIfNull(app);
         app.MapOpenApi();
-        app.MapScalarApiReference(scalar => scalar.AddDocuments("internal", "public"));
+        app.MapScalarApiReference(scalar =>
+            // The browser loads nothing from foreign hosts.
+            scalar.AddDocuments("internal", "public").DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp()
+        );
         app.MapSandbox(() => app.Services.GetRequiredService<DatabaseStartup>().IsDone);
     }
 
@@ -90,7 +95,8 @@ public sealed class SandboxExtension : IHostExtension
                 "Sandbox",
                 typeof(SandboxOptions),
                 foreign.Select(name =>
-                    $"{name} is set, but the sandbox makes its own keys and secrets. Remove the setting, or run the service."
+                    $"{name} is set, but the sandbox makes its own keys and secrets. "
+                    + "Remove the setting, or run the service."
                 )
             );
     }

@@ -6,7 +6,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Sandbox;
 
-/// <summary>Faults of a wallet, on demand and for seconds, for a developer whose client has to live with them.</summary>
+/// <summary>Faults of a wallet, on demand and for seconds, for developers whose client has to bear them.</summary>
 internal sealed class Scenarios(Database database, IHostApplicationLifetime lifetime)
 {
     /// <summary>The longest duration of a fault.</summary>
@@ -29,8 +29,8 @@ internal sealed class Scenarios(Database database, IHostApplicationLifetime life
     public TimeSpan TurnAwayLeft => Left(ref _turnsAwayUntil);
 
     /// <summary>
-    /// Holds a lock that stops every write for this time. A cancel that has to write is answered UNKNOWN_EXCEPTION after
-    /// Database:Timeout. Returns when the lock is held; false when an earlier stall still goes on.
+    /// Holds a lock that stops every write for this time. A cancel that has to write is answered UNKNOWN_EXCEPTION
+    /// after Database:Timeout. Returns when the lock is held; false when an earlier stall still goes on.
     /// </summary>
     /// <exception cref="DbException">The lock was not to be had, or the database is not the sandbox's own.</exception>
     public async Task<bool> Stall(TimeSpan duration, CancellationToken cancellationToken)

@@ -6,9 +6,9 @@ using CancelService.Domain.Clients;
 namespace CancelService.Sandbox;
 
 /// <summary>
-/// Decides about who sees recent requests. A browser sees the requests that the pages sent for it, by a random cookie. A
-/// client's own requests are shown to holders of a link, which the log has for the demo's client; a signature by the
-/// client's key opens it for every client. Links end with the process, as the requests do.
+/// Guards recent requests. A browser sees the requests that the pages sent for it, by a random cookie. A client's own
+/// requests are shown to holders of a link: the log has the demo client's, and for every client a signature by its key
+/// gives one. Links end with the process, as the requests do.
 /// </summary>
 internal sealed class Visitors
 {
@@ -60,7 +60,7 @@ internal sealed class Visitors
     /// </summary>
     public string Challenge(string clientId) => $"sandbox-requests.{clientId}.{Token($"challenge {clientId}")}";
 
-    /// <summary>True when an active key of the client has signed the challenge (RSA, SHA-256, PKCS #1 v1.5; base64).</summary>
+    /// <summary>True when an active key of the client has signed the challenge; the signature is base64.</summary>
     public bool IsSignedBy(Client client, string signature, DateTimeOffset now)
     {
         var text = string.Concat(signature.Where(c => !char.IsWhiteSpace(c)));

@@ -4,8 +4,8 @@ using CancelService.Infrastructure.Notifications;
 namespace CancelService.Sandbox.Demo;
 
 /// <summary>
-/// The sandbox's keys and secrets, made at its first start and kept in <c>Sandbox:Directory</c>. Private ones are readable
-/// to their owner alone from the moment that they exist.
+/// The sandbox's keys and secrets, made at its first start and kept in <c>Sandbox:Directory</c>. Private ones are
+/// readable to their owner alone from the moment that they exist.
 /// </summary>
 public sealed class DemoKeys
 {

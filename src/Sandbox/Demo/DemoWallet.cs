@@ -13,8 +13,8 @@ using MediatR;
 namespace CancelService.Sandbox.Demo;
 
 /// <summary>
-/// Fills an empty database with a client and a payment in every state, through the use cases of the internal API, so that
-/// a newcomer's first cancel works at once.
+/// Fills an empty database with a client and a payment in every state, through the use cases of the internal API, so
+/// that a newcomer's first cancel works at once.
 /// </summary>
 public sealed partial class DemoWallet(
     IMediator mediator,
@@ -156,7 +156,7 @@ public sealed partial class DemoWallet(
     [LoggerMessage(
         LogLevel.Warning,
         "The cancel window of the demo payments closed at {ClosesAt:O}. Make new payments on the sandbox's page. "
-            + "To start afresh instead, stop the sandbox, drop its database (with SQLite: delete {Directory}), and start it"
+            + "To start afresh, stop the sandbox, drop its database (with SQLite: delete {Directory}), and start it"
     )]
     private partial void WindowClosed(DateTimeOffset closesAt, string directory);
 }

@@ -12,7 +12,7 @@ using MediatR;
 namespace CancelService.Sandbox.Endpoints;
 
 /// <summary>
-/// Has the wallet's core report on a payment, in any order: a success after the cancel, a payment that arrives after it.
+/// Has the wallet's core report on a payment, in any order: a success or the payment itself after the cancel.
 /// </summary>
 internal static class CoreEndpoints
 {
@@ -153,7 +153,7 @@ internal static class CoreEndpoints
                 "There is a payment of this id already, and it is another. Take another id.",
             RegisterPaymentResult.CancelledBeforeArrival(var at) => string.Create(
                 CultureInfo.InvariantCulture,
-                $"The wallet refuses the payment: a cancel of its paymentRequestId came first, at {at:u}. No money moves."
+                $"Refused, and no money moves: a cancel of its paymentRequestId came first, at {at:u}."
             ),
             RegisterPaymentResult.Unknown => "The outcome is unknown. Do it again.",
             _ => throw new UnreachableException($"{result} has no text."),

@@ -9,8 +9,8 @@ using MediatR;
 namespace CancelService.Sandbox.Endpoints;
 
 /// <summary>
-/// Registers a key pair of the browser as a new version of the demo's client. The private key never leaves the browser, as a
-/// merchant's must not.
+/// Registers a key pair of the browser as a new version of the demo's client. The private key never leaves the browser,
+/// as a merchant's must not.
 /// </summary>
 internal static class KeyEndpoints
 {

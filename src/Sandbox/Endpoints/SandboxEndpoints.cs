@@ -14,8 +14,8 @@ using Microsoft.AspNetCore.Http.Features;
 namespace CancelService.Sandbox.Endpoints;
 
 /// <summary>
-/// The pages for a merchant's developer, on the internal port alone. The first one cancels a payment of the demo wallet,
-/// rightly or with a mistake that the developer chooses, and shows the answer and the diagnosis.
+/// The pages for a merchant's developer, on the internal port alone. The first one cancels a payment of the demo
+/// wallet, rightly or with a mistake that the developer chooses, and shows the answer and the diagnosis.
 /// </summary>
 internal static class SandboxEndpoints
 {
