@@ -207,7 +207,7 @@ var allowedLicences = new HashSet<string> { "MIT", "Apache-2.0", "BSD-2-Clause",
 var exceptedPackages = new HashSet<string> { "AutoMapper", "MediatR" };
 
 Task("Image")
-    .Description("Builds the image cancelservice:VERSION, and puts it into artifacts/release as an archive that 'docker load' takes")
+    .Description("Builds the images cancelservice:VERSION and cancelservice-sandbox:VERSION, and puts them into artifacts/release as archives for 'docker load'")
     .Does(() =>
     {
         if (!HasEngine())
@@ -216,9 +216,17 @@ Task("Image")
         EnsureDirectoryExists(release);
         var version = System.Xml.Linq.XDocument.Load("Directory.Build.props").Descendants("Version").Single().Value;
         // The network of the machine, because some reach the packages by it alone.
-        Shell($"docker build --network=host --build-arg VERSION={version} --build-arg REVISION=$(git rev-parse HEAD) "
-            + $"--tag cancelservice:{version} .");
-        Shell($"docker save cancelservice:{version} | gzip -n > '{release}/cancelservice-image.tar.gz'");
+        // Both are built of the same first stage, which the engine keeps.
+        foreach (var (name, stage, archive) in new[]
+        {
+            ("cancelservice", "service", "cancelservice-image"),
+            ("cancelservice-sandbox", "sandbox", "cancelservice-sandbox-image"),
+        })
+        {
+            Shell($"docker build --network=host --build-arg VERSION={version} --build-arg REVISION=$(git rev-parse HEAD) "
+                + $"--target {stage} --tag {name}:{version} .");
+            Shell($"docker save {name}:{version} | gzip -n > '{release}/{archive}.tar.gz'");
+        }
     });
 
 Task("Module")
