@@ -77,7 +77,7 @@ public sealed class DoctorPropertiesTests
                 iter: 150
             );
 
-    // What the service would do, by the protocol's own functions.
+    // Decides as the service does, by the protocol's own functions.
     private static bool IsServed(PastedRequest request, ExaminedClient client)
     {
         if (

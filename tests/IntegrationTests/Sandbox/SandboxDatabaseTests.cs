@@ -5,7 +5,7 @@ using Microsoft.Extensions.Options;
 
 namespace CancelService.IntegrationTests.Sandbox;
 
-/// <summary>Goal: the sandbox writes to no database but those that it made itself.</summary>
+/// <summary>Goal: the sandbox writes only to a database that it made itself.</summary>
 public sealed class SandboxDatabaseTests(PostgresServer postgres)
 {
     [Theory]
