@@ -2,21 +2,21 @@ using System.Globalization;
 using Microsoft.Coyote;
 using Microsoft.Coyote.SystematicTesting;
 
-// Coyote runs one schedule at a time.
+// Coyote controls one schedule at a time, so the tests can't run in parallel.
 [assembly: Xunit.v3.Parallelization(MaxThreads = 1)]
 
 namespace CancelService.ScheduleTests;
 
 /// <summary>
-/// Runs a scenario again and again, each time in another order: at each await, lock and access to a shared collection Coyote decides
-/// who goes on. CANCELSERVICE_SCHEDULES_SEED repeats a run's orders.
+/// Explores random interleavings of a scenario: at each await, lock and access to a shared collection Coyote picks the
+/// task that continues. CANCELSERVICE_SCHEDULES_SEED repeats a run.
 /// </summary>
 internal static class Schedules
 {
-    /// <summary>How many orders of a scenario are tried.</summary>
+    /// <summary>The number of interleavings explored for each scenario.</summary>
     public const int Count = 1200;
 
-    /// <summary>Fails on the first order in which the scenario fails, or nobody can go on.</summary>
+    /// <summary>Fails on the first interleaving in which the scenario fails or deadlocks.</summary>
     public static void Explore(Func<Task> scenario)
     {
         var seed = Environment.GetEnvironmentVariable("CANCELSERVICE_SCHEDULES_SEED") is { Length: > 0 } given
@@ -37,11 +37,11 @@ internal static class Schedules
             0,
             $"CANCELSERVICE_SCHEDULES_SEED={seed}: {string.Join('\n', report.BugReports)}\n{engine.ReadableTrace}"
         );
-        // Nothing was left out: each order was controlled, and ran to its end.
+        // Coyote skips an interleaving silently when it loses control of a task; none may be skipped.
         (report.NumOfExploredFairPaths + report.NumOfExploredUnfairPaths).ShouldBe(Count);
         report.UncontrolledInvocations.ShouldBeEmpty();
     }
 
-    /// <summary>Waits for all, by the overload that Coyote knows.</summary>
+    /// <summary>Awaits all tasks by the overload of WhenAll that Coyote rewrites.</summary>
     public static Task All(IEnumerable<Task> tasks) => Task.WhenAll(tasks);
 }

@@ -3,14 +3,15 @@ using System.Globalization;
 namespace CancelService.IntegrationTests.Processes;
 
 /// <summary>
-/// The simulation, as <c>dotnet run --project tests/Simulation</c> runs it: merchants, core and operators at once, with
-/// kills, cuts and jumps of the clock, and an auditor. It takes the whole machine, so it runs alone.
+/// Goal: the simulation (<c>dotnet run --project tests/Simulation</c>) passes: merchants, core and operators act
+/// concurrently through kills, network cuts and clock jumps, and an auditor checks every answer. It takes the whole
+/// machine, so it runs alone.
 /// </summary>
 [Collection(nameof(Alone))]
 public sealed class SimulationTests
 {
     [Fact]
-    public async Task Whatever_goes_wrong_every_answer_stays_true()
+    public async Task Every_answer_stays_true_under_simulated_faults()
     {
         await using var output = new StringWriter(CultureInfo.InvariantCulture);
         var result = await Simulation.Program.Run(

@@ -9,15 +9,17 @@ using static CancelService.UnitTests.Doctor.Corpus;
 
 namespace CancelService.IntegrationTests.Sandbox;
 
-/// <summary>What the doctor says is true, whatever is pasted. No database is needed, but more time than a unit test has.</summary>
+/// <summary>
+/// Goal: the doctor's verdict is true for any pasted text. Needs no database, but more time than a unit test may take.
+/// </summary>
 public sealed class DoctorPropertiesTests
 {
     private static readonly RSA Signer = RSA.Create(2048);
 
-    // Whatever byte of the request is changed after it was signed, or of the text before: the doctor says that it is right only when
-    // the service would verify it, and names the key only when that key has signed.
+    // Changes one byte of the signed text or of the finished request. The doctor finds no cause only when the service
+    // would verify the request, and names a key only when that key has signed it.
     [Fact]
-    public void The_verdict_is_true_whatever_single_byte_is_changed() =>
+    public void Doctor_agrees_with_the_service_after_any_single_byte_change() =>
         Gen.Select(Gen.Int[0, 100_000], Gen.Byte, Gen.Bool)
             .Sample(
                 (position, value, afterwards) =>
@@ -36,7 +38,8 @@ public sealed class DoctorPropertiesTests
                     byte[] request =
                     [
                         .. Encoding.UTF8.GetBytes(
-                            $"POST /v2/payments/cancel HTTP/1.1\r\nClient-Id: M-1\r\nRequest-Time: {time}\r\nSignature: algorithm=RSA256, keyVersion=1, signature={signature}\r\n\r\n"
+                            $"POST /v2/payments/cancel HTTP/1.1\r\nClient-Id: M-1\r\nRequest-Time: {time}\r\n"
+                                + $"Signature: algorithm=RSA256, keyVersion=1, signature={signature}\r\n\r\n"
                         ),
                         .. body,
                     ];
@@ -59,7 +62,7 @@ public sealed class DoctorPropertiesTests
             );
 
     [Fact]
-    public void Whatever_is_pasted_is_examined_or_refused() =>
+    public void Doctor_examines_or_rejects_any_pasted_text() =>
         Gen.Select(Gen.Int[0, 400], Gen.Int[0, 3000], Gen.Byte.Array[0, 40])
             .Sample(
                 (which, at, junk) =>

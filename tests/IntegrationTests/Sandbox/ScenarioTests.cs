@@ -5,14 +5,14 @@ using CancelService.Sandbox;
 
 namespace CancelService.IntegrationTests.Sandbox;
 
-/// <summary>What goes wrong on demand, the clock that is put ahead, and where there is a sandbox at all.</summary>
+/// <summary>
+/// Goal: the sandbox provokes failures on demand, moves its clock and exists only where it is enabled.
+/// </summary>
 public sealed class ScenarioTests(PostgresServer postgres)
 {
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task While_the_database_stalls_a_cancel_is_unknown_and_afterwards_it_succeeds(
-        DatabaseProvider provider
-    )
+    public async Task Cancel_is_unknown_while_the_database_stalls_and_succeeds_afterwards(DatabaseProvider provider)
     {
         await using var sandbox = await Site.Open(provider, postgres, "--Database:Timeout=00:00:01");
 
@@ -33,7 +33,7 @@ public sealed class ScenarioTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task Turned_away_is_a_plain_503_and_is_over_soon()
+    public async Task Throttling_scenario_answers_503_and_ends_by_itself()
     {
         await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
 
@@ -53,16 +53,18 @@ public sealed class ScenarioTests(PostgresServer postgres)
     [InlineData("stall", "")]
     [InlineData("away", "-1")]
     [InlineData("away", "ten")]
-    public async Task Nothing_goes_wrong_for_longer_than_a_minute(string scenario, string seconds)
+    public async Task Scenario_lasts_at_most_a_minute(string scenario, string seconds)
     {
         await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
         (await sandbox.Post($"scenarios/{scenario}", ("seconds", seconds))).ShouldContain("between 1 and 60 seconds");
         (await sandbox.Cancel("demo-success")).ShouldBe("SUCCESS");
     }
 
-    /// <summary>Goal: a developer sees a payment's window close, without waiting for it, and comes back.</summary>
+    /// <summary>
+    /// Goal: a developer moves the clock past the end of a payment's window and back, without waiting.
+    /// </summary>
     [Fact]
-    public async Task The_clock_is_put_past_a_cut_off_and_back()
+    public async Task Clock_moves_past_a_cut_off_and_back()
     {
         await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
         (await sandbox.Get("scenarios")).ShouldContain("as on the machine");
@@ -71,9 +73,10 @@ public sealed class ScenarioTests(PostgresServer postgres)
         (await sandbox.Cancel("demo-success")).ShouldBe("SUCCESS");
         await sandbox.Post("scenarios/clock", ("jump", "past"));
         (await sandbox.Cancel("demo-processing")).ShouldBe("CANCEL_WINDOW_EXCEED");
-        (await sandbox.Cancel("demo-success")).ShouldBe("SUCCESS", "it was cancelled in time: the same answer again");
+        (await sandbox.Cancel("demo-success")).ShouldBe("SUCCESS", "a cancel in time repeats its answer");
         var ahead = (await sandbox.Get("keys")).Split("data-ahead=\"")[1].Split('"')[0];
-        double.Parse(ahead, CultureInfo.InvariantCulture).ShouldBeGreaterThan(0, "what the browser signs by");
+        double.Parse(ahead, CultureInfo.InvariantCulture)
+            .ShouldBeGreaterThan(0, "the browser signs with this clock offset");
 
         (await sandbox.Post("scenarios/clock", ("jump", "back"))).ShouldContain("as on the machine");
         (await sandbox.Cancel("demo-processing")).ShouldBe("SUCCESS");
@@ -83,7 +86,7 @@ public sealed class ScenarioTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task The_demo_client_has_the_contract_that_is_wanted()
+    public async Task Demo_contract_can_be_changed()
     {
         await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
         foreach (
@@ -103,7 +106,7 @@ public sealed class ScenarioTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_balance_is_full_and_then_empty()
+    public async Task Balance_can_be_filled_and_emptied()
     {
         await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
         await sandbox.Post("core", ("id", "p1"), ("step", "payment"));
@@ -177,7 +180,7 @@ public sealed class ScenarioTests(PostgresServer postgres)
             return await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         }
 
-        /// <summary>Cancels as the page does: the code of the answer, or <c>503</c>.</summary>
+        /// <summary>Cancels as the page does; returns the result code, or <c>503</c>.</summary>
         public async Task<string> Cancel(string id)
         {
             var page = await Post("cancel", ("id", id), ("extendInfo", ""), ("mistake", ""));
