@@ -53,6 +53,7 @@ public sealed class PostgresPrograms : PostgresCluster
         );
         try
         {
+            await Watchdog.Watch(directory);
             await Run([.. AsPostgres, "cp", "-r", await Template.Value, directory]);
             await cluster.Start();
             return cluster;
@@ -118,7 +119,7 @@ public sealed class PostgresPrograms : PostgresCluster
     private static async Task<string> Initialize()
     {
         var directory = NewDirectory();
-        AppDomain.CurrentDomain.ProcessExit += (_, _) => System.IO.Directory.Delete(directory, recursive: true);
+        await Watchdog.Watch(directory); // The end of the process is not awaited: the watchdog removes it then.
         await Run([
             .. AsPostgres,
             $"{await FindPrograms()}/initdb",
@@ -140,7 +141,7 @@ public sealed class PostgresPrograms : PostgresCluster
         Path.Combine(Path.GetTempPath(), $"cancelservice-{Guid.NewGuid().ToString("N")[..12]}");
 
     /// <summary>Returns true when the machine has PostgreSQL's server programs.</summary>
-    internal static async Task<bool> AreThere()
+    public static async Task<bool> AreThere()
     {
         try
         {

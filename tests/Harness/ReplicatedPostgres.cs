@@ -256,6 +256,7 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
     {
         var programs = await PostgresPrograms.FindPrograms();
         var directory = $"{Path.GetTempPath()}cancelservice-{Guid.NewGuid().ToString("N")[..12]}";
+        await Watchdog.Watch(directory);
         await PostgresPrograms.Run([.. PostgresPrograms.AsPostgres, "mkdir", "-m", "700", directory]);
         return new ReplicatedPostgres(
             script =>

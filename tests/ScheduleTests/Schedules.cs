@@ -1,4 +1,4 @@
-using System.Globalization;
+using CancelService.Harness;
 using Microsoft.Coyote;
 using Microsoft.Coyote.SystematicTesting;
 
@@ -9,22 +9,21 @@ namespace CancelService.ScheduleTests;
 
 /// <summary>
 /// Explores random interleavings of a scenario: at each await, lock and access to a shared collection Coyote picks the
-/// task that continues. CANCELSERVICE_SCHEDULES_SEED repeats a run.
+/// task that continues. CANCELSERVICE_SEED repeats a run, and CANCELSERVICE_SCHEDULES_ORDERS sets the number of
+/// interleavings.
 /// </summary>
 internal static class Schedules
 {
     /// <summary>The number of interleavings explored for each scenario.</summary>
-    public const int Count = 1200;
+    public static readonly int Count = Seeds.Setting("CANCELSERVICE_SCHEDULES_ORDERS", 100);
 
     /// <summary>Fails on the first interleaving in which the scenario fails or deadlocks.</summary>
     public static void Explore(Func<Task> scenario)
     {
-        var seed = Environment.GetEnvironmentVariable("CANCELSERVICE_SCHEDULES_SEED") is { Length: > 0 } given
-            ? uint.Parse(given, CultureInfo.InvariantCulture)
-            : (uint)Random.Shared.Next();
+        var seed = (uint)Seeds.Common;
         var configuration = Configuration
             .Create()
-            .WithTestingIterations(Count)
+            .WithTestingIterations((uint)Count)
             .WithRandomGeneratorSeed(seed)
             .WithMaxSchedulingSteps(5000)
             .WithTelemetryEnabled(false);
@@ -32,10 +31,10 @@ internal static class Schedules
         engine.Run();
 
         var report = engine.TestReport;
-        TestContext.Current.TestOutputHelper!.WriteLine($"CANCELSERVICE_SCHEDULES_SEED={seed}\n{engine.GetReport()}");
+        TestContext.Current.TestOutputHelper!.WriteLine($"CANCELSERVICE_SEED={seed}\n{engine.GetReport()}");
         report.NumOfFoundBugs.ShouldBe(
             0,
-            $"CANCELSERVICE_SCHEDULES_SEED={seed}: {string.Join('\n', report.BugReports)}\n{engine.ReadableTrace}"
+            $"CANCELSERVICE_SEED={seed}: {string.Join('\n', report.BugReports)}\n{engine.ReadableTrace}"
         );
         // Coyote skips an interleaving silently when it loses control of a task; none may be skipped.
         (report.NumOfExploredFairPaths + report.NumOfExploredUnfairPaths).ShouldBe(Count);

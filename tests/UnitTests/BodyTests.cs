@@ -188,6 +188,7 @@ public sealed class BodyTests
     /// Goal: a body that was truncated, duplicated or mutated at random gets one of our messages, within its maximum
     /// length, and never an exception.
     /// </summary>
+    [Trait(Category.Trait, Category.Seeded)]
     [Fact]
     public void Mutated_bodies_get_a_message_that_does_not_echo_them()
     {

@@ -8,6 +8,7 @@ namespace CancelService.UnitTests;
 /// Goal: the invariants of a payment hold for random histories. A failure prints its seed; set CsCheck_Seed to it to
 /// repeat the case.
 /// </summary>
+[Trait(Category.Trait, Category.Seeded)]
 public sealed class CancelPropertiesTests
 {
     private const long Amount = 100;

@@ -92,6 +92,7 @@ public sealed class EventSignatureTests : IDisposable
         EventSignature.IsSecret("whsec_" + Convert.ToBase64String(new byte[bytes])).ShouldBe(accepted);
 
     // An attacker chooses the method, path and Client-Id of a request, and the wallet signs them in its answer.
+    [Trait(Category.Trait, Category.Seeded)]
     [Fact]
     public void Nothing_that_the_wallet_signs_for_merchants_verifies_as_an_event()
     {

@@ -18,9 +18,9 @@ public sealed class PostgresServer : IAsyncDisposable
     private readonly string _run = Guid.NewGuid().ToString("N")[..12];
     private readonly List<string> _databases = [];
     private string? _template;
-    private Func<Task> _stop = () => Task.CompletedTask;
+    private Func<IReadOnlyList<string>, Task> _stop;
 
-    public PostgresServer() => _start = new(Start);
+    public PostgresServer() => (_start, _stop) = (new(Start), DropAll);
 
     /// <summary>True when the test databases are distributed with Citus.</summary>
     public static bool IsDistributed { get; } =
@@ -96,10 +96,7 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         if (!_start.IsValueCreated || !_start.Value.IsCompletedSuccessfully)
             return;
-        var nodes = await _start.Value;
-        foreach (var name in Enumerable.Reverse(_databases))
-            await Drop(nodes, name);
-        await _stop();
+        await _stop(await _start.Value);
         _creating.Dispose();
     }
 
@@ -132,6 +129,13 @@ public sealed class PostgresServer : IAsyncDisposable
             });
         }
         return Named(nodes[0], name, pooling: true);
+    }
+
+    // From a server that stays.
+    private async Task DropAll(IReadOnlyList<string> nodes)
+    {
+        foreach (var name in Enumerable.Reverse(_databases))
+            await Drop(nodes, name);
     }
 
     private static async Task Drop(IReadOnlyList<string> nodes, string name)
@@ -176,7 +180,7 @@ public sealed class PostgresServer : IAsyncDisposable
         if (given is { Length: > 0 })
             return [given];
         var cluster = await PostgresCluster.Start(durable: false);
-        _stop = () => cluster.DisposeAsync().AsTask();
+        _stop = _ => cluster.DisposeAsync().AsTask(); // With all databases, each of which takes a second to drop.
         return [cluster.ConnectionString];
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Runtime.CompilerServices;
 using System.Text;
 using CancelService.Api.Hosting;
 using CancelService.Application.Accounts;
@@ -21,6 +22,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
+using Serilog.Extensions.Logging;
 
 namespace CancelService.IntegrationTests.Fixtures;
 
@@ -48,10 +50,17 @@ public sealed class TestHost : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly TestDatabase _database;
     private readonly bool _ownsDatabase;
+    private readonly StrongBox<bool> _isDisposed;
 
-    private TestHost(WebApplication app, TestDatabase database, bool ownsDatabase, FakeTimeProvider? clock)
+    private TestHost(
+        WebApplication app,
+        TestDatabase database,
+        bool ownsDatabase,
+        FakeTimeProvider? clock,
+        StrongBox<bool> isDisposed
+    )
     {
-        (_app, _database, _ownsDatabase) = (app, database, ownsDatabase);
+        (_app, _database, _ownsDatabase, _isDisposed) = (app, database, ownsDatabase, isDisposed);
         Time = clock ?? TimeProvider.System;
         // Kestrel binds endpoints in the order of their names.
         var ports = app
@@ -117,6 +126,7 @@ public sealed class TestHost : IAsyncDisposable
     {
         if (!systemClock)
             clock ??= new FakeTimeProvider(Noon);
+        var isDisposed = new StrongBox<bool>();
         var walletKey = Path.Combine(database.Directory, "wallet.pem");
         await File.WriteAllTextAsync(walletKey, KeyPair.Wallet.PrivatePem);
         var app = ServiceHost.Build(
@@ -140,6 +150,17 @@ public sealed class TestHost : IAsyncDisposable
             ],
             services =>
             {
+                // A host that was not stopped first takes the cancellation of its background services for a crash.
+                services.Configure<LoggerFilterOptions>(filter =>
+                    filter.Rules.Add(
+                        new(
+                            typeof(SerilogLoggerProvider).FullName, // Its own rule would win over one for all providers.
+                            "Microsoft.Extensions.Hosting.Internal.Host",
+                            null,
+                            (_, _, _) => !isDisposed.Value
+                        )
+                    )
+                );
                 if (clock is not null)
                     services.AddSingleton<TimeProvider>(clock);
                 if (log is not null)
@@ -149,7 +170,7 @@ public sealed class TestHost : IAsyncDisposable
             extension is null ? [] : [extension]
         );
         await app.StartAsync();
-        var host = new TestHost(app, database, ownsDatabase, clock);
+        var host = new TestHost(app, database, ownsDatabase, clock, isDisposed);
         if (waitForReady)
             await host.Ready();
         return host;
@@ -168,6 +189,7 @@ public sealed class TestHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _isDisposed.Value = true;
         Internal.Dispose();
         // With a stopped clock, work in flight would block the disposal for ever.
         await _app.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(1));

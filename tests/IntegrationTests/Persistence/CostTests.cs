@@ -49,6 +49,7 @@ public sealed class CostTests(PostgresServer postgres)
         }
     }
 
+    [Trait(Category.Trait, Category.Full)]
     [Fact]
     public async Task Cancel_costs_no_more_round_trips_and_bounded_memory_under_load()
     {
@@ -77,6 +78,7 @@ public sealed class CostTests(PostgresServer postgres)
         ((network.RoundTrips - roundTrips) / 2000.0).ShouldBeLessThan(perCancel);
     }
 
+    [Trait(Category.Trait, Category.Full)]
     [Fact]
     public async Task Cancels_waiting_for_the_same_account_are_committed_as_a_group()
     {

@@ -103,6 +103,7 @@ public sealed class StoppingTests
         await books.ShouldPassTheAudit();
     }
 
+    [Trait(Category.Trait, Category.Full)]
     [Fact]
     public async Task Rolling_restart_behind_a_load_balancer_loses_no_request()
     {

@@ -13,8 +13,9 @@ namespace CancelService.IntegrationTests.Public;
 
 /// <summary>
 /// Goal: the service, in a separate process, gives each mutated or malformed request only answers that the protocol
-/// allows. CANCELSERVICE_FUZZ_SEED repeats a run's requests; CANCELSERVICE_FUZZ_REQUESTS sets their number.
+/// allows. CANCELSERVICE_SEED repeats a run's requests; CANCELSERVICE_FUZZ_REQUESTS sets their number.
 /// </summary>
+[Trait(Category.Trait, Category.Seeded)]
 [Collection(nameof(Alone))]
 public sealed class FuzzTests(PostgresServer postgres)
 {
@@ -43,10 +44,10 @@ public sealed class FuzzTests(PostgresServer postgres)
     [Fact]
     public async Task No_request_crashes_hangs_or_fools_the_service()
     {
-        _run = Setting("CANCELSERVICE_FUZZ_SEED", Random.Shared.Next());
-        var count = Setting("CANCELSERVICE_FUZZ_REQUESTS", 200_000);
+        _run = Seeds.Common;
+        var count = Seeds.Setting("CANCELSERVICE_FUZZ_REQUESTS", 10_000);
         var output = TestContext.Current.TestOutputHelper!;
-        output.WriteLine(Invariant($"CANCELSERVICE_FUZZ_SEED={_run} CANCELSERVICE_FUZZ_REQUESTS={count}"));
+        output.WriteLine(Invariant($"CANCELSERVICE_SEED={_run} CANCELSERVICE_FUZZ_REQUESTS={count}"));
         using var database = await TestDatabase.Create(
             PostgresServer.IsDistributed ? DatabaseProvider.Postgres : DatabaseProvider.Sqlite,
             postgres
@@ -166,7 +167,7 @@ public sealed class FuzzTests(PostgresServer postgres)
         // When the process has ended, the culprit cannot be told from the other requests in flight.
         Assert.Fail(
             service.Process.HasExited
-                ? $"CANCELSERVICE_FUZZ_SEED={_run}: the process has ended:\n{service.Output}\nRequests in flight:\n"
+                ? $"CANCELSERVICE_SEED={_run}: the process has ended:\n{service.Output}\nRequests in flight:\n"
                     + string.Join('\n', failures.Select(failure => failure is var (r, _) ? Escaped(r.Bytes) : ""))
                 : await Report(service, request, problem)
         );
@@ -296,7 +297,7 @@ public sealed class FuzzTests(PostgresServer postgres)
         return Told(isAlone ? "It fails on its own." : "It fails only among other requests.");
 
         string Told(string how) =>
-            Invariant($"CANCELSERVICE_FUZZ_SEED={_run}: {problem.Message}\n{how} Mutations: ")
+            Invariant($"CANCELSERVICE_SEED={_run}: {problem.Message}\n{how} Mutations: ")
             + string.Join(", ", request.Mutations.Select(mutation => mutation.Name))
             + $"\nRequest: {Escaped(request.Bytes)}\nAllowed: {string.Join(", ", request.Allowed)}"
             + $"{(request.MayBePlain ? " or a plain 4xx" : "")}\nThe service's output:\n{service.Output}";
@@ -324,11 +325,6 @@ public sealed class FuzzTests(PostgresServer postgres)
                 line.StartsWith(name, StringComparison.Ordinal) && line.Contains(label, StringComparison.Ordinal)
             )
             .Sum(line => double.Parse(line.Split('}')[1].Trim().Split(' ')[0], CultureInfo.InvariantCulture));
-
-    private static int Setting(string name, int otherwise) =>
-        int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var value)
-            ? value
-            : otherwise;
 
     private void Count(string outcome) => _outcomes.AddOrUpdate(outcome, 1, (_, times) => times + 1);
 

@@ -10,6 +10,7 @@ using Measurement = CancelService.Load.Program;
 namespace CancelService.IntegrationTests.Public;
 
 /// <summary>Goal: slow clients, greedy clients and overload barely affect other clients.</summary>
+[Trait(Category.Trait, Category.Full)]
 [Collection(nameof(Alone))]
 public sealed class GreedyTests(PostgresServer postgres)
 {

@@ -45,6 +45,7 @@ public sealed class SignatureBoundaryTests(PostgresServer postgres)
         Noise
     );
 
+    [Trait(Category.Trait, Category.Seeded)]
     [Fact]
     public async Task Signed_answer_has_exactly_one_reading_for_any_request()
     {
@@ -76,8 +77,7 @@ public sealed class SignatureBoundaryTests(PostgresServer postgres)
                             echoed == "" ? [] : [(method, target, echoed, answer.Header("response-time"), answer.Text)]
                         );
                 },
-                iter: 500,
-                threads: 1
+                iter: 500
             );
         // The property needs signed answers; requests refused by the server do not test it.
         signed.ShouldBeGreaterThan(100);

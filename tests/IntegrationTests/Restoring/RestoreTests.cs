@@ -180,6 +180,8 @@ public sealed class RestoreTests(PostgresServer postgres)
             $"--Notifications:Url={receiver.Root}/",
             Receiver.SecretSetting,
             "--Notifications:PollInterval=00:00:00.050",
+            "--Database:Timeout=00:00:30", // The first cancel takes long on a loaded machine, and must not be U.
+            "--Limits:MaxQueueTime=00:00:30",
         ]);
         foreach (var (body, code) in cancels)
         {

@@ -12,12 +12,13 @@ namespace CancelService.IntegrationTests.Sandbox;
 /// <summary>
 /// Goal: the doctor's verdict is true for any pasted text. Needs no database, but more time than a unit test may take.
 /// </summary>
+[Trait(Category.Trait, Category.Seeded)]
 public sealed class DoctorPropertiesTests
 {
     private static readonly RSA Signer = RSA.Create(2048);
 
-    // Changes one byte of the signed text or of the finished request. The doctor finds no cause only when the service
-    // would verify the request, and names a key only when that key has signed it.
+    // Changes one byte of the text before it is signed, or of the finished request. The doctor finds no cause exactly
+    // when the service would verify the request. A key that it names in the first case is the signing key.
     [Fact]
     public void Doctor_agrees_with_the_service_after_any_single_byte_change() =>
         Gen.Select(Gen.Int[0, 100_000], Gen.Byte, Gen.Bool)
@@ -57,8 +58,7 @@ public sealed class DoctorPropertiesTests
                     if (diagnosis.Signature is { Key: not "" } && !afterwards)
                         diagnosis.Signature.Key.ShouldBe("your key of version 1 (active)");
                 },
-                iter: 100,
-                threads: 1
+                iter: 100
             );
 
     [Fact]
@@ -74,11 +74,10 @@ public sealed class DoctorPropertiesTests
                     if (PastedRequest.Read(paste.AsSpan(paste.AsSpan().IndexOf((byte)'\n') + 1), out _) is { } pasted)
                         DiagnosisText.Of(TheDoctor.Examine(pasted, Merchant, Now, cameNow: false)).ShouldNotBeEmpty();
                 },
-                iter: 150,
-                threads: 1
+                iter: 150
             );
 
-    // What the service would do, by the protocol's own functions.
+    // Decides as the service does, by the protocol's own functions.
     private static bool IsServed(PastedRequest request, ExaminedClient client)
     {
         if (

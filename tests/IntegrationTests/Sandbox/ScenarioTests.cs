@@ -17,11 +17,24 @@ public sealed class ScenarioTests(PostgresServer postgres)
         await using var sandbox = await Site.Open(provider, postgres, "--Database:Timeout=00:00:01");
 
         (await sandbox.Post("scenarios/stall", ("seconds", "10"))).ShouldContain("The database stalls for 10 s.");
-        (await sandbox.Post("scenarios/stall", ("seconds", "10"))).ShouldContain("The database stalls already.");
-        (await sandbox.Cancel("demo-success")).ShouldBe("UNKNOWN_EXCEPTION");
+        // A slow machine may ask when the stall is over, so each question makes one.
+        await TestHost
+            .Until(async () =>
+            {
+                await sandbox.Post("scenarios/stall", ("seconds", "10"));
+                return await sandbox.Post("scenarios/stall", ("seconds", "10"));
+            })
+            .Matches(page => page.Contains("The database stalls already.", StringComparison.Ordinal));
+        await TestHost
+            .Until(async () =>
+            {
+                await sandbox.Post("scenarios/stall", ("seconds", "10"));
+                return await sandbox.Cancel("demo-success");
+            })
+            .Becomes("UNKNOWN_EXCEPTION");
 
         await TestHost.Until(() => sandbox.Cancel("demo-success")).Becomes("SUCCESS");
-        (await sandbox.Cancel("demo-authorized")).ShouldBe("SUCCESS");
+        await TestHost.Until(() => sandbox.Cancel("demo-authorized")).Becomes("SUCCESS");
         await TestHost
             .Until(async () =>
                 (await sandbox.Post("scenarios/stall", ("seconds", "1"))).Contains(
@@ -37,9 +50,15 @@ public sealed class ScenarioTests(PostgresServer postgres)
     {
         await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
 
-        (await sandbox.Post("scenarios/away", ("seconds", "10"))).ShouldContain("Every cancel is turned away for 10 s");
-        var page = await sandbox.Post("cancel", ("id", "demo-success"), ("extendInfo", ""), ("mistake", ""));
-        page.ShouldContain("HTTP/1.1 503 Service Unavailable");
+        var page = "";
+        await TestHost
+            .Until(async () =>
+            {
+                var away = await sandbox.Post("scenarios/away", ("seconds", "10"));
+                away.ShouldContain("Every cancel is turned away for 10 s");
+                return page = await sandbox.Post("cancel", ("id", "demo-success"), ("extendInfo", ""), ("mistake", ""));
+            })
+            .Matches(answer => answer.Contains("HTTP/1.1 503 Service Unavailable", StringComparison.Ordinal));
         page.ShouldContain("Retry-After: 1");
         page.ShouldContain("The answer is not signed");
         (await sandbox.Get("requests")).ShouldContain("<td>503</td>");
@@ -106,6 +125,31 @@ public sealed class ScenarioTests(PostgresServer postgres)
     }
 
     [Fact]
+    public async Task Banner_names_everything_unusual_until_all_is_put_back()
+    {
+        await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
+        (await sandbox.Get("core")).ShouldNotContain("Put all back");
+
+        await sandbox.Post("scenarios/clock", ("jump", "hour"));
+        await sandbox.Post("scenarios/contract", ("terms", "denied"));
+        await sandbox.Post("scenarios/away", ("seconds", "60"));
+        await sandbox.Post("scenarios/stall", ("seconds", "60"));
+        foreach (var page in (string[])["", "core", "scenarios", "events", "keys", "requests"])
+        {
+            var html = await sandbox.Get(page);
+            html.ShouldContain("The clock is 0.01:00:00 ahead.");
+            html.ShouldContain("The contract of DEMO_CLIENT was changed.");
+            html.ShouldContain("Every cancel is turned away until");
+            html.ShouldContain("The database stalls until");
+            html.ShouldContain("Put all back");
+        }
+
+        (await sandbox.Post("scenarios/back")).ShouldContain("Everything is as usual.");
+        (await sandbox.Get("core")).ShouldNotContain("Put all back");
+        (await sandbox.Cancel("demo-success")).ShouldBe("SUCCESS");
+    }
+
+    [Fact]
     public async Task Balance_can_be_filled_and_emptied()
     {
         await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
@@ -123,6 +167,8 @@ public sealed class ScenarioTests(PostgresServer postgres)
     /// <summary>A service with a sandbox, and its developer.</summary>
     private sealed class Site(TestHost host) : IAsyncDisposable
     {
+        private readonly SandboxBrowser _browser = new(host);
+
         public TestHost Host => host;
 
         public static async Task<Site> Open(
@@ -160,35 +206,17 @@ public sealed class ScenarioTests(PostgresServer postgres)
                 )
             );
 
-        public async Task<string> Get(string page) =>
-            await host.Internal.GetStringAsync(
-                new Uri($"/sandbox/{page}", UriKind.Relative),
-                TestContext.Current.CancellationToken
-            );
+        public Task<string> Get(string page) => _browser.Get(page);
 
-        public async Task<string> Post(string form, params (string Name, string Value)[] fields)
+        public Task<string> Post(string form, params (string Name, string Value)[] fields) =>
+            _browser.Post(form, fields);
+
+        public Task<string> Cancel(string id) => _browser.Cancel(id);
+
+        public ValueTask DisposeAsync()
         {
-            using var content = new FormUrlEncodedContent(
-                fields.Select(field => KeyValuePair.Create(field.Name, field.Value))
-            );
-            using var answer = await host.Internal.PostAsync(
-                new Uri($"/sandbox/{form}", UriKind.Relative),
-                content,
-                TestContext.Current.CancellationToken
-            );
-            answer.StatusCode.ShouldBe(HttpStatusCode.OK);
-            return await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+            _browser.Dispose();
+            return host.DisposeAsync();
         }
-
-        /// <summary>Cancels as the page does; returns the result code, or <c>503</c>.</summary>
-        public async Task<string> Cancel(string id)
-        {
-            var page = await Post("cancel", ("id", id), ("extendInfo", ""), ("mistake", ""));
-            return page.Contains("HTTP/1.1 503", StringComparison.Ordinal)
-                ? "503"
-                : page.Split("&quot;resultCode&quot;:&quot;")[1].Split("&quot;")[0];
-        }
-
-        public ValueTask DisposeAsync() => host.DisposeAsync();
     }
 }
