@@ -1,6 +1,7 @@
 using CancelService.Application.Accounts;
 using CancelService.Application.Cancelling;
 using CancelService.Application.Clients;
+using CancelService.Application.Inquiring;
 using CancelService.Application.Payments;
 using CancelService.Application.Reading;
 using CancelService.Infrastructure.Changes;
@@ -32,6 +33,7 @@ public static class InfrastructureServices
                 () => Task.Delay(GroupCommit.Patience)
             ))
             .AddSingleton<IPayments, PaymentStore>()
+            .AddSingleton<IInquiries, Inquiries>()
             .AddSingleton<IAccounts, AccountStore>()
             .AddSingleton<RefusedCancels>()
             .AddSingleton<IRefusedCancels>(provider => provider.GetRequiredService<RefusedCancels>())

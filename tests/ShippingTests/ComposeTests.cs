@@ -6,13 +6,13 @@ using CancelService.Testcontainers;
 
 namespace CancelService.ShippingTests;
 
-/// <summary>Goal: what compose.yaml brings up serves merchants, and goes on while an instance is restarted.</summary>
+/// <summary>Goal: the stack of compose.yaml serves merchants, also during a rolling restart.</summary>
 public sealed class ComposeTests(BuiltImage image, ComposeProject compose) : IClassFixture<ComposeProject>
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     [Fact]
-    public async Task A_cancel_through_the_load_balancer_is_answered_the_same_while_each_instance_is_restarted()
+    public async Task Repeated_cancel_gets_the_same_answer_during_a_rolling_restart()
     {
         using var merchant = Merchant();
         var first = await Answered(merchant, "demo-success");
@@ -20,7 +20,7 @@ public sealed class ComposeTests(BuiltImage image, ComposeProject compose) : ICl
         var restarted = new TaskCompletionSource();
         var asking = AskUntil(merchant, "demo-success", restarted.Task);
 
-        // One at a time, as an operator does: the next when the load balancer knows that the last is back.
+        // One at a time, as an operator does: the load balancer must see the previous instance up again.
         foreach (var instance in new[] { "one", "two" })
         {
             var before = await TimesUp(instance);
@@ -31,42 +31,44 @@ public sealed class ComposeTests(BuiltImage image, ComposeProject compose) : ICl
 
         var answers = await asking.WaitAsync(Patience, TestContext.Current.CancellationToken);
         answers.ShouldContain(answer => answer == first);
-        // A slow machine may say U, which asks the merchant to repeat; it never says anything else.
+        // On a slow machine an answer may be U, which asks the merchant to repeat; any other difference is an error.
         answers
             .Where(answer => answer != first && !answer.Contains("\"resultStatus\":\"U\"", StringComparison.Ordinal))
             .ShouldBeEmpty(await compose.Run("logs", "--no-color", "--tail=50", "one", "two"));
-        // The same cancel by the other identifier.
+        // The same cancel by its other identifier.
         (await Answered(merchant, "req-demo-success", "paymentRequestId")).ShouldBe(first);
     }
 
     [Fact]
-    public async Task The_ledger_is_clean_after_cancels()
+    public async Task Ledger_passes_the_audit_after_cancels()
     {
         using var merchant = Merchant();
         (await Answered(merchant, "demo-authorized")).ShouldContain("\"resultCode\":\"SUCCESS\"");
 
-        // It fails where the command finds anything.
+        // Run fails when the command reports a violation.
         await compose.Run("run", "--rm", "-T", "migrate", "verify-ledger");
     }
 
     [Fact]
-    public async Task Log_and_metrics_name_the_version_that_the_image_names()
+    public async Task Log_and_metrics_name_the_version_of_the_image()
     {
         await DemoIsReady();
         using var client = new HttpClient { BaseAddress = compose.InternalAddress };
 
         (await client.GetStringAsync(Path("/metrics"), TestContext.Current.CancellationToken)).ShouldContain(
             $"version=\"{BuiltImage.Version}\"",
-            customMessage: "cancelservice_build_info has the version"
+            customMessage: "cancelservice_build_info names the version"
         );
         var log = await Command.Run("docker", "logs", await ComposeProject.Container("one"));
         log.ShouldContain(BuiltImage.Version);
         log.ShouldContain(await image.Revision);
     }
 
-    /// <summary>Goal: SIGTERM ends an instance by itself within its time; Docker would kill it with 137.</summary>
+    /// <summary>
+    /// Goal: SIGTERM ends an instance gracefully within its time; a kill by Docker would give exit code 137.
+    /// </summary>
     [Fact]
-    public async Task An_instance_that_is_stopped_drains_and_ends_by_itself()
+    public async Task Stopped_instance_drains_and_exits_by_itself()
     {
         await DemoIsReady();
         await compose.Run("--profile", "demo", "stop", "--timeout=25", "demo");
@@ -97,8 +99,8 @@ public sealed class ComposeTests(BuiltImage image, ComposeProject compose) : ICl
             Timeout = Patience,
         };
 
-    // While everything comes up there is a gateway's answer. An instance that is asked for a client before the demo wallet has made it
-    // says for a few seconds that there is none.
+    // During startup the gateway answers errors, and an instance may cache for a few seconds that the demo client does
+    // not exist yet.
     private async Task<string> Answered(HttpClient merchant, string id, string member = "paymentId")
     {
         await DemoIsReady();
@@ -118,7 +120,7 @@ public sealed class ComposeTests(BuiltImage image, ComposeProject compose) : ICl
         return answer;
     }
 
-    // At most 50 a second: the one instance that is left while the other restarts grants the demo client 100.
+    // At most 50 requests a second: during a restart the remaining instance grants the demo client 100.
     private static async Task<List<string>> AskUntil(HttpClient merchant, string id, Task enough)
     {
         var answers = new List<string>();
@@ -136,7 +138,7 @@ public sealed class ComposeTests(BuiltImage image, ComposeProject compose) : ICl
         return answer.StatusCode == HttpStatusCode.OK ? text : $"{answer.StatusCode}: {text}";
     }
 
-    // By the load balancer's log.
+    // Counts the up events in the load balancer's log.
     private static async Task<int> TimesUp(string instance) =>
         (await Command.Run("docker", "logs", await ComposeProject.Container("loadbalancer")))
             .Split($"Server instances/{instance} is UP")
@@ -160,7 +162,7 @@ public sealed class ComposeTests(BuiltImage image, ComposeProject compose) : ICl
             }
             catch (HttpRequestException) when (Stopwatch.GetElapsedTime(start) < Patience) { }
             if (Stopwatch.GetElapsedTime(start) > Patience)
-                throw new TimeoutException("It did not come true within two minutes.");
+                throw new TimeoutException("The awaited condition was not met within two minutes.");
             await Task.Delay(TimeSpan.FromMilliseconds(200));
         }
     }

@@ -4,11 +4,11 @@ using CancelService.Testcontainers;
 
 namespace CancelService.ShippingTests;
 
-/// <summary>Goal: someone else's integration test has a wallet in a few lines.</summary>
+/// <summary>Goal: an integration test of another project gets a wallet in a few lines.</summary>
 public sealed class ModuleTests(BuiltImage image)
 {
     [Fact]
-    public async Task A_stranger_starts_the_wallet_cancels_a_payment_and_registers_one_of_their_own()
+    public async Task Module_starts_a_wallet_that_cancels_demo_and_own_payments()
     {
         await image.Revision;
         await using var wallet = new CancelServiceBuilder(BuiltImage.Name).Build();

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using CancelService.Domain;
 using CancelService.Protocol;
 
 namespace CancelService.Api.Exchange;
@@ -11,6 +12,8 @@ namespace CancelService.Api.Exchange;
 /// <param name="Body">The body as it is sent.</param>
 public sealed record Answer(ResultCode Code, byte[] Body)
 {
+    private static readonly string[] Identifiers = ["paymentId", "paymentRequestId"];
+
     /// <summary>Whether repeats of the request get the same bytes for ever. Its time is then exact to the millisecond.</summary>
     public bool IsFinal { get; init; }
 
@@ -28,6 +31,29 @@ public sealed record Answer(ResultCode Code, byte[] Body)
 
     /// <summary>For the log: the reason, in our own words. It holds no byte of the request but well-formed identifiers.</summary>
     public string Reason { get; init; } = "";
+
+    /// <summary>
+    /// Names for the log the payment that the request is about, by the identifiers in its body that are well-formed. Where the
+    /// answer names it already, this returns the answer as it is.
+    /// </summary>
+    public Answer NamedBy(VerifiedRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return
+            this is { PaymentId: null, PaymentRequestId: null }
+            && StringMembers.Read(request.Body, Identifiers)
+                is StringMembers.Given { Values: [var paymentId, var paymentRequestId] }
+            ? Naming(paymentId, paymentRequestId)
+            : this;
+    }
+
+    /// <summary>Names for the log the payment that the request is about, as far as its identifiers are well-formed.</summary>
+    public Answer Naming(string? paymentId, string? paymentRequestId) =>
+        this with
+        {
+            PaymentId = Identifier.IsWellFormed(paymentId) ? paymentId : null,
+            PaymentRequestId = Identifier.IsWellFormed(paymentRequestId) ? paymentRequestId : null,
+        };
 
     /// <summary>An answer that holds a result and nothing else.</summary>
     public static Answer Of(ResultCode code) =>

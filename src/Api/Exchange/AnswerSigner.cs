@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
 using System.Runtime.InteropServices;
 using CancelService.Infrastructure.Signing;
 using CancelService.Protocol;
@@ -24,7 +23,7 @@ public sealed class AnswerSigner(WalletKey walletKey, IOptions<WalletOptions> wa
     /// <summary>How many signatures of one second are kept; later ones of that second are made anew each time.</summary>
     public const int MaxShared = 1024;
 
-    private readonly TimeZoneInfo _zone = wallet.Value.Zone;
+    private readonly WalletClock _clock = new(wallet.Value.Zone);
     private Second _second = new(0);
 
     /// <summary>Fixes the answer's time, and hashes all that is signed.</summary>
@@ -35,9 +34,7 @@ public sealed class AnswerSigner(WalletKey walletKey, IOptions<WalletOptions> wa
         var now = time.GetUtcNow();
         if (!answer.IsFinal)
             now = DateTimeOffset.FromUnixTimeSeconds(now.ToUnixTimeSeconds());
-        var responseTime = TimeZoneInfo
-            .ConvertTime(now, _zone)
-            .ToString("yyyy-MM-dd'T'HH:mm:ss.fffzzz", CultureInfo.InvariantCulture);
+        var responseTime = _clock.Milliseconds(now);
         return new(
             responseTime,
             SignatureScheme.Hash(envelope.Method, envelope.Path, envelope.ClientId, responseTime, answer.Body)

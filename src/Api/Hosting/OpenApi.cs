@@ -20,7 +20,10 @@ public static class OpenApi
 
     /// <summary>Takes away what a process that only describes itself has no settings for, and must not do.</summary>
     public static void OnlyDescribe(IServiceCollection services) =>
-        services.RemoveAll<IHostedService>().RemoveAll<IStartupValidator>();
+        services
+            .RemoveAll<IHostedService>()
+            .RemoveAll<IStartupValidator>()
+            .AddSingleton(new WalletClock(TimeZoneInfo.Utc)); // The wallet's zone is a setting.
 
     /// <summary>Adds both documents.</summary>
     public static IServiceCollection AddOpenApiDocuments(this IServiceCollection services) =>

@@ -21,7 +21,10 @@ public sealed record ContractBody(
     string? Window = null,
     int? RequestsPerSecond = null,
     int? Burst = null,
-    bool? RememberUnknown = null
+    bool? RememberUnknown = null,
+    bool? MayInquire = null,
+    int? InquiriesPerSecond = null,
+    int? InquiryBurst = null
 );
 
 /// <summary>A public key in PEM, and when it is valid.</summary>
@@ -96,7 +99,12 @@ public static class ClientsApi
                 contract?.Burst,
                 contract?.RememberUnknown,
                 author
-            ),
+            )
+            {
+                MayInquire = contract?.MayInquire,
+                InquiriesPerSecond = contract?.InquiriesPerSecond,
+                InquiryBurst = contract?.InquiryBurst,
+            },
             cancellationToken
         );
         if (Refusal(result) is { } refusal)

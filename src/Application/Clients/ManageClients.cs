@@ -75,7 +75,17 @@ public sealed record PutClientCommand(
     int? Burst,
     bool? RememberUnknown,
     ChangeAuthor Author
-) : IRequest<ClientResult>;
+) : IRequest<ClientResult>
+{
+    /// <summary>Whether the contract includes inquiries.</summary>
+    public bool? MayInquire { get; init; }
+
+    /// <summary>Inquiries per second, 1 to 100,000, on each instance.</summary>
+    public int? InquiriesPerSecond { get; init; }
+
+    /// <summary>Inquiries at once, 1 to 100,000, on each instance.</summary>
+    public int? InquiryBurst { get; init; }
+}
 
 /// <summary>Registers a key under a version, or changes the validity of the same key.</summary>
 /// <param name="ClientId">The client.</param>
@@ -118,6 +128,12 @@ public sealed class PutClientValidator : AbstractValidator<PutClientCommand>
             .InclusiveBetween(1, 100_000)
             .WithMessage("contract.requestsPerSecond must be 1 to 100000.");
         RuleFor(c => c.Burst).InclusiveBetween(1, 100_000).WithMessage("contract.burst must be 1 to 100000.");
+        RuleFor(c => c.InquiriesPerSecond)
+            .InclusiveBetween(1, 100_000)
+            .WithMessage("contract.inquiriesPerSecond must be 1 to 100000.");
+        RuleFor(c => c.InquiryBurst)
+            .InclusiveBetween(1, 100_000)
+            .WithMessage("contract.inquiryBurst must be 1 to 100000.");
     }
 }
 
@@ -164,6 +180,9 @@ public sealed class PutClientHandler(IClientRegistry registry) : IRequestHandler
                 RequestsPerSecond = request.RequestsPerSecond ?? Default.RequestsPerSecond,
                 Burst = request.Burst ?? Default.Burst,
                 RememberUnknown = request.RememberUnknown ?? Default.RememberUnknown,
+                MayInquire = request.MayInquire ?? Default.MayInquire,
+                InquiriesPerSecond = request.InquiriesPerSecond ?? Default.InquiriesPerSecond,
+                InquiryBurst = request.InquiryBurst ?? Default.InquiryBurst,
             },
         };
         await registry.Put(client, request.Author, cancellationToken);

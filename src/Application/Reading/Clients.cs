@@ -11,7 +11,10 @@ public sealed record ContractView(
     string Window,
     int RequestsPerSecond,
     int Burst,
-    bool RememberUnknown
+    bool RememberUnknown,
+    bool MayInquire,
+    int InquiriesPerSecond,
+    int InquiryBurst
 );
 
 /// <summary>A key of a client; times are UTC.</summary>

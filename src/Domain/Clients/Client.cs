@@ -48,6 +48,17 @@ public sealed record Contract
 
     /// <summary>Requests that the client may send at once, on each instance, before its rate applies.</summary>
     public int Burst { get; init; } = 200;
+
+    /// <summary>Whether the contract includes inquiries (otherwise: ACCESS_DENIED).</summary>
+    public bool MayInquire { get; init; } = true;
+
+    /// <summary>
+    /// Inquiries per second that the client may sustain, on each instance. Polling can't use up the rate of its cancels.
+    /// </summary>
+    public int InquiriesPerSecond { get; init; } = 100;
+
+    /// <summary>Inquiries that the client may send at once, on each instance, before their rate applies.</summary>
+    public int InquiryBurst { get; init; } = 200;
 }
 
 /// <summary>One version of a client's public key, with the time in which it is valid.</summary>

@@ -138,7 +138,10 @@ internal sealed class ClientQueries(Database database) : IClientQueries
                 client.Contract.Window.ToString(),
                 client.Contract.RequestsPerSecond,
                 client.Contract.Burst,
-                client.Contract.RememberUnknown
+                client.Contract.RememberUnknown,
+                client.Contract.MayInquire,
+                client.Contract.InquiriesPerSecond,
+                client.Contract.InquiryBurst
             )
         );
 }

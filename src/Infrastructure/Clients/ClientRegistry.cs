@@ -22,13 +22,17 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
             .Add(
                 """
                 INSERT INTO clients (client_id, name, enabled, contract_may_cancel, contract_window,
-                    contract_requests_per_second, contract_burst, contract_remember_unknown)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                    contract_requests_per_second, contract_burst, contract_remember_unknown,
+                    contract_may_inquire, contract_inquiries_per_second, contract_inquiry_burst)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
                 ON CONFLICT (client_id) DO UPDATE SET name = excluded.name, enabled = excluded.enabled,
                     contract_may_cancel = excluded.contract_may_cancel, contract_window = excluded.contract_window,
                     contract_requests_per_second = excluded.contract_requests_per_second,
                     contract_burst = excluded.contract_burst,
-                    contract_remember_unknown = excluded.contract_remember_unknown
+                    contract_remember_unknown = excluded.contract_remember_unknown,
+                    contract_may_inquire = excluded.contract_may_inquire,
+                    contract_inquiries_per_second = excluded.contract_inquiries_per_second,
+                    contract_inquiry_burst = excluded.contract_inquiry_burst
                 """,
                 client.Id.Value,
                 client.Name,
@@ -37,7 +41,10 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
                 client.Contract.Window.ToString(),
                 client.Contract.RequestsPerSecond,
                 client.Contract.Burst,
-                client.Contract.RememberUnknown
+                client.Contract.RememberUnknown,
+                client.Contract.MayInquire,
+                client.Contract.InquiriesPerSecond,
+                client.Contract.InquiryBurst
             )
             .Record(
                 new(client.Id, author, ChangeKind.Client, "", ChangeStatements.Text(ClientQueries.View(client))),

@@ -26,7 +26,16 @@ internal sealed class ClientTables : IEntityTypeConfiguration<Client>, IEntityTy
         client.HasKey(c => c.Id);
         client.Property(c => c.Id).HasColumnName("client_id");
         client.Property(c => c.Name).HasMaxLength(256);
-        client.ComplexProperty(c => c.Contract);
+        client.ComplexProperty(
+            c => c.Contract,
+            contract =>
+            {
+                // The previous release adds clients without these columns.
+                contract.Property(c => c.MayInquire).HasDefaultValue(true);
+                contract.Property(c => c.InquiriesPerSecond).HasDefaultValue(100);
+                contract.Property(c => c.InquiryBurst).HasDefaultValue(200);
+            }
+        );
         client.HasMany(c => c.Keys).WithOne().HasForeignKey(KeyClientId);
     }
 

@@ -31,7 +31,8 @@ internal static class RecordChecks
             "clients",
             $"""
             SELECT c.client_id, 'client', r.state, c.name, c.enabled, c.contract_may_cancel, c.contract_window,
-                c.contract_requests_per_second, c.contract_burst, c.contract_remember_unknown
+                c.contract_requests_per_second, c.contract_burst, c.contract_remember_unknown, c.contract_may_inquire,
+                c.contract_inquiries_per_second, c.contract_inquiry_burst
             FROM clients c
             LEFT JOIN ({Newest("CLIENT")}) r ON r.client_id = c.client_id AND r.age = 1
             """
@@ -85,7 +86,16 @@ internal static class RecordChecks
             && Text(contract, "window") == row.GetString(6)
             && contract.GetProperty("requestsPerSecond").GetInt32() == row.GetInt32(7)
             && contract.GetProperty("burst").GetInt32() == row.GetInt32(8)
-            && Flag(contract, "rememberUnknown") == Flag(row, 9);
+            && Flag(contract, "rememberUnknown") == Flag(row, 9)
+            // Earlier releases recorded no terms of inquiries.
+            && (
+                !contract.TryGetProperty("mayInquire", out _)
+                || (
+                    Flag(contract, "mayInquire") == Flag(row, 10)
+                    && contract.GetProperty("inquiriesPerSecond").GetInt32() == row.GetInt32(11)
+                    && contract.GetProperty("inquiryBurst").GetInt32() == row.GetInt32(12)
+                )
+            );
         return isEqual ? null : "it is not what its last change says";
     }
 

@@ -56,6 +56,30 @@ internal sealed class StoredPayment
     /// <summary>Queries a client's payments. Callers filter by <see cref="Row"/> or <see cref="RequestId"/>.</summary>
     public static IQueryable<StoredPayment> Of(CancelDbContext db, ClientId clientId) => Query(db, clientId);
 
+    /// <summary>
+    /// Compiles a query for payments of a client with more about each. It is compiled once, because translating a query costs
+    /// more than running it. A compiled query belongs to one database's model, so each store has its own.
+    /// </summary>
+    /// <param name="which">Chooses the payments by an identifier.</param>
+    /// <param name="more">Adds to each payment, in the same round trip.</param>
+    public static Func<CancelDbContext, ClientId, TId, IAsyncEnumerable<TFound>> Compiled<TId, TFound>(
+        Expression<Func<IQueryable<StoredPayment>, TId, IQueryable<StoredPayment>>> which,
+        Expression<Func<CancelDbContext, ClientId, IQueryable<StoredPayment>, IQueryable<TFound>>> more
+    )
+    {
+        var (db, clientId) = (OfClient.Parameters[0], OfClient.Parameters[1]);
+        var chosen = ReplacingExpressionVisitor.Replace(which.Parameters[0], OfClient.Body, which.Body);
+        var found = new ReplacingExpressionVisitor(more.Parameters, [db, clientId, chosen]).Visit(more.Body);
+        return EF.CompileAsyncQuery(
+            Expression.Lambda<Func<CancelDbContext, ClientId, TId, IQueryable<TFound>>>(
+                found,
+                db,
+                clientId,
+                which.Parameters[1]
+            )
+        );
+    }
+
     /// <summary>Restores the aggregate.</summary>
     public Payment Restore() =>
         Payment.Restore(
@@ -97,26 +121,9 @@ internal sealed class PaymentFinder
     private readonly Func<CancelDbContext, ClientId, PaymentRequestId, IAsyncEnumerable<Found>> _byRequest =
         Compiled<PaymentRequestId>((payments, requestId) => payments.Where(p => p.RequestId == requestId));
 
-    // Compiled once: finding a payment is the hot path, and translating the query costs more than running it. A
-    // compiled query is bound to one database's model, so each store has its own.
     private static Func<CancelDbContext, ClientId, TId, IAsyncEnumerable<Found>> Compiled<TId>(
         Expression<Func<IQueryable<StoredPayment>, TId, IQueryable<StoredPayment>>> which
-    )
-    {
-        var (db, clientId) = (StoredPayment.OfClient.Parameters[0], StoredPayment.OfClient.Parameters[1]);
-        var chosen = ReplacingExpressionVisitor.Replace(which.Parameters[0], StoredPayment.OfClient.Body, which.Body);
-        var found = new ReplacingExpressionVisitor(WithBalance.Parameters, [db, clientId, chosen]).Visit(
-            WithBalance.Body
-        );
-        return EF.CompileAsyncQuery(
-            Expression.Lambda<Func<CancelDbContext, ClientId, TId, IQueryable<Found>>>(
-                found,
-                db,
-                clientId,
-                which.Parameters[1]
-            )
-        );
-    }
+    ) => StoredPayment.Compiled(which, WithBalance);
 
     /// <summary>Finds a payment by the wallet's paymentId.</summary>
     public async Task<FoundPayment?> Find(

@@ -107,13 +107,15 @@ public sealed class LostAnswers(Database database)
                 : (Text(json, "ClientId"), Text(json, "PaymentId"), Text(json, "PaymentRequestId"));
             if (!Domain.ClientId.IsWellFormed(client))
                 return null;
+            // An inquiry is answered with SUCCESS whatever the state. Lines of earlier releases name no operation.
+            var isCancel = Text(json, "Operation") is "cancel" or "";
             var saysCancelled =
                 isEvent
-                || Text(json, "Code") == "SUCCESS"
+                || (isCancel && Text(json, "Code") == "SUCCESS")
                 || Text(json, "@m").StartsWith("Notified of ", StringComparison.Ordinal);
             if (saysCancelled && Identifier.IsWellFormed(payment))
                 return new(new(client), new PaymentId(payment), null);
-            return Text(json, "Code") == "ORDER_NOT_EXIST" && Identifier.IsWellFormed(request)
+            return isCancel && Text(json, "Code") == "ORDER_NOT_EXIST" && Identifier.IsWellFormed(request)
                 ? new(new(client), null, new PaymentRequestId(request))
                 : null;
         }

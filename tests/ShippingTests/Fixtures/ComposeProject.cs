@@ -3,7 +3,10 @@ using System.Net.Sockets;
 
 namespace CancelService.ShippingTests.Fixtures;
 
-/// <summary>compose.yaml with the demo wallet, brought up on free ports as the file's head says it, and taken down.</summary>
+/// <summary>
+/// The stack of compose.yaml with the demo wallet, started on free ports as the file's header describes, and removed
+/// afterwards.
+/// </summary>
 public sealed class ComposeProject(BuiltImage image) : IAsyncLifetime
 {
     private const string Project = "cancelservice-tests";
@@ -16,13 +19,13 @@ public sealed class ComposeProject(BuiltImage image) : IAsyncLifetime
 
     private string[] _compose = [];
 
-    /// <summary>The load balancer's port for merchants, on this machine.</summary>
+    /// <summary>Address of the load balancer's port for merchants.</summary>
     public Uri Address { get; private set; } = null!;
 
-    /// <summary>The internal port of the instance with the demo wallet, on this machine.</summary>
+    /// <summary>Address of the internal port of the demo wallet's instance.</summary>
     public Uri InternalAddress { get; private set; } = null!;
 
-    /// <summary>Where the secrets are.</summary>
+    /// <summary>Directory of the secrets.</summary>
     public static string Secrets => Path.Combine(Repository.Root, "deploy/compose/secrets");
 
     public async ValueTask InitializeAsync()
@@ -32,7 +35,7 @@ public sealed class ComposeProject(BuiltImage image) : IAsyncLifetime
             _environment["POSTGRES_IMAGE"] = postgres;
         (Address, _environment["PORT"]) = Free();
         (InternalAddress, _environment["INTERNAL_PORT"]) = Free();
-        // Compose v2 is a plugin of Docker; 1.29 a program of its own.
+        // Compose 2 is a plugin of Docker, version 1.29 a separate program.
         var plugin = await Command.Try("docker", "compose", "version");
         _compose = plugin.Status == 0 ? ["docker", "compose"] : ["docker-compose"];
         await Command.Run("bash", "deploy/compose/prepare.sh");
@@ -40,7 +43,7 @@ public sealed class ComposeProject(BuiltImage image) : IAsyncLifetime
         await Run("--profile", "demo", "up", "--detach");
     }
 
-    /// <summary>Runs Compose with the project's settings; fails when it fails.</summary>
+    /// <summary>Runs a Compose command with the project's settings; fails unless its exit code is 0.</summary>
     public async Task<string> Run(params string[] arguments)
     {
         var ended = await Command.Try(_compose[0], [.. _compose[1..], .. arguments], _environment, Repository.Root);
@@ -57,7 +60,7 @@ public sealed class ComposeProject(BuiltImage image) : IAsyncLifetime
         );
     }
 
-    /// <summary>The container of a service, whether it runs or not.</summary>
+    /// <summary>Container of a service, running or not.</summary>
     public static async Task<string> Container(string service) =>
         (
             await Command.Run(

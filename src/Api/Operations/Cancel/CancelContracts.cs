@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using AutoMapper;
 using CancelService.Api.Exchange;
@@ -35,20 +34,17 @@ public sealed record CancelResponse(WireResult Result, string PaymentId, string 
 public sealed class WireProfile : Profile
 {
     /// <summary>Sets the mapping up.</summary>
-    /// <param name="zone">The wallet's time zone, in which times are written.</param>
-    public WireProfile(TimeZoneInfo zone) =>
+    /// <param name="clock">Writes times in the wallet's zone.</param>
+    public WireProfile(WalletClock clock) =>
         CreateMap<Payment, CancelResponse>()
             .ForCtorParam(nameof(CancelResponse.Result), to => to.MapFrom(_ => WireResult.Of(ResultCode.Success)))
             .ForCtorParam(nameof(CancelResponse.PaymentId), to => to.MapFrom(payment => payment.Id.Value))
             .ForCtorParam(nameof(CancelResponse.PaymentRequestId), to => to.MapFrom(payment => payment.RequestId.Value))
             .ForCtorParam(
                 nameof(CancelResponse.CancelTime),
-                to => to.MapFrom(payment => Iso8601(payment.Cancellation!.CancelledAt, zone))
+                to => to.MapFrom(payment => clock.Seconds(payment.Cancellation!.CancelledAt))
             )
             .ForMember(response => response.ExtendInfo, to => to.Ignore()); // It is the request's, not the payment's.
-
-    private static string Iso8601(DateTimeOffset time, TimeZoneInfo zone) =>
-        TimeZoneInfo.ConvertTime(time, zone).ToString("yyyy-MM-dd'T'HH:mm:sszzz", CultureInfo.InvariantCulture);
 }
 
 /// <summary>Writes the answer that is stored with a cancellation.</summary>
