@@ -170,7 +170,7 @@ internal static class CoreEndpoints
                 $"Refused: the payment is {payment.Status}, and {Why(reason)}.",
             ReportPaymentResult.Malformed(var problem) => problem,
             ReportPaymentResult.PaymentNotFound => "There is no such payment.",
-            ReportPaymentResult.EventDiffers => "That was reported already, with other content.",
+            ReportPaymentResult.EventDiffers => "The event was reported already, with other content.",
             ReportPaymentResult.Unknown => "The outcome is unknown. Do it again.",
             _ => throw new UnreachableException($"{result} has no text."),
         };

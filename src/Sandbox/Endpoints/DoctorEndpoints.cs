@@ -13,7 +13,7 @@ namespace CancelService.Sandbox.Endpoints;
 internal static partial class DoctorEndpoints
 {
     private const string PrivateKeyWasSent =
-        "That was a private key, and it was sent here, because this browser runs no script. It was not kept. "
+        "A private key was sent here, because this browser runs no script. It was not kept. "
         + "Treat it as lost: make a new pair, register its public key, and revoke the old one.";
 
     /// <summary>Maps the form of the doctor, and the pages of recent requests.</summary>
@@ -124,7 +124,7 @@ internal static partial class DoctorEndpoints
                     Challenge = visitors.Challenge(client),
                 }
             )
-            : Own(http, recent, "That is no Client-Id.");
+            : Own(http, recent, "The text is no Client-Id.");
 
     private static async Task<IResult> Open(
         HttpContext http,

@@ -8,8 +8,8 @@ using CancelService.Sandbox.Pages;
 namespace CancelService.Sandbox.Endpoints;
 
 /// <summary>
-/// Helps authors of a receiver of events (docs/notifications.md): sends good and bad events to it, and names those that
-/// the receiver treated wrongly.
+/// Helps authors of a receiver of events (docs/notifications.md): sends good and bad events to it, and names its
+/// mistakes.
 /// </summary>
 internal static class EventEndpoints
 {
@@ -80,7 +80,7 @@ internal static class EventEndpoints
         yield return new(
             "two signatures, yours the second",
             true,
-            "while the secret is changed there are two: one that verifies is enough",
+            "while the secret is changed there are two: one valid signature is enough",
             otherId,
             Body(otherId, 1000)
         )

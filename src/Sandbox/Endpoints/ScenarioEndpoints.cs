@@ -35,7 +35,7 @@ internal static class ScenarioEndpoints
         ("usual", "the usual one"),
         ("denied", "without cancelling: ACCESS_DENIED"),
         ("slow", "for one request a second: REQUEST_TRAFFIC_EXCEED_LIMIT for the second"),
-        ("disabled", "of a client that is disabled: CLIENT_INVALID"),
+        ("disabled", "of a disabled client: CLIENT_INVALID"),
     ];
 
     /// <summary>Maps the page and its forms.</summary>

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Options;
 
 namespace CancelService.IntegrationTests.Sandbox;
 
-/// <summary>Goal: the sandbox writes to no database but those that it made itself.</summary>
+/// <summary>Goal: the sandbox writes to its own databases alone.</summary>
 public sealed class SandboxDatabaseTests(PostgresServer postgres)
 {
     [Theory]
@@ -21,7 +21,7 @@ public sealed class SandboxDatabaseTests(PostgresServer postgres)
         var refusal = await Should.ThrowAsync<OptionsValidationException>(() => Start(database));
 
         refusal.Message.ShouldContain("Database:ConnectionString names a database that the sandbox did not make.");
-        refusal.Message.ShouldContain("Name one that is empty or does not exist");
+        refusal.Message.ShouldContain("Name an empty or a new one");
         (await service.Dump(client)).ShouldBe(before);
         (await Tables(service)).ShouldNotContain("sandbox");
     }
