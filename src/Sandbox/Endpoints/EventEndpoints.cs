@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text;
 using CancelService.Infrastructure.Notifications;
+using CancelService.Pages;
 using CancelService.Sandbox.Demo;
 using CancelService.Sandbox.Pages;
 
@@ -21,22 +22,21 @@ internal static class EventEndpoints
         pages.MapGet(
             "/events",
             (DemoKeys keys) =>
-                Show.Page<EventsPage>(new { Url = "http://localhost:5000/", Secret = keys.WebhookSecret })
+                PageResult.Of<EventsPage>(new { Url = "http://localhost:5000/", Secret = keys.WebhookSecret })
         );
         pages.MapPost("/events", Try);
     }
 
     private static async Task<IResult> Try(HttpContext http, Receivers receivers, TimeProvider time)
     {
-        var form = await Show.Form(http);
-        var (url, secret) = (Show.Field(form, "url"), Show.Field(form, "secret"));
+        var (url, secret) = (http.Field("url"), http.Field("secret"));
         var problem =
             !Uri.TryCreate(url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https")
                 ? "The URL must begin with http:// or https://."
             : !EventSignature.IsSecret(secret) ? "The secret is whsec_ and the base64 of 24 to 64 bytes."
             : receivers.Problem(address) ?? "";
         if (problem.Length > 0)
-            return Show.Page<EventsPage>(
+            return PageResult.Of<EventsPage>(
                 new
                 {
                     Problem = problem,
@@ -53,7 +53,7 @@ internal static class EventEndpoints
             var (answer, isRight) = await Send(address!, trial, receivers, bound.Token);
             results.Add(new(trial.Name, trial.IsToBeTaken, trial.Why, answer, isRight));
         }
-        return Show.Page<EventsPage>(
+        return PageResult.Of<EventsPage>(
             new
             {
                 Results = results,

@@ -92,9 +92,10 @@ public sealed class SandboxDatabaseTests(PostgresServer postgres)
         var connection = Microsoft.EntityFrameworkCore.RelationalDatabaseFacadeExtensions.GetDbConnection(db.Database);
         await connection.OpenAsync(TestContext.Current.CancellationToken);
         await using var command = connection.CreateCommand();
-        command.CommandText = connection is Npgsql.NpgsqlConnection
-            ? "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-            : "SELECT name FROM sqlite_master WHERE type = 'table'";
+        command.CommandText =
+            connection is Npgsql.NpgsqlConnection
+                ? "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+                : "SELECT name FROM sqlite_master WHERE type = 'table'";
         var tables = new List<string>();
         await using var reader = await command.ExecuteReaderAsync(TestContext.Current.CancellationToken);
         while (await reader.ReadAsync(TestContext.Current.CancellationToken))
