@@ -28,7 +28,10 @@ public sealed partial class PublishedServiceTests : IDisposable
             var bytes = await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken);
             if (Keys().IsMatch(Encoding.Latin1.GetString(bytes)) || Keys().IsMatch(Encoding.Unicode.GetString(bytes)))
                 found.Add($"a key in {name}");
-            if (name.StartsWith("CancelService.", StringComparison.Ordinal) && name.EndsWith(".dll", StringComparison.Ordinal))
+            if (
+                name.StartsWith("CancelService.", StringComparison.Ordinal)
+                && name.EndsWith(".dll", StringComparison.Ordinal)
+            )
                 found.AddRange(InAssembly(file).Select(what => $"{what} in {name}"));
             if (name.StartsWith("appsettings", StringComparison.Ordinal))
                 found.AddRange(InSettings(bytes).Select(what => $"{what} in {name}"));
@@ -52,6 +55,7 @@ public sealed partial class PublishedServiceTests : IDisposable
         for (
             var handle = System.Reflection.Metadata.Ecma335.MetadataTokens.UserStringHandle(0);
             !(handle = metadata.GetNextHandle(handle)).IsNil;
+
         )
             if (Section().IsMatch(metadata.GetUserString(handle)))
                 found.Add($"text {metadata.GetUserString(handle)}");

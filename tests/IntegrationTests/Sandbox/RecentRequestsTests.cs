@@ -7,7 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.IntegrationTests.Sandbox;
 
-/// <summary>Goal: recent requests are shown to those who sent them, and a flood of junk evicts no genuine one.</summary>
+/// <summary>Goal: recent requests are shown to their senders alone, and a flood of junk evicts no genuine one.</summary>
 public sealed class RecentRequestsTests(SandboxHost sandbox) : IClassFixture<SandboxHost>, IDisposable
 {
     private const string Client = "DEMO_CLIENT";
