@@ -18,6 +18,7 @@ COPY src/Doctor/Doctor.csproj src/Doctor/packages.lock.json src/Doctor/
 COPY src/Domain/Domain.csproj src/Domain/packages.lock.json src/Domain/
 COPY src/Infrastructure/Infrastructure.csproj src/Infrastructure/packages.lock.json src/Infrastructure/
 COPY src/OperatorConsole/OperatorConsole.csproj src/OperatorConsole/packages.lock.json src/OperatorConsole/
+COPY src/Pages/Pages.csproj src/Pages/packages.lock.json src/Pages/
 COPY src/Protocol/Protocol.csproj src/Protocol/packages.lock.json src/Protocol/
 COPY src/Sandbox/Sandbox.csproj src/Sandbox/packages.lock.json src/Sandbox/
 RUN dotnet restore src/Sandbox --locked-mode -p:RuntimeIdentifier=linux-x64

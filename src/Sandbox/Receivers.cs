@@ -51,7 +51,7 @@ internal sealed class Receivers : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    // The address that was checked is the one that is connected to, whatever the name resolves to a moment later.
+    // Connects to the checked address, whatever the name resolves to a moment later.
     private async ValueTask<Stream> Connect(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         var (host, port) = (context.DnsEndPoint.Host, context.DnsEndPoint.Port);

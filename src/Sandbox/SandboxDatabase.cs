@@ -29,7 +29,7 @@ internal sealed class SandboxDatabase(Database database, DemoWallet wallet)
     /// <summary>Says what is wrong with another database, and what to do.</summary>
     public const string Refusal =
         "Database:ConnectionString names a database that the sandbox did not make. "
-        + "Name one that is empty or does not exist; the sandbox keeps to databases of its own.";
+        + "Name an empty or a new one; the sandbox keeps to databases of its own.";
 
     private const string Table = "sandbox";
 
@@ -73,7 +73,7 @@ internal sealed class SandboxDatabase(Database database, DemoWallet wallet)
             IsolationLevel.Serializable,
             cancellationToken
         );
-        // Another instance may have been first. Of two that are still equal, the second fails here and tries again.
+        // Another instance may have been first. Two at once are told apart by the table: the second fails here and tries again.
         if (await StateOf(db, cancellationToken) is not State.Empty)
             return;
         await db.Database.ExecuteSqlRawAsync("CREATE TABLE sandbox (id text NOT NULL PRIMARY KEY)", cancellationToken);

@@ -1,8 +1,9 @@
-using Microsoft.AspNetCore.DataProtection;
 using CancelService.Api.Hosting;
 using CancelService.Infrastructure.Sql;
+using CancelService.Pages;
 using CancelService.Sandbox.Demo;
 using CancelService.Sandbox.Endpoints;
+using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.Options;
 using Scalar.AspNetCore;
 
@@ -54,7 +55,7 @@ public sealed class SandboxExtension : IHostExtension
             .AddSingleton<SandboxDatabase>()
             .AddSingleton<IDatabasePreparation>(provider => provider.GetRequiredService<SandboxDatabase>())
             .AddHostedService(provider => provider.GetRequiredService<SandboxDatabase>());
-        builder.Services.AddRazorComponents();
+        builder.Services.AddPages();
         builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider(); // Forms end with the process.
         if (!OpenApi.IsBuilding)
             builder.Services.AddOpenApiDocuments();
@@ -77,7 +78,12 @@ public sealed class SandboxExtension : IHostExtension
         app.MapOpenApi();
         app.MapScalarApiReference(scalar =>
             // The browser loads nothing from foreign hosts.
-            scalar.AddDocuments("internal", "public").DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp()
+            scalar
+                .AddDocuments("internal", "public")
+                .DisableDefaultFonts()
+                .DisableTelemetry()
+                .DisableAgent()
+                .DisableMcp()
         );
         app.MapSandbox(() => app.Services.GetRequiredService<DatabaseStartup>().IsDone);
     }

@@ -22,11 +22,11 @@ public sealed class CancelServiceBuilder
     /// <summary>The sandbox's image of this version.</summary>
     public const string DefaultImage = "cancelservice-sandbox:1.0.0";
 
-    /// <summary>Describes a container of <see cref="DefaultImage"/>.</summary>
+    /// <summary>Configures a container of <see cref="DefaultImage"/>.</summary>
     public CancelServiceBuilder()
         : this(DefaultImage) { }
 
-    /// <summary>Describes a container of an image.</summary>
+    /// <summary>Configures a container of the given image.</summary>
     /// <param name="image">The sandbox's image, such as <c>cancelservice-sandbox:1.0.0</c>.</param>
     public CancelServiceBuilder(string image)
         : this(new ContainerConfiguration()) =>

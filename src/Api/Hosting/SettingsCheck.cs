@@ -84,8 +84,7 @@ public sealed class SettingsCheck
     private bool IsOursToSet(string section) =>
         _configuration is IConfigurationRoot root
         && root.Providers.Any(provider =>
-            provider is not EnvironmentVariablesConfigurationProvider
-            && provider.GetChildKeys([], section).Any()
+            provider is not EnvironmentVariablesConfigurationProvider && provider.GetChildKeys([], section).Any()
         );
 
     private void Bound(IConfigurationSection section, Type type)

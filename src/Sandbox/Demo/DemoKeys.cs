@@ -12,7 +12,7 @@ public sealed class DemoKeys
     private const UnixFileMode OwnerAlone = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode Everyone = OwnerAlone | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
-    /// <summary>Reads the keys; makes those that are missing.</summary>
+    /// <summary>Reads the keys; makes the missing ones.</summary>
     public DemoKeys(string directory)
     {
         Directory = Path.GetFullPath(directory);

@@ -6,6 +6,7 @@ using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
+using CancelService.Pages;
 using CancelService.Sandbox.Pages;
 using MediatR;
 
@@ -50,8 +51,7 @@ internal static class CoreEndpoints
         TimeProvider time
     )
     {
-        var form = await Show.Form(http);
-        var (id, step) = (Show.Field(form, "id"), Show.Field(form, "step"));
+        var (id, step) = (http.Field("id"), http.Field("step"));
         if (step is "payment" or "authorization")
         {
             var kind = step == "payment" ? PaymentKind.Payment : PaymentKind.Authorization;
@@ -170,7 +170,7 @@ internal static class CoreEndpoints
                 $"Refused: the payment is {payment.Status}, and {Why(reason)}.",
             ReportPaymentResult.Malformed(var problem) => problem,
             ReportPaymentResult.PaymentNotFound => "There is no such payment.",
-            ReportPaymentResult.EventDiffers => "That was reported already, with other content.",
+            ReportPaymentResult.EventDiffers => "The event was reported already, with other content.",
             ReportPaymentResult.Unknown => "The outcome is unknown. Do it again.",
             _ => throw new UnreachableException($"{result} has no text."),
         };
@@ -192,7 +192,7 @@ internal static class CoreEndpoints
         };
 
     private static IResult Page(string id, string step, string said) =>
-        Show.Page<CorePage>(
+        PageResult.Of<CorePage>(
             new
             {
                 Id = id,

@@ -5,6 +5,7 @@ using CancelService.Api.Internal;
 using CancelService.Application.Clients;
 using CancelService.Doctor;
 using CancelService.Domain;
+using CancelService.Pages;
 using CancelService.Sandbox.Pages;
 
 namespace CancelService.Sandbox.Endpoints;
@@ -13,7 +14,7 @@ namespace CancelService.Sandbox.Endpoints;
 internal static partial class DoctorEndpoints
 {
     private const string PrivateKeyWasSent =
-        "That was a private key, and it was sent here, because this browser runs no script. It was not kept. "
+        "A private key was sent here, because this browser runs no script. It was not kept. "
         + "Treat it as lost: make a new pair, register its public key, and revoke the old one.";
 
     /// <summary>Maps the form of the doctor, and the pages of recent requests.</summary>
@@ -33,21 +34,20 @@ internal static partial class DoctorEndpoints
         TimeProvider time
     )
     {
-        var form = await Show.Form(http);
         // The receiver verifies line feeds; a browser has sent CR LF for each.
         var (paste, text, key) = (
-            Show.Field(form, "request"),
-            Show.Field(form, "text").ReplaceLineEndings("\n"),
-            Show.Field(form, "key")
+            http.Field("request"),
+            http.Field("text").ReplaceLineEndings("\n"),
+            http.Field("key")
         );
         if (IsPrivate(paste) || IsPrivate(text) || IsPrivate(key))
-            return Show.Page<DiagnosisPage>(new { Problem = PrivateKeyWasSent });
+            return PageResult.Of<DiagnosisPage>(new { Problem = PrivateKeyWasSent });
         var now = time.GetUtcNow();
         if (paste.Length == 0 && key.Length > 0)
         {
             var demo = await clients.Find(new ClientId(DemoMerchant.ClientId), http.RequestAborted);
             var named = doctor.NameKey(key, demo is null ? null : DiagnoseApi.Examined(demo), now);
-            return Show.Page<DiagnosisPage>(
+            return PageResult.Of<DiagnosisPage>(
                 new
                 {
                     NamedKey = named,
@@ -57,7 +57,7 @@ internal static partial class DoctorEndpoints
             );
         }
         if (Read(paste, out var problem) is not { } request)
-            return Show.Page<DiagnosisPage>(
+            return PageResult.Of<DiagnosisPage>(
                 new
                 {
                     Problem = problem,
@@ -69,7 +69,7 @@ internal static partial class DoctorEndpoints
         var client = await Sender(request, clients, http.RequestAborted);
         var diagnosis = doctor.Examine(request, client, now, cameNow: false, new(text, key));
         var isRequestWithKey = key.Length > 0 && !request.IsAnswer && request.Answer is null;
-        return Show.Page<DiagnosisPage>(
+        return PageResult.Of<DiagnosisPage>(
             new
             {
                 request.Form,
@@ -95,7 +95,7 @@ internal static partial class DoctorEndpoints
             return Own(http, recent);
         if (!visitors.Opens(client, link))
             return Own(http, recent, "The link does not open these requests; it ends when the sandbox stops.");
-        return Show.Page<RequestsPage>(
+        return PageResult.Of<RequestsPage>(
             new
             {
                 Client = client,
@@ -109,14 +109,14 @@ internal static partial class DoctorEndpoints
     }
 
     private static IResult Own(HttpContext http, RecentRequests recent, string said = "") =>
-        Show.Page<RequestsPage>(
+        PageResult.Of<RequestsPage>(
             new { Said = said, Own = recent.OfVisitor(Visitors.Of(http)) },
             said.Length == 0 ? StatusCodes.Status200OK : StatusCodes.Status403Forbidden
         );
 
     private static IResult Ask(HttpContext http, RecentRequests recent, Visitors visitors, string client = "") =>
         ClientId.IsWellFormed(client)
-            ? Show.Page<RequestsPage>(
+            ? PageResult.Of<RequestsPage>(
                 new
                 {
                     Own = recent.OfVisitor(Visitors.Of(http)),
@@ -124,7 +124,7 @@ internal static partial class DoctorEndpoints
                     Challenge = visitors.Challenge(client),
                 }
             )
-            : Own(http, recent, "That is no Client-Id.");
+            : Own(http, recent, "The text is no Client-Id.");
 
     private static async Task<IResult> Open(
         HttpContext http,
@@ -134,8 +134,7 @@ internal static partial class DoctorEndpoints
         TimeProvider time
     )
     {
-        var form = await Show.Form(http);
-        var (clientId, signature) = (Show.Field(form, "client"), Show.Field(form, "signature"));
+        var (clientId, signature) = (http.Field("client"), http.Field("signature"));
         return
             ClientId.IsWellFormed(clientId)
             && await clients.Find(new ClientId(clientId), http.RequestAborted) is { } client
@@ -163,10 +162,10 @@ internal static partial class DoctorEndpoints
                 .Concat(recent.OfClient(client, isVerified: false))
                 .Concat(client == DemoMerchant.ClientId ? recent.OfClient("", isVerified: false) : []);
         if (seen.FirstOrDefault(kept => kept.Number == number) is not { } kept)
-            return Show.Page<RequestPage>(new { }, StatusCodes.Status404NotFound);
+            return PageResult.Of<RequestPage>(new { }, StatusCodes.Status404NotFound);
         var sender = await Sender(kept.Request, clients, http.RequestAborted);
         var diagnosis = doctor.Examine(kept.Request, sender, kept.CameAt, cameNow: true);
-        return Show.Page<RequestPage>(new { Kept = kept, Diagnosis = diagnosis });
+        return PageResult.Of<RequestPage>(new { Kept = kept, Diagnosis = diagnosis });
     }
 
     private static async Task<ExaminedClient?> Sender(

@@ -2,14 +2,15 @@ using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text;
 using CancelService.Infrastructure.Notifications;
+using CancelService.Pages;
 using CancelService.Sandbox.Demo;
 using CancelService.Sandbox.Pages;
 
 namespace CancelService.Sandbox.Endpoints;
 
 /// <summary>
-/// Helps authors of a receiver of events (docs/notifications.md): sends good and bad events to it, and names those that
-/// the receiver treated wrongly.
+/// Helps authors of a receiver of events (docs/notifications.md): sends good and bad events to it, and names its
+/// mistakes.
 /// </summary>
 internal static class EventEndpoints
 {
@@ -21,22 +22,21 @@ internal static class EventEndpoints
         pages.MapGet(
             "/events",
             (DemoKeys keys) =>
-                Show.Page<EventsPage>(new { Url = "http://localhost:5000/", Secret = keys.WebhookSecret })
+                PageResult.Of<EventsPage>(new { Url = "http://localhost:5000/", Secret = keys.WebhookSecret })
         );
         pages.MapPost("/events", Try);
     }
 
     private static async Task<IResult> Try(HttpContext http, Receivers receivers, TimeProvider time)
     {
-        var form = await Show.Form(http);
-        var (url, secret) = (Show.Field(form, "url"), Show.Field(form, "secret"));
+        var (url, secret) = (http.Field("url"), http.Field("secret"));
         var problem =
             !Uri.TryCreate(url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https")
                 ? "The URL must begin with http:// or https://."
             : !EventSignature.IsSecret(secret) ? "The secret is whsec_ and the base64 of 24 to 64 bytes."
             : receivers.Problem(address) ?? "";
         if (problem.Length > 0)
-            return Show.Page<EventsPage>(
+            return PageResult.Of<EventsPage>(
                 new
                 {
                     Problem = problem,
@@ -53,7 +53,7 @@ internal static class EventEndpoints
             var (answer, isRight) = await Send(address!, trial, receivers, bound.Token);
             results.Add(new(trial.Name, trial.IsToBeTaken, trial.Why, answer, isRight));
         }
-        return Show.Page<EventsPage>(
+        return PageResult.Of<EventsPage>(
             new
             {
                 Results = results,
@@ -80,7 +80,7 @@ internal static class EventEndpoints
         yield return new(
             "two signatures, yours the second",
             true,
-            "while the secret is changed there are two: one that verifies is enough",
+            "while the secret is changed there are two: one valid signature is enough",
             otherId,
             Body(otherId, 1000)
         )

@@ -3,6 +3,7 @@ using CancelService.Api.Operations.Cancel;
 using CancelService.Application.Clients;
 using CancelService.Application.Pipeline;
 using CancelService.Domain;
+using CancelService.Pages;
 using CancelService.Sandbox.Pages;
 using MediatR;
 
@@ -29,14 +30,13 @@ internal static class KeyEndpoints
         TestClock clock
     )
     {
-        var form = await Show.Form(http);
         var client = await clients.Find(new ClientId(DemoMerchant.ClientId), http.RequestAborted);
         var version = client is null ? 1 : client.Keys.Select(key => key.Version).DefaultIfEmpty().Max() + 1;
         var result = await mediator.Send(
             new PutClientKeyCommand(
                 DemoMerchant.ClientId,
                 version,
-                Show.Field(form, "publicKey"),
+                http.Field("publicKey"),
                 null,
                 null,
                 new ChangeAuthor("sandbox", "a key that a browser has made", time.GetUtcNow())
@@ -62,7 +62,7 @@ internal static class KeyEndpoints
     }
 
     private static IResult Page(TestClock clock, string said, string version) =>
-        Show.Page<KeysPage>(
+        PageResult.Of<KeysPage>(
             new
             {
                 Said = said,

@@ -5,6 +5,7 @@ using CancelService.Api.Operations.Cancel;
 using CancelService.Application.Clients;
 using CancelService.Doctor;
 using CancelService.Domain;
+using CancelService.Pages;
 using CancelService.Sandbox.Demo;
 using CancelService.Sandbox.Pages;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -24,15 +25,16 @@ internal static class SandboxEndpoints
     /// <param name="isFilled">True once the demo wallet is there.</param>
     public static void MapSandbox(this WebApplication app, Func<bool> isFilled)
     {
-        var all = app.MapGroup("").ExcludeFromDescription().AddEndpointFilter(Show.Guard);
+        var all = app.MapGroup("").ExcludeFromDescription().AddPageSecurity(allowsScript: true);
         all.MapSandboxFiles();
+        SandboxPage.Script.Map(app);
         var pages = all.MapGroup("/sandbox")
             .AddEndpointFilter(
                 // The ports are open a second before the demo wallet is filled.
                 async (context, next) =>
                     isFilled()
                         ? await next(context)
-                        : Show.Page<MessagePage>(
+                        : PageResult.Of<MessagePage>(
                             new { Text = "The demo wallet is being filled. Load the page again in a second." },
                             StatusCodes.Status503ServiceUnavailable
                         )
@@ -67,11 +69,11 @@ internal static class SandboxEndpoints
             !HttpMethods.IsPost(http.Request.Method)
             || await http.RequestServices.GetRequiredService<SandboxDatabase>().IsOwn(http.RequestAborted)
             ? await next(context)
-            : Show.Page<MessagePage>(new { Text = SandboxDatabase.Refusal }, StatusCodes.Status409Conflict);
+            : PageResult.Of<MessagePage>(new { Text = SandboxDatabase.Refusal }, StatusCodes.Status409Conflict);
     }
 
     private static IResult Start(string id = "demo-success", string set = DemoWallet.FirstPrefix) =>
-        Show.Page<StartPage>(new { Id = id, Set = set });
+        PageResult.Of<StartPage>(new { Id = id, Set = set });
 
     // Each payment can be cancelled once, and only for a day or two: so there are more.
     private static async Task<IResult> AddPayments(
@@ -80,19 +82,13 @@ internal static class SandboxEndpoints
         CancellationToken cancellationToken
     )
     {
-        await Show.Form(http);
         var set = await wallet.AddPayments(cancellationToken);
         return Results.LocalRedirect($"/sandbox?id={set}success&set={set}");
     }
 
     private static async Task<IResult> Cancel(HttpContext http, DemoMerchant merchant)
     {
-        var form = await Show.Form(http);
-        var (id, extendInfo, mistake) = (
-            Show.Field(form, "id"),
-            Show.Field(form, "extendInfo"),
-            Show.Field(form, "mistake")
-        );
+        var (id, extendInfo, mistake) = (http.Field("id"), http.Field("extendInfo"), http.Field("mistake"));
         var member = id.StartsWith("req-", StringComparison.Ordinal) ? "paymentRequestId" : "paymentId";
         var json = JsonSerializer.Serialize(
             extendInfo.Length == 0
@@ -106,22 +102,17 @@ internal static class SandboxEndpoints
     // The browser has signed it with a key of its own.
     private static async Task<IResult> Send(HttpContext http)
     {
-        var form = await Show.Form(http);
-        var (time, version, signature) = (
-            Show.Field(form, "time"),
-            Show.Field(form, "version"),
-            Show.Field(form, "signature")
-        );
+        var (time, version, signature) = (http.Field("time"), http.Field("version"), http.Field("signature"));
         if ($"{time}{version}{signature}".Any(char.IsControl))
-            return Show.Page<MessagePage>(new { Title = "A cancel", Text = "A header holds no line break." });
+            return PageResult.Of<MessagePage>(new { Title = "A cancel", Text = "A header holds no line break." });
         var request = DemoMerchant.Request(
-            Show.Field(form, "body"),
+            http.Field("body"),
             Address(http.RequestServices, 1).Authority,
             time,
             version,
             signature
         );
-        return await Sent(http, request, Show.Field(form, "id"), isOfBrowser: true);
+        return await Sent(http, request, http.Field("id"), isOfBrowser: true);
     }
 
     private static async Task<IResult> Sent(
@@ -148,7 +139,7 @@ internal static class SandboxEndpoints
                 services.GetRequiredService<TimeProvider>().GetUtcNow(),
                 cameNow: true
             );
-        return Show.Page<SentPage>(
+        return PageResult.Of<SentPage>(
             new
             {
                 Id = id,

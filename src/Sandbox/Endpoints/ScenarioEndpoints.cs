@@ -5,6 +5,7 @@ using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
+using CancelService.Pages;
 using CancelService.Sandbox.Pages;
 using MediatR;
 
@@ -35,7 +36,7 @@ internal static class ScenarioEndpoints
         ("usual", "the usual one"),
         ("denied", "without cancelling: ACCESS_DENIED"),
         ("slow", "for one request a second: REQUEST_TRAFFIC_EXCEED_LIMIT for the second"),
-        ("disabled", "of a client that is disabled: CLIENT_INVALID"),
+        ("disabled", "of a disabled client: CLIENT_INVALID"),
     ];
 
     /// <summary>Maps the page and its forms.</summary>
@@ -51,7 +52,7 @@ internal static class ScenarioEndpoints
 
     private static async Task<IResult> Stall(HttpContext http, Scenarios scenarios, TestClock clock)
     {
-        if (Duration(await Show.Form(http)) is not { } duration)
+        if (Duration(http) is not { } duration)
             return Page(clock, WrongDuration);
         try
         {
@@ -74,7 +75,7 @@ internal static class ScenarioEndpoints
 
     private static async Task<IResult> TurnAway(HttpContext http, Scenarios scenarios, TestClock clock)
     {
-        if (Duration(await Show.Form(http)) is not { } duration)
+        if (Duration(http) is not { } duration)
             return Page(clock, WrongDuration);
         scenarios.TurnAway(duration);
         return Page(
@@ -86,7 +87,7 @@ internal static class ScenarioEndpoints
 
     private static async Task<IResult> PutClock(HttpContext http, TestClock clock)
     {
-        var (now, jump) = (clock.GetUtcNow(), Show.Field(await Show.Form(http), "jump"));
+        var (now, jump) = (clock.GetUtcNow(), http.Field("jump"));
         var cutOff = CancelWindow.Usual.ClosesAt(now);
         clock.Put(
             jump switch
@@ -108,7 +109,7 @@ internal static class ScenarioEndpoints
         TestClock clock
     )
     {
-        var terms = Show.Field(await Show.Form(http), "terms");
+        var terms = http.Field("terms");
         return Page(clock, await Change(terms, mediator, clients, clock, http.RequestAborted));
     }
 
@@ -120,7 +121,6 @@ internal static class ScenarioEndpoints
         Scenarios scenarios
     )
     {
-        await Show.Form(http);
         scenarios.End();
         clock.Put(TimeSpan.Zero);
         var said = await Change("usual", mediator, clients, clock, http.RequestAborted);
@@ -157,8 +157,8 @@ internal static class ScenarioEndpoints
             : "The contract was not changed: another change came first, or the database stalls. Try again.";
     }
 
-    private static TimeSpan? Duration(IFormCollection form) =>
-        int.TryParse(Show.Field(form, "seconds"), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
+    private static TimeSpan? Duration(HttpContext http) =>
+        int.TryParse(http.Field("seconds"), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
         && seconds >= 1
         && seconds <= Scenarios.Longest.TotalSeconds
             ? TimeSpan.FromSeconds(seconds)
@@ -167,7 +167,7 @@ internal static class ScenarioEndpoints
     private static IResult Page(TestClock clock, string said)
     {
         var now = clock.GetUtcNow();
-        return Show.Page<ScenariosPage>(
+        return PageResult.Of<ScenariosPage>(
             new
             {
                 Said = said,

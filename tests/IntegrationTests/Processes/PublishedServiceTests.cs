@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Reflection.Metadata;
+using System.Reflection.Metadata.Ecma335;
 using System.Reflection.PortableExecutable;
 using System.Text;
 using System.Text.Json;
@@ -17,7 +18,7 @@ public sealed partial class PublishedServiceTests : IDisposable
     {
         var directory = await Published();
         var files = Directory.GetFiles(directory, "*", SearchOption.AllDirectories);
-        files.Select(file => Path.GetFileName(file)).ShouldContain("CancelService.Api.dll");
+        files.Select(file => Path.GetFileName(file)).ShouldContain(file => file == "CancelService.Api.dll");
 
         var found = new List<string>();
         foreach (var file in files)
@@ -28,7 +29,10 @@ public sealed partial class PublishedServiceTests : IDisposable
             var bytes = await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken);
             if (Keys().IsMatch(Encoding.Latin1.GetString(bytes)) || Keys().IsMatch(Encoding.Unicode.GetString(bytes)))
                 found.Add($"a key in {name}");
-            if (name.StartsWith("CancelService.", StringComparison.Ordinal) && name.EndsWith(".dll", StringComparison.Ordinal))
+            if (
+                name.StartsWith("CancelService.", StringComparison.Ordinal)
+                && name.EndsWith(".dll", StringComparison.Ordinal)
+            )
                 found.AddRange(InAssembly(file).Select(what => $"{what} in {name}"));
             if (name.StartsWith("appsettings", StringComparison.Ordinal))
                 found.AddRange(InSettings(bytes).Select(what => $"{what} in {name}"));
@@ -38,7 +42,7 @@ public sealed partial class PublishedServiceTests : IDisposable
 
     public void Dispose() => _work.Delete(recursive: true);
 
-    private static IEnumerable<string> InAssembly(string file)
+    private static List<string> InAssembly(string file)
     {
         using var assembly = new PEReader(File.OpenRead(file));
         var metadata = assembly.GetMetadataReader();
@@ -50,8 +54,9 @@ public sealed partial class PublishedServiceTests : IDisposable
         foreach (var handle in metadata.ManifestResources)
             Add("resource", metadata.GetString(metadata.GetManifestResource(handle).Name));
         for (
-            var handle = System.Reflection.Metadata.Ecma335.MetadataTokens.UserStringHandle(0);
+            var handle = MetadataTokens.UserStringHandle(0);
             !(handle = metadata.GetNextHandle(handle)).IsNil;
+
         )
             if (Section().IsMatch(metadata.GetUserString(handle)))
                 found.Add($"text {metadata.GetUserString(handle)}");
@@ -106,12 +111,12 @@ public sealed partial class PublishedServiceTests : IDisposable
     [GeneratedRegex("Sandbox|Demo(?![a-z])|TestClock|Scenario", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex OfSandbox();
 
-    [GeneratedRegex("^(Sandbox|Demo)(:|__|$)|DEMO_CLIENT", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex("^(Sandbox|Demo)(:|__|$)|DEMO_CLIENT", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Section();
 
     [GeneratedRegex(
         "-----BEGIN (RSA )?PRIVATE KEY-----[\\r\\n]+MII|whsec_[A-Za-z0-9+/]{32}",
-        RegexOptions.None,
+        RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 60_000
     )]
     private static partial Regex Keys();

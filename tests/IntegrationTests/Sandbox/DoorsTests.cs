@@ -33,7 +33,8 @@ public sealed class DoorsTests(SandboxHost sandbox) : IClassFixture<SandboxHost>
         foreach (var paste in pastes)
         {
             var page = await Page(System.Text.Encoding.UTF8.GetString(paste));
-            (page.Contains("Ask the doctor", StringComparison.Ordinal) || page.Contains("be read.", StringComparison.Ordinal)).ShouldBeTrue();
+            // A field with a NUL is refused as a form.
+            page.ShouldContain(paste.Contains((byte)0) ? "Refused" : "Ask the doctor");
             examined += await Api(paste) is HttpStatusCode.OK ? 1 : 0;
         }
         examined.ShouldBeInRange(Requests / 2, Requests, "most requests are readable and get examined");
@@ -62,10 +63,7 @@ public sealed class DoorsTests(SandboxHost sandbox) : IClassFixture<SandboxHost>
 
         (await Api(paste, "DOORS" + paste.Length.ToString(CultureInfo.InvariantCulture))).ShouldBe(status);
         (await Command(paste)).ShouldBe(2);
-        using var answer = await _browser.Send(
-            "diagnose",
-            ("request", System.Text.Encoding.Latin1.GetString(paste))
-        );
+        using var answer = await _browser.Send("diagnose", ("request", System.Text.Encoding.Latin1.GetString(paste)));
         ((int)answer.StatusCode).ShouldBeOneOf(200, 400, 413);
         if (answer.StatusCode is HttpStatusCode.OK)
             (await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).ShouldContain("The text ");
@@ -83,12 +81,7 @@ public sealed class DoorsTests(SandboxHost sandbox) : IClassFixture<SandboxHost>
     {
         using var answer = await _browser.Send("diagnose", ("request", paste));
         var page = await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
-        answer.StatusCode.ShouldBe(
-            page.Contains("The form can&#x27;t be read.", StringComparison.Ordinal)
-                ? HttpStatusCode.BadRequest
-                : HttpStatusCode.OK,
-            paste
-        );
+        answer.StatusCode.ShouldBeOneOf(HttpStatusCode.OK, HttpStatusCode.BadRequest);
         return page;
     }
 

@@ -1,13 +1,13 @@
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
-using CancelService.Infrastructure.Sql;
 using CancelService.Sandbox;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.IntegrationTests.Sandbox;
 
-/// <summary>Goal: recent requests are shown to those who sent them, and a flood of junk evicts no genuine one.</summary>
+/// <summary>Goal: recent requests are shown to their senders alone, and a flood of junk evicts no genuine one.</summary>
 public sealed class RecentRequestsTests(SandboxHost sandbox) : IClassFixture<SandboxHost>, IDisposable
 {
     private const string Client = "DEMO_CLIENT";
@@ -131,5 +131,5 @@ public sealed class RecentRequestsTests(SandboxHost sandbox) : IClassFixture<San
     }
 
     private static List<int> Numbers(string page) =>
-        [.. page.Split("Diagnosis of ").Skip(1).Select(rest => int.Parse(rest.Split('<')[0]))];
+        [.. page.Split("Diagnosis of ").Skip(1).Select(rest => int.Parse(rest.Split('<')[0], CultureInfo.InvariantCulture))];
 }

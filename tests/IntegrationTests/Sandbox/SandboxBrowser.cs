@@ -25,11 +25,7 @@ internal sealed partial class SandboxBrowser(TestHost host) : IDisposable
         await Post(form, HttpStatusCode.OK, fields);
 
     /// <summary>Sends a form that is answered with a given status.</summary>
-    public async Task<string> Post(
-        string form,
-        HttpStatusCode status,
-        params (string Name, string Value)[] fields
-    )
+    public async Task<string> Post(string form, HttpStatusCode status, params (string Name, string Value)[] fields)
     {
         using var answer = await Send(form, fields);
         answer.StatusCode.ShouldBe(status);
@@ -47,6 +43,7 @@ internal sealed partial class SandboxBrowser(TestHost host) : IDisposable
                 .Select(group => KeyValuePair.Create(group.Key, group.Last().Value))
         );
         using var request = new HttpRequestMessage(HttpMethod.Post, Address(form)) { Content = content };
+        request.Headers.Add("Sec-Fetch-Site", "same-origin");
         request.Headers.ExpectContinue = true; // A refusal may come before the body.
         return await _http.SendAsync(request, Token);
     }
