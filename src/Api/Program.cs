@@ -83,7 +83,7 @@ public static class Program
             switch (args)
             {
                 case ["migrate", ..]:
-                    await Migrate(app.Services.GetRequiredService<Database>(), args);
+                    await Migrate(app.Services, args);
                     return 0;
                 case ["verify-ledger", ..]:
                     return await VerifyLedger(app.Services.GetRequiredService<LedgerAudit>());
@@ -131,14 +131,14 @@ public static class Program
         }
     }
 
-    private static async Task Migrate(Database database, string[] args)
+    private static async Task Migrate(IServiceProvider services, string[] args)
     {
         var distribute = args.Contains(Distribute, StringComparer.Ordinal);
-        await database.Migrate(
-            args.Contains(CreateDatabase, StringComparer.Ordinal),
-            CancellationToken.None,
-            distribute
-        );
+        foreach (var preparation in services.GetServices<IDatabasePreparation>())
+            await preparation.BeforeMigration(CancellationToken.None);
+        await services
+            .GetRequiredService<Database>()
+            .Migrate(args.Contains(CreateDatabase, StringComparer.Ordinal), CancellationToken.None, distribute);
         Console.WriteLine($"The schema is up to date{(distribute ? ", and distributed by client" : "")}.");
     }
 

@@ -145,6 +145,25 @@ public sealed class ImageTests(BuiltImage image)
             )
             .ToHashSet(StringComparer.Ordinal);
 
+    /// <summary>Goal: the sandbox is an image of its own, closed in the same way.</summary>
+    [Fact]
+    public async Task Sandbox_is_another_image()
+    {
+        var revision = await image.Revision;
+        var config = (await Inspect(BuiltImage.SandboxName)).GetProperty("Config");
+        config.GetProperty("User").GetString().ShouldBe("1654");
+        config.GetProperty("Entrypoint").Deserialize<string[]>().ShouldBe(["dotnet", "CancelService.Sandbox.dll"]);
+        var labels = config.GetProperty("Labels").Deserialize<Dictionary<string, string>>()!;
+        labels["org.opencontainers.image.title"].ShouldBe("CancelService sandbox");
+        labels["org.opencontainers.image.revision"].ShouldBe(revision);
+
+        var container = (await Command.Run("docker", "create", BuiltImage.Name)).Trim();
+        var files = await Command.Run("bash", "-c", $"docker export {container} | tar -t");
+        await Command.Run("docker", "rm", container);
+        files.ShouldContain("app/CancelService.Api.dll");
+        files.ShouldNotContain("Sandbox");
+    }
+
     private static async Task<JsonElement> Inspect(string name)
     {
         using var document = JsonDocument.Parse(await Command.Run("docker", "image", "inspect", name));

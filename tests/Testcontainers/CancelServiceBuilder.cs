@@ -19,8 +19,15 @@ public sealed class CancelServiceBuilder
     internal const string Audience = "cancelservice";
     internal const string TokenKey = $"{Bearer}__SigningKeys__0__Value";
 
+    /// <summary>The sandbox's image of this version.</summary>
+    public const string DefaultImage = "cancelservice-sandbox:1.0.0";
+
+    /// <summary>Configures a container of <see cref="DefaultImage"/>.</summary>
+    public CancelServiceBuilder()
+        : this(DefaultImage) { }
+
     /// <summary>Configures a container of the given image.</summary>
-    /// <param name="image">The service's image, such as <c>cancelservice:1.0.0</c>.</param>
+    /// <param name="image">The sandbox's image, such as <c>cancelservice-sandbox:1.0.0</c>.</param>
     public CancelServiceBuilder(string image)
         : this(new ContainerConfiguration()) =>
         DockerResourceConfiguration = Init().WithImage(image).DockerResourceConfiguration;

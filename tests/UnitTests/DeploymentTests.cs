@@ -212,6 +212,7 @@ public sealed partial class DeploymentTests
         Read($"{Folder}/kustomization.yaml").ShouldContain($"newTag: {version}\n");
         One<V1Job>().Metadata.Name.ShouldBe($"cancelservice-migrate-{version.Replace('.', '-')}");
         Read("deploy/compose.yaml").ShouldContain($"cancelservice:{version}}}");
+        Read("deploy/compose.yaml").ShouldContain($"cancelservice-sandbox:{version}}}");
         Read("deploy/compose.yaml").ShouldContain($"VERSION: {version},");
     }
 

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Options;
+
 namespace CancelService.Api.Hosting;
 
 /// <summary>
@@ -25,7 +27,7 @@ public interface IHostExtension
 public interface IDatabasePreparation
 {
     /// <summary>Runs before the schema is migrated. The database may not exist yet.</summary>
-    /// <exception cref="InvalidOperationException">The database must not be used; the message says why.</exception>
+    /// <exception cref="OptionsValidationException">The database must not be used; the message says why.</exception>
     Task BeforeMigration(CancellationToken cancellationToken);
 
     /// <summary>Runs on the migrated schema.</summary>

@@ -32,7 +32,7 @@ public sealed record LateReport(
 /// <param name="Epoch">
 /// When the database was last restored from a backup before the cursor was given (seconds since 1970, UTC); 0 when never.
 /// </param>
-/// <param name="Position">The place of the last row that was read; 0 for none.</param>
+/// <param name="Position">The position of the last row that was read; 0 before the first row.</param>
 [StructLayout(LayoutKind.Auto)]
 public readonly record struct FeedCursor(long Epoch, long Position)
 {
@@ -57,7 +57,7 @@ public interface IFeeds
     /// </summary>
     Task<long> Epoch(CancellationToken cancellationToken);
 
-    /// <summary>A client's cancellations after a place, in the order of their places; next is the cursor to go on from.</summary>
+    /// <summary>Reads a client's cancellations after a position, in order, with the cursor to continue from.</summary>
     Task<Page<CancellationItem>> Cancellations(
         ClientId clientId,
         FeedCursor after,
@@ -65,7 +65,7 @@ public interface IFeeds
         CancellationToken cancellationToken
     );
 
-    /// <summary>A client's late reports after a place, in the order of their places; next is the cursor to go on from.</summary>
+    /// <summary>Reads a client's late reports after a position, in order, with the cursor to continue from.</summary>
     Task<Page<LateReport>> LateReports(
         ClientId clientId,
         FeedCursor after,

@@ -76,6 +76,9 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
         ["--Notifications:Secrets:first=whsec_x"] = "Notifications:Secrets is a list",
         ["--Wallet:SigningKeyPath:0=wallet.pem"] = "Wallet:SigningKeyPath is a single value",
         ["--Wallet:Zone=+08:00"] = "Wallet:Zone is no setting",
+        ["--Sandbox:Directory=x"] = "Sandbox is no section of the settings.",
+        ["--Sandbox:ReceiverHosts:0=x"] = "Sandbox is no section of the settings.",
+        ["--Demo:Directory=x"] = "Demo is no section of the settings.",
         ["--AutoMapper:LicenceKey=x"] = "Did you mean AutoMapper:LicenseKey?",
         ["--Database:Timeout=later"] =
             "Set it to a span of time, days.hours:minutes:seconds, such as its default 00:00:03.",

@@ -8,8 +8,10 @@ namespace CancelService.IntegrationTests.Sandbox;
 /// <summary>
 /// Goal: on the page, a merchant's developer cancels a demo payment, makes a mistake and gets its diagnosis.
 /// </summary>
-public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHost>
+public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHost>, IDisposable
 {
+    private readonly SandboxBrowser _browser = new(sandbox.Host);
+
     private static readonly Dictionary<string, string> Causes = new(StringComparer.Ordinal)
     {
         ["crlf"] = "line-break",
@@ -19,7 +21,7 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         ["time"] = "time-moment",
         ["sha1"] = "hash",
         ["twice"] = "hashed-twice",
-        ["key"] = "key-wallet",
+        ["key"] = "key-unknown",
         ["hex"] = "signature-encoding",
         ["version"] = "key-version-unknown",
         ["zone"] = "clock-zone",
@@ -90,7 +92,6 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
     [Theory]
     [InlineData("")]
     [InlineData("hello")]
-    [InlineData("\0\u0001")]
     public async Task Unreadable_paste_is_reported_as_such(string paste) =>
         (await Post("diagnose", ("request", paste))).ShouldContain("The text is no request that can be read.");
 
@@ -136,70 +137,9 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         foreach (var given in (string[])[secret, bare])
         {
             var page = await Post("diagnose", (field, given));
-            page.ShouldContain("That was a private key, and it was sent here");
+            page.ShouldContain("A private key was sent here");
             page.ShouldNotContain(bare[..64]);
         }
-    }
-
-    /// <summary>
-    /// Goal: a developer finds a refused request unchanged without pasting it; only each client's latest ones are kept.
-    /// </summary>
-    [Fact]
-    public async Task Latest_requests_are_listed_with_their_diagnosis()
-    {
-        await Post("cancel", ("id", "demo-late"), ("extendInfo", "é <b>"), ("mistake", "crlf"));
-
-        var list = await Get("requests?client=DEMO_CLIENT");
-        var link = list.Split("/sandbox/requests/")[1].Split('"')[0];
-        list.ShouldContain($"<td>INVALID_SIGNATURE</td><td><a href=\"/sandbox/requests/{link}\">");
-        var page = await Get($"requests/{link}");
-        page.ShouldContain("was answered INVALID_SIGNATURE");
-        page.ShouldContain("<li><strong>line-break</strong>");
-        page.ShouldContain("<pre>POST /v2/payments/cancel\n");
-        page.ShouldContain("&quot;extendInfo&quot;:");
-
-        for (var i = 0; i < 110; i++)
-            await Wire.Exchange(
-                sandbox.Host.PublicPort,
-                [
-                    .. "POST /v2/payments/cancel HTTP/1.1\r\nHost: a\r\nClient-Id: MANY\r\n"u8,
-                    .. "Content-Length: 0\r\nConnection: close\r\n\r\n"u8,
-                ],
-                "POST"
-            );
-        (await Get("requests?client=MANY")).Split("Diagnosis of").Length.ShouldBe(101);
-        // Requests of other clients are not evicted.
-        (await Get($"requests/{link}")).ShouldContain("<li><strong>line-break</strong>");
-    }
-
-    [Fact]
-    public async Task Evicted_request_is_answered_with_404_and_the_reason()
-    {
-        using var answer = await sandbox.Host.Internal.GetAsync(
-            new Uri("/sandbox/requests/1000000", UriKind.Relative),
-            TestContext.Current.CancellationToken
-        );
-        answer.StatusCode.ShouldBe(HttpStatusCode.NotFound);
-        (await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).ShouldContain("no longer kept");
-    }
-
-    /// <summary>Goal: the answer is the same byte for byte, whether or not it is recorded.</summary>
-    [Theory]
-    [InlineData(
-        "POST /v2/payments/cancel HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\nConnection: close\r\n\r\n",
-        "PARAM_ILLEGAL"
-    )]
-    [InlineData("GET /v2/payments/cancel HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "METHOD_NOT_SUPPORTED")]
-    [InlineData("POST /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "INVALID_API")]
-    public async Task Requests_refused_early_are_recorded(string request, string code)
-    {
-        var answer = await Wire.Exchange(
-            sandbox.Host.PublicPort,
-            Encoding.ASCII.GetBytes(request),
-            request.Split(' ')[0]
-        );
-        answer.Code.ShouldBe(code);
-        (await Get("requests")).ShouldContain($"<td>{code}</td>");
     }
 
     [Fact]
@@ -220,8 +160,8 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         await using var receiver = await Receiver.Start(_ => Task.FromResult(200));
         var page = await Post("events", ("url", receiver.Root), ("secret", Receiver.Secret));
 
-        page.ShouldContain("<h2>7 of 9 right</h2>");
-        page.ShouldContain("one that verifies is enough");
+        page.ShouldContain("7 of 9 right");
+        page.ShouldContain("one valid signature is enough");
         page.ShouldContain("somebody may have recorded it");
         receiver.Received.Count.ShouldBe(9);
         receiver.Received.First().ShouldBeSigned();
@@ -229,6 +169,7 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
 
     [Theory]
     [InlineData("http://127.0.0.1:1/", Receiver.Secret, "0 of 9 right")]
+    [InlineData("http://example.com/", Receiver.Secret, "is not in Sandbox:ReceiverHosts")]
     [InlineData("file:///etc/passwd", Receiver.Secret, "The URL must begin with")]
     [InlineData("/hook", Receiver.Secret, "The URL must begin with")]
     [InlineData("http://127.0.0.1:1/", "secret", "The secret is whsec_")]
@@ -247,7 +188,7 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         {
             var page = await Post("payments");
             var set = page.Split("?id=demo-")[1].Split("processing")[0];
-            page.ShouldContain($"demo-{set}{name}</a></td><td>{code}</td>");
+            page.ShouldContain($"demo-{set}{name}</a></td>\n<td>{code}</td>");
 
             (await Post("cancel", ("id", $"demo-{set}{name}"))).ShouldContain(
                 $"&quot;resultCode&quot;:&quot;{code}&quot;"
@@ -261,7 +202,7 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         {
             { "payment", "The payment is known now" },
             { "payment payment", "already" },
-            { "payment cancel Succeed", "The core has to refund the payer" },
+            { "payment cancel Succeed", "the core has to refund the payer" },
             { "authorization cancel Authorize", "the core has to release the hold" },
             { "payment Succeed cancel Succeed", "do nothing" },
             { "early payment", "a cancel of its paymentRequestId came first" },
@@ -338,9 +279,11 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         );
         page.StatusCode.ShouldBe(HttpStatusCode.OK);
         var policy = page.Headers.GetValues("Content-Security-Policy").Single();
-        policy.ShouldStartWith("default-src 'none'; style-src 'sha256-");
+        policy.ShouldStartWith("default-src 'none'; style-src 'self'; script-src 'self'; ");
         policy.ShouldContain("form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
-        policy.ShouldContain("; script-src 'sha256-");
+        (await page.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))
+            .Split("<script")
+            .Length.ShouldBe(2);
 
         using var link = new HttpRequestMessage(HttpMethod.Get, "/sandbox");
         link.Headers.Add("Sec-Fetch-Site", "cross-site");
@@ -394,27 +337,9 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         answer.Code.ShouldBe("INVALID_API");
     }
 
-    private async Task<string> Get(string page) =>
-        await sandbox.Host.Internal.GetStringAsync(
-            new Uri($"/sandbox/{page}", UriKind.Relative),
-            TestContext.Current.CancellationToken
-        );
+    private Task<string> Post(string form, params (string Name, string Value)[] fields) => _browser.Post(form, fields);
 
-    private async Task<string> Post(string form, params (string Name, string Value)[] fields)
-    {
-        using var content = new FormUrlEncodedContent(
-            fields
-                .GroupBy(field => field.Name, StringComparer.Ordinal)
-                .Select(group => KeyValuePair.Create(group.Key, group.Last().Value))
-        );
-        using var answer = await sandbox.Host.Internal.PostAsync(
-            new Uri($"/sandbox/{form}", UriKind.Relative),
-            content,
-            TestContext.Current.CancellationToken
-        );
-        answer.StatusCode.ShouldBe(HttpStatusCode.OK);
-        return await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
-    }
+    public void Dispose() => _browser.Dispose();
 }
 
 /// <summary>Service with the demo wallet.</summary>

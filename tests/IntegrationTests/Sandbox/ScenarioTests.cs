@@ -125,6 +125,31 @@ public sealed class ScenarioTests(PostgresServer postgres)
     }
 
     [Fact]
+    public async Task Banner_names_everything_unusual_until_all_is_put_back()
+    {
+        await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
+        (await sandbox.Get("core")).ShouldNotContain("Put all back");
+
+        await sandbox.Post("scenarios/clock", ("jump", "hour"));
+        await sandbox.Post("scenarios/contract", ("terms", "denied"));
+        await sandbox.Post("scenarios/away", ("seconds", "60"));
+        await sandbox.Post("scenarios/stall", ("seconds", "60"));
+        foreach (var page in (string[])["", "core", "scenarios", "events", "keys", "requests"])
+        {
+            var html = await sandbox.Get(page);
+            html.ShouldContain("The clock is 0.01:00:00 ahead.");
+            html.ShouldContain("The contract of DEMO_CLIENT was changed.");
+            html.ShouldContain("Every cancel is turned away until");
+            html.ShouldContain("The database stalls until");
+            html.ShouldContain("Put all back");
+        }
+
+        (await sandbox.Post("scenarios/back")).ShouldContain("Everything is as usual.");
+        (await sandbox.Get("core")).ShouldNotContain("Put all back");
+        (await sandbox.Cancel("demo-success")).ShouldBe("SUCCESS");
+    }
+
+    [Fact]
     public async Task Balance_can_be_filled_and_emptied()
     {
         await using var sandbox = await Site.Open(DatabaseProvider.Sqlite, postgres);
@@ -142,6 +167,8 @@ public sealed class ScenarioTests(PostgresServer postgres)
     /// <summary>A service with a sandbox, and its developer.</summary>
     private sealed class Site(TestHost host) : IAsyncDisposable
     {
+        private readonly SandboxBrowser _browser = new(host);
+
         public TestHost Host => host;
 
         public static async Task<Site> Open(
@@ -179,35 +206,17 @@ public sealed class ScenarioTests(PostgresServer postgres)
                 )
             );
 
-        public async Task<string> Get(string page) =>
-            await host.Internal.GetStringAsync(
-                new Uri($"/sandbox/{page}", UriKind.Relative),
-                TestContext.Current.CancellationToken
-            );
+        public Task<string> Get(string page) => _browser.Get(page);
 
-        public async Task<string> Post(string form, params (string Name, string Value)[] fields)
+        public Task<string> Post(string form, params (string Name, string Value)[] fields) =>
+            _browser.Post(form, fields);
+
+        public Task<string> Cancel(string id) => _browser.Cancel(id);
+
+        public ValueTask DisposeAsync()
         {
-            using var content = new FormUrlEncodedContent(
-                fields.Select(field => KeyValuePair.Create(field.Name, field.Value))
-            );
-            using var answer = await host.Internal.PostAsync(
-                new Uri($"/sandbox/{form}", UriKind.Relative),
-                content,
-                TestContext.Current.CancellationToken
-            );
-            answer.StatusCode.ShouldBe(HttpStatusCode.OK);
-            return await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+            _browser.Dispose();
+            return host.DisposeAsync();
         }
-
-        /// <summary>Cancels as the page does; returns the result code, or <c>503</c>.</summary>
-        public async Task<string> Cancel(string id)
-        {
-            var page = await Post("cancel", ("id", id), ("extendInfo", ""), ("mistake", ""));
-            return page.Contains("HTTP/1.1 503", StringComparison.Ordinal)
-                ? "503"
-                : page.Split("&quot;resultCode&quot;:&quot;")[1].Split("&quot;")[0];
-        }
-
-        public ValueTask DisposeAsync() => host.DisposeAsync();
     }
 }

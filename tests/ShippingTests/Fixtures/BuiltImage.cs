@@ -7,11 +7,14 @@ using CancelService.ShippingTests.Fixtures;
 
 namespace CancelService.ShippingTests.Fixtures;
 
-/// <summary>The image, built once from the Dockerfile when the first test asks for it.</summary>
+/// <summary>The images, built once from the Dockerfile when the first test asks for them.</summary>
 public sealed class BuiltImage
 {
     /// <summary>Name of the image. It outlives the tests, so the next build reuses its layers.</summary>
     public const string Name = "cancelservice:tests";
+
+    /// <summary>Name of the sandbox's image, of the same Dockerfile and commit.</summary>
+    public const string SandboxName = "cancelservice-sandbox:tests";
 
     private readonly Lazy<Task<string>> _build = new(Build);
 
@@ -19,22 +22,24 @@ public sealed class BuiltImage
     public static string Version { get; } =
         XDocument.Load(Path.Combine(Repository.Root, "Directory.Build.props")).Descendants("Version").Single().Value;
 
-    /// <summary>Commit of the image; awaiting it builds the image.</summary>
+    /// <summary>Commit of the images; awaiting it builds them.</summary>
     public Task<string> Revision => _build.Value;
 
     private static async Task<string> Build()
     {
         var revision = (await Command.Run("git", "rev-parse", "HEAD")).Trim();
-        // The machine's network, because some machines reach the package feeds only through it.
-        await Command.Run(
-            "docker",
-            "build",
-            "--network=host",
-            $"--build-arg=VERSION={Version}",
-            $"--build-arg=REVISION={revision}",
-            $"--tag={Name}",
-            "."
-        );
+        foreach (var (stage, name) in new[] { ("sandbox", SandboxName), ("service", Name) })
+            // The machine's network, because some machines reach the package feeds only through it.
+            await Command.Run(
+                "docker",
+                "build",
+                "--network=host",
+                $"--target={stage}",
+                $"--build-arg=VERSION={Version}",
+                $"--build-arg=REVISION={revision}",
+                $"--tag={name}",
+                "."
+            );
         return revision;
     }
 }

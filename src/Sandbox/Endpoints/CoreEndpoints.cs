@@ -6,16 +6,16 @@ using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
-using CancelService.OperatorConsole.Pages;
+using CancelService.Pages;
+using CancelService.Sandbox.Pages;
 using MediatR;
 
-namespace CancelService.Sandbox.Pages;
+namespace CancelService.Sandbox.Endpoints;
 
 /// <summary>
-/// What the wallet's core does with a payment, on demand: so that a developer sees a success that comes after the cancel, a payment
-/// that arrives after it, and the like, in the order that they want.
+/// Has the wallet's core report on a payment, in any order: a success or the payment itself after the cancel.
 /// </summary>
-internal static class CorePages
+internal static class CoreEndpoints
 {
     private const string Currency = "USD";
     private const string Actor = "sandbox";
@@ -23,7 +23,8 @@ internal static class CorePages
     private const string Empty = "empty";
     private const int MaxTransfers = 2000;
 
-    private static readonly (string Name, string Text)[] Steps =
+    /// <summary>The steps of the form.</summary>
+    public static readonly IReadOnlyList<(string Name, string Text)> Steps =
     [
         ("payment", "makes a payment of 10.00 USD known"),
         ("authorization", "makes an authorisation of 10.00 USD known"),
@@ -36,11 +37,11 @@ internal static class CorePages
         (Empty, "has paid all USD out, which takes some seconds after that"),
     ];
 
-    /// <summary>Maps the page.</summary>
+    /// <summary>Maps the page and its form.</summary>
     public static void MapCore(this RouteGroupBuilder pages)
     {
         pages.MapGet("/core", () => Page("my-payment", "", ""));
-        pages.MapPost("/core", Do).DisableAntiforgery();
+        pages.MapPost("/core", Do);
     }
 
     private static async Task<IResult> Do(
@@ -50,8 +51,7 @@ internal static class CorePages
         TimeProvider time
     )
     {
-        var form = await PageLayout.Form(http);
-        var (id, step) = (SandboxPages.Field(form, "id"), SandboxPages.Field(form, "step"));
+        var (id, step) = (http.Field("id"), http.Field("step"));
         if (step is "payment" or "authorization")
         {
             var kind = step == "payment" ? PaymentKind.Payment : PaymentKind.Authorization;
@@ -84,7 +84,7 @@ internal static class CorePages
         if (!Enum.TryParse<PaymentAction>(step, out var action))
             return Page(id, step, "There is no such step.");
         var minorUnits = action is PaymentAction.Refund ? 250 : 1000;
-        // Each a report of its own: the same one twice is a repeat, and changes nothing.
+        // A new event id for each report: the same one again would be a repeat, and change nothing.
         var eventId = Guid.NewGuid().ToString();
         return Page(
             id,
@@ -98,7 +98,7 @@ internal static class CorePages
         );
     }
 
-    // One transfer holds at most a thousandth of what an account may hold; some may lose against others.
+    // One transfer holds at most a thousandth of a full account; some may lose a race.
     private static async Task<string> Transfer(
         TransferKind kind,
         IMediator mediator,
@@ -153,9 +153,9 @@ internal static class CorePages
                 "There is a payment of this id already, and it is another. Take another id.",
             RegisterPaymentResult.CancelledBeforeArrival(var at) => string.Create(
                 CultureInfo.InvariantCulture,
-                $"The wallet refuses the payment: a cancel of its paymentRequestId came first, at {at:u}. No money will ever move."
+                $"Refused, and no money moves: a cancel of its paymentRequestId came first, at {at:u}."
             ),
-            RegisterPaymentResult.Unknown => "It is not known whether that took effect. Do it again.",
+            RegisterPaymentResult.Unknown => "The outcome is unknown. Do it again.",
             _ => throw new UnreachableException($"{result} has no text."),
         };
 
@@ -164,13 +164,14 @@ internal static class CorePages
         {
             ReportPaymentResult.Applied(var payment) => $"The payment is {payment.Status} now.",
             ReportPaymentResult.Late(_, var remedy) =>
-                $"The payment was cancelled before. The report is on record as late, and the core has to {Todo(remedy)}.",
+                "The payment was cancelled before. The report is on record as late, and the core has to "
+                    + $"{Todo(remedy)}.",
             ReportPaymentResult.Refused(var payment, var reason) =>
                 $"Refused: the payment is {payment.Status}, and {Why(reason)}.",
             ReportPaymentResult.Malformed(var problem) => problem,
             ReportPaymentResult.PaymentNotFound => "There is no such payment.",
-            ReportPaymentResult.EventDiffers => "That was reported already, with other content.",
-            ReportPaymentResult.Unknown => "It is not known whether that took effect. Do it again.",
+            ReportPaymentResult.EventDiffers => "The event was reported already, with other content.",
+            ReportPaymentResult.Unknown => "The outcome is unknown. Do it again.",
             _ => throw new UnreachableException($"{result} has no text."),
         };
 
@@ -191,36 +192,12 @@ internal static class CorePages
         };
 
     private static IResult Page(string id, string step, string said) =>
-        SandboxPages.Page(
-            "The core",
-            Html.Of(
-                $"""
-                <h2>What the wallet's core does</h2><p role="status">{said}</p>
-                <form method="post" action="/sandbox/core">
-                <label for="payment">The payment's id; its paymentRequestId is req- and that</label>
-                <input id="payment" name="id" value="{id}" required maxlength="64">
-                <label for="step">The core ...</label>
-                <select id="step" name="step">{Html.Join(
-                    Steps.Select(s =>
-                        Html.Of(
-                            $"<option value=\"{s.Name}\"{(s.Name == step ? Html.Of($" selected") : default)}>{s.Text}</option>"
-                        )
-                    )
-                )}</select>
-                <button>Do it</button>
-                </form>
-                <p><a href="/sandbox?id={Uri.EscapeDataString(id)}">Cancel {id}</a> or <a href="/sandbox?id={Uri.EscapeDataString(
-                    $"req-{id}"
-                )}">by its paymentRequestId</a></p>
-                <h2>Try</h2>
-                <ul>
-                <li>A late success: make a payment known, cancel it, and report that its money was taken.</li>
-                <li>A payment that arrives after its cancel: cancel by a paymentRequestId that nobody knows, then make the payment known.</li>
-                <li>A hold that comes too late: make an authorisation known, cancel it, and put the money on hold.</li>
-                <li>A balance that is full, or too low: have all paid in, and report that money was taken; or have all paid out, and cancel a payment whose money was taken.</li>
-                <li>A refund, then a cancel: report that the money was taken, refund, and cancel.</li>
-                </ul>
-                """
-            )
+        PageResult.Of<CorePage>(
+            new
+            {
+                Id = id,
+                Step = step,
+                Said = said,
+            }
         );
 }

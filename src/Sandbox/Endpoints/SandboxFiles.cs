@@ -1,11 +1,11 @@
 using System.Reflection;
 using System.Text;
 
-namespace CancelService.Sandbox.Pages;
+namespace CancelService.Sandbox.Endpoints;
 
 /// <summary>
-/// The documents and the example clients, as they lie in the repository, beside the page: for readers, and for tools that begin
-/// with <c>/llms.txt</c>.
+/// Serves the repository's documents and example clients beside the pages: for readers, and for tools that begin with
+/// <c>/llms.txt</c>.
 /// </summary>
 internal static class SandboxFiles
 {
