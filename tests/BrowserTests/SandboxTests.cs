@@ -65,7 +65,7 @@ public sealed class SandboxTests(Site site)
 
         await page.GetByRole(AriaRole.Link, new() { Name = "Start" }).ClickAsync();
         await page.GetByLabel("A request: raw HTTP").FillAsync(answer);
-        await page.GetByLabel("Of an answer").FillAsync("POST /v2/payments/cancel");
+        await page.GetByLabel("For an answer").FillAsync("POST /v2/payments/cancel");
         await page.GetByRole(AriaRole.Button, new() { Name = "Diagnose" }).ClickAsync();
         await Assertions.Expect(page.GetByText("the answer is genuine")).ToBeVisibleAsync();
         await visit.IsGood("sandbox-answer");

@@ -103,7 +103,7 @@ public sealed class Site : IAsyncLifetime
         var start = new ProcessStartInfo(
             "dotnet",
             [
-                ServiceProcess.Assembly,
+                typeof(SandboxExtension).Assembly.Location,
                 "ops-link",
                 name,
                 "--may-requeue",

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Reflection.Metadata;
+using System.Reflection.Metadata.Ecma335;
 using System.Reflection.PortableExecutable;
 using System.Text;
 using System.Text.Json;
@@ -17,7 +18,7 @@ public sealed partial class PublishedServiceTests : IDisposable
     {
         var directory = await Published();
         var files = Directory.GetFiles(directory, "*", SearchOption.AllDirectories);
-        files.Select(file => Path.GetFileName(file)).ShouldContain("CancelService.Api.dll");
+        files.Select(file => Path.GetFileName(file)).ShouldContain(file => file == "CancelService.Api.dll");
 
         var found = new List<string>();
         foreach (var file in files)
@@ -41,7 +42,7 @@ public sealed partial class PublishedServiceTests : IDisposable
 
     public void Dispose() => _work.Delete(recursive: true);
 
-    private static IEnumerable<string> InAssembly(string file)
+    private static List<string> InAssembly(string file)
     {
         using var assembly = new PEReader(File.OpenRead(file));
         var metadata = assembly.GetMetadataReader();
@@ -53,7 +54,7 @@ public sealed partial class PublishedServiceTests : IDisposable
         foreach (var handle in metadata.ManifestResources)
             Add("resource", metadata.GetString(metadata.GetManifestResource(handle).Name));
         for (
-            var handle = System.Reflection.Metadata.Ecma335.MetadataTokens.UserStringHandle(0);
+            var handle = MetadataTokens.UserStringHandle(0);
             !(handle = metadata.GetNextHandle(handle)).IsNil;
 
         )
@@ -110,12 +111,12 @@ public sealed partial class PublishedServiceTests : IDisposable
     [GeneratedRegex("Sandbox|Demo(?![a-z])|TestClock|Scenario", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex OfSandbox();
 
-    [GeneratedRegex("^(Sandbox|Demo)(:|__|$)|DEMO_CLIENT", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex("^(Sandbox|Demo)(:|__|$)|DEMO_CLIENT", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Section();
 
     [GeneratedRegex(
         "-----BEGIN (RSA )?PRIVATE KEY-----[\\r\\n]+MII|whsec_[A-Za-z0-9+/]{32}",
-        RegexOptions.None,
+        RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 60_000
     )]
     private static partial Regex Keys();

@@ -1,7 +1,7 @@
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
-using CancelService.Infrastructure.Sql;
 using CancelService.Sandbox;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -131,5 +131,5 @@ public sealed class RecentRequestsTests(SandboxHost sandbox) : IClassFixture<San
     }
 
     private static List<int> Numbers(string page) =>
-        [.. page.Split("Diagnosis of ").Skip(1).Select(rest => int.Parse(rest.Split('<')[0]))];
+        [.. page.Split("Diagnosis of ").Skip(1).Select(rest => int.Parse(rest.Split('<')[0], CultureInfo.InvariantCulture))];
 }

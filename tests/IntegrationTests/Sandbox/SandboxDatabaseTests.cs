@@ -23,7 +23,7 @@ public sealed class SandboxDatabaseTests(PostgresServer postgres)
         refusal.Message.ShouldContain("Database:ConnectionString names a database that the sandbox did not make.");
         refusal.Message.ShouldContain("Name an empty or a new one");
         (await service.Dump(client)).ShouldBe(before);
-        (await Tables(service)).ShouldNotContain("sandbox");
+        (await Tables(service)).ShouldNotContain(table => table == "sandbox");
     }
 
     [Theory]
@@ -32,7 +32,7 @@ public sealed class SandboxDatabaseTests(PostgresServer postgres)
     {
         using var database = await TestDatabase.Create(provider, postgres, empty: true);
         await using (var first = await Start(database))
-            (await Tables(first)).ShouldContain("sandbox");
+            (await Tables(first)).ShouldContain(table => table == "sandbox");
         await using var second = await Start(database);
         using var browser = new SandboxBrowser(second);
         (await browser.Cancel("demo-success")).ShouldBe("SUCCESS");

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using CancelService.Infrastructure.Sql;
 using CancelService.Sandbox;
 
