@@ -8,8 +8,8 @@ using CancelService.Doctor;
 using CancelService.Domain;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Sql;
 using CancelService.Infrastructure.Restoring;
+using CancelService.Infrastructure.Sql;
 using CancelService.OperatorConsole;
 using Microsoft.Extensions.Options;
 
@@ -95,7 +95,7 @@ public static class Program
                 case ["diagnose", ..]:
                     return await Diagnose(app.Services, args is [_, { } file, ..] && !file.StartsWith('-') ? file : "");
                 case ["ops-link", ..]:
-                    return OpsLink(app, args);
+                    return await OpsLink(app, args);
                 case [{ } command, ..] when !command.StartsWith('-'):
                     await Console.Error.WriteLineAsync(
                         $"'{command}' is no command. There are: migrate, verify-ledger, after-restore, find-lost, diagnose, ops-link; --help says more."
@@ -174,19 +174,19 @@ public static class Program
             }
         );
 
-    private static int OpsLink(WebApplication app, string[] args)
+    private static async Task<int> OpsLink(WebApplication app, string[] args)
     {
         if (args is not [_, { Length: > 0 and <= 64 } name, ..] || name.StartsWith('-') || name.Any(char.IsControl))
         {
-            Console.Error.WriteLine(
+            await Console.Error.WriteLineAsync(
                 "ops-link needs the name of who will use the link, for the record: ops-link alice."
             );
             return 1;
         }
         var internalUrl = app.Configuration["Kestrel:Endpoints:Internal:Url"] ?? "";
-        var link = app
+        var link = await app
             .Services.GetRequiredService<OpsLinks>()
-            .Make(name, args.Contains(MayRequeue, StringComparer.Ordinal));
+            .Make(name, args.Contains(MayRequeue, StringComparer.Ordinal), CancellationToken.None);
         Console.WriteLine(
             $"{internalUrl.Replace("*", "localhost", StringComparison.Ordinal)}{OpsSession.SignInPath}?link={link}"
         );

@@ -12,8 +12,8 @@ using CancelService.Infrastructure;
 using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Sql;
 using CancelService.Infrastructure.Signing;
+using CancelService.Infrastructure.Sql;
 using CancelService.OperatorConsole;
 using CancelService.Protocol;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
@@ -61,6 +61,7 @@ public static class ServiceHost
             (inner, extension) => extension.Wrap(app.Services, inner)
         );
         app.Use((http, next) => http.Features.Get<InternalPort>() is null ? respond(http) : next(http));
+        app.UseForwardedHeaders();
         app.MapInternalApi();
         foreach (var extension in extensions)
             extension.Map(app);
@@ -179,6 +180,10 @@ public static class ServiceHost
         Add<LimitsOptions>("Limits", options => options.Problem());
         Add<ChangesOptions>("Changes", _ => null);
         Add<OpsOptions>("Ops", options => options.Problem());
+        Add<ForwardingOptions>("ForwardedHeaders", options => options.Problem());
+        builder
+            .Services.AddOptions<ForwardedHeadersOptions>()
+            .Configure<IOptions<ForwardingOptions>>((headers, forwarding) => forwarding.Value.Configure(headers));
         Add<BearerSettings>(BearerSettings.Section, options => options.Problem());
         Add<WalletOptions>(
             "Wallet",

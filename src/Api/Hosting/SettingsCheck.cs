@@ -36,6 +36,7 @@ public sealed class SettingsCheck
         ["Changes"] = typeof(Internal.ChangesOptions),
         ["Clients"] = typeof(Infrastructure.Clients.ClientsOptions),
         ["Database"] = typeof(Infrastructure.Sql.DatabaseOptions),
+        ["ForwardedHeaders"] = typeof(ForwardingOptions),
         ["Limits"] = typeof(Exchange.LimitsOptions),
         ["Notifications"] = typeof(Infrastructure.Notifications.NotificationsOptions),
         ["Ops"] = typeof(OperatorConsole.OpsOptions),
