@@ -157,24 +157,7 @@ public sealed class SettingsCheck
     private static string Short(string value) => value.Length > 40 ? $"{value[..40]}..." : value;
 
     private static (string Name, int Distance) Nearest(string name, IEnumerable<string> known) =>
-        known.Select(other => (Name: other, Distance: Distance(name, other))).MinBy(other => other.Distance);
-
-    // The number of letters to change, add or remove (Levenshtein distance).
-    private static int Distance(string a, string b)
-    {
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
-        for (var i = 1; i <= a.Length; i++)
-        {
-            var diagonal = row[0];
-            row[0] = i;
-            for (var j = 1; j <= b.Length; j++)
-            {
-                var change = char.ToUpperInvariant(a[i - 1]) == char.ToUpperInvariant(b[j - 1]) ? 0 : 1;
-                (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + change));
-            }
-        }
-        return row[^1];
-    }
+        known.Select(other => (Name: other, Distance: Spelling.Distance(name, other))).MinBy(other => other.Distance);
 }
 
 /// <summary>The section <c>AutoMapper</c> of the settings.</summary>

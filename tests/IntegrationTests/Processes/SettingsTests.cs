@@ -245,7 +245,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
     public async Task An_unknown_command_is_refused_with_the_known_ones()
     {
         var (exitCode, error) = await RunMain(["reconcile", "--Wallet:SigningKeyPath=unused.pem"]);
-        exitCode.ShouldBe(1);
+        exitCode.ShouldBe(64);
         error.ShouldContain("reconcile");
         error.ShouldContain("migrate");
     }
