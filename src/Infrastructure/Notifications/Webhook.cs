@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -7,6 +6,7 @@ using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Signing;
+using CancelService.Protocol;
 using Microsoft.Extensions.Options;
 using Polly.CircuitBreaker;
 using Polly.Timeout;
@@ -73,7 +73,7 @@ internal sealed class Webhook(
 
     private readonly NotificationsOptions _options = options.Value;
     private readonly EventSignature _signature = new(options.Value.Secrets);
-    private readonly TimeZoneInfo _zone = wallet.Value.Zone;
+    private readonly WalletClock _clock = new(wallet.Value.Zone);
 
     /// <summary>Sends an event, within <see cref="NotificationsOptions.AttemptTimeout"/>.</summary>
     public async Task<Sending> Send(ClaimedEvent claimed, Uri url)
@@ -151,12 +151,9 @@ internal sealed class Webhook(
                 payment.RequestId.Value,
                 MoneyView.Of(payment.Amount),
                 CancelDbContext.Stored(payment.Cancellation!.Effect),
-                Iso8601(payment.Cancellation.CancelledAt)
+                _clock.Seconds(payment.Cancellation.CancelledAt)
             ),
             Json
         );
     }
-
-    private string Iso8601(DateTimeOffset at) =>
-        TimeZoneInfo.ConvertTime(at, _zone).ToString("yyyy-MM-dd'T'HH:mm:sszzz", CultureInfo.InvariantCulture);
 }
