@@ -14,7 +14,8 @@ public static class Program
     public static Task<int> Main(string[] args) => Run(args);
 
     /// <summary>
-    /// Serves or carries out a command, with the same exit codes as <see cref="Main"/>, for a host that adds to the service.
+    /// Serves or carries out a command, with the same exit codes as <see cref="Main"/>, for a host that adds to the
+    /// service.
     /// </summary>
     public static Task<int> Run(string[] args, params IHostExtension[] extensions) =>
         CommandLine.Run(

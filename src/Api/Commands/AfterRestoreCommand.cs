@@ -9,7 +9,8 @@ internal sealed class AfterRestoreCommand : Command, IExplained
     public AfterRestoreCommand(HostRunner runner)
         : base(
             "after-restore",
-            "Begins a new epoch of the feeds' cursors. Run it once after a restore from a backup, before instances serve."
+            "Begins a new epoch of the feeds' cursors. Run it once after a restore from a backup, before "
+                + "instances serve."
         ) =>
         SetAction(
             (line, cancellationToken) =>

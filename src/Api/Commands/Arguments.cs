@@ -2,8 +2,12 @@ using System.Text.RegularExpressions;
 
 namespace CancelService.Api.Commands;
 
-/// <summary>A command line, taken apart: settings go to the host's configuration, everything else to the parser.</summary>
-/// <param name="Settings">Settings in the forms that the configuration reads: <c>--A:B=value</c> or two entries.</param>
+/// <summary>
+/// A command line, taken apart: settings go to the host's configuration, everything else to the parser.
+/// </summary>
+/// <param name="Settings">
+/// Settings in the forms that the configuration reads: <c>--A:B=value</c> or two entries.
+/// </param>
 /// <param name="Command">The command, its options and its arguments.</param>
 /// <param name="Problem">A setting without a value, as a message; null when every setting has one.</param>
 internal sealed partial record Arguments(IReadOnlyList<string> Settings, IReadOnlyList<string> Command, string? Problem)

@@ -35,9 +35,13 @@ internal sealed class OpsLinkCommand : Command, IExplained
                     var link = app
                         .Services.GetRequiredService<OpsLinks>()
                         .Make(line.GetRequiredValue(name), line.GetValue(mayRequeue));
-                    var address = app.Configuration["Kestrel:Endpoints:Internal:Url"] ?? "";
+                    var address = (app.Configuration["Kestrel:Endpoints:Internal:Url"] ?? "").Replace(
+                        "*",
+                        "localhost",
+                        StringComparison.Ordinal
+                    );
                     return line.InvocationConfiguration.Output.WriteLineAsync(
-                        $"{address.Replace("*", "localhost", StringComparison.Ordinal)}{OpsSession.SignInPath}?link={link}"
+                        $"{address}{OpsSession.SignInPath}?link={link}"
                     );
                 })
         );

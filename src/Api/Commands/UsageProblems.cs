@@ -50,9 +50,9 @@ internal static class UsageProblems
             : command is RootCommand || token.StartsWith('[')
                 ? ("command", command.Subcommands.Select(other => other.Name))
             : ("argument", []);
-        var owner = command is RootCommand ? "" : $" of {command.Name}";
+        var expected = command is RootCommand ? kind : $"{kind} of {command.Name}";
         var guess = Spelling.Nearest(Name(token), known) is { } near ? $"Did you mean {near}? " : "";
-        return $"'{token}' is no {kind}{owner}. {guess}{Help(command)}";
+        return $"'{token}' is no {expected}. {guess}{Help(command)}";
     }
 
     private static IEnumerable<string> Options(Command command) =>

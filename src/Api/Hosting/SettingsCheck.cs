@@ -7,8 +7,8 @@ using Serilog.Events;
 namespace CancelService.Api.Hosting;
 
 /// <summary>
-/// Checks the names and the forms of the settings before anything reads them: a setting that is mistyped would otherwise be
-/// ignored, and the process would run with the default. Each section's options check the values.
+/// Checks the names and formats of the settings before anything reads them: the configuration ignores a mistyped name,
+/// and the process would run with the default. Each section's options check the values.
 /// </summary>
 public sealed class SettingsCheck
 {
@@ -22,7 +22,7 @@ public sealed class SettingsCheck
         _sections = Sections.Concat(more).ToDictionary(StringComparer.OrdinalIgnoreCase);
     }
 
-    /// <summary>The sections of the service's own, each with the type that it is bound to.</summary>
+    /// <summary>The service's own sections, each with its bound type.</summary>
     public static readonly IReadOnlyDictionary<string, Type> Sections = new Dictionary<string, Type>(
         StringComparer.OrdinalIgnoreCase
     )
@@ -44,7 +44,9 @@ public sealed class SettingsCheck
     /// <summary>Checks all sections.</summary>
     /// <param name="configuration">The settings.</param>
     /// <param name="more">Sections that the host adds to <see cref="Sections"/>.</param>
-    /// <exception cref="OptionsValidationException">Settings are wrong; each failure names one, and what helps.</exception>
+    /// <exception cref="OptionsValidationException">
+    /// Settings are wrong; each failure names one and its remedy.
+    /// </exception>
     public static void Run(IConfiguration configuration, IReadOnlyDictionary<string, Type> more)
     {
         var check = new SettingsCheck(configuration, more);
@@ -54,7 +56,7 @@ public sealed class SettingsCheck
             throw new OptionsValidationException("", typeof(SettingsCheck), check._failures);
     }
 
-    /// <summary>The members that are settings of a bound type.</summary>
+    /// <summary>Lists the members of a bound type that are settings.</summary>
     public static IEnumerable<PropertyInfo> Members(Type type)
     {
         ArgumentNullException.ThrowIfNull(type);
@@ -67,7 +69,7 @@ public sealed class SettingsCheck
         {
             if (_sections.TryGetValue(section.Key, out var type))
                 Bound(section, type);
-            // The environment holds many names that are not ours, but few of them contain a colon.
+            // The environment has many foreign names, but few of them have a colon.
             else if (section.GetChildren().Any() && Nearest(section.Key, _sections.Keys) is { Distance: <= 2 } near)
                 Unknown(section.Path, near.Name);
         }
@@ -93,7 +95,7 @@ public sealed class SettingsCheck
 
     private void Listed(IConfigurationSection list)
     {
-        // An empty list is an empty text in JSON.
+        // JSON's empty list is an empty text here.
         if (!string.IsNullOrEmpty(list.Value))
             _failures.Add($"{list.Path} is a list. Number its entries: {list.Path}:0 for the first.");
         foreach (
@@ -132,7 +134,7 @@ public sealed class SettingsCheck
             ? ""
             : string.Create(CultureInfo.InvariantCulture, $", such as its default {byDefault}");
 
-    // Serilog would end with the trace of an exception.
+    // Serilog itself fails with a stack trace.
     private void Levels()
     {
         var minimum = _configuration.GetSection("Serilog:MinimumLevel");
@@ -147,7 +149,8 @@ public sealed class SettingsCheck
                 && !(Enum.TryParse(value, ignoreCase: true, out LogEventLevel known) && Enum.IsDefined(known))
             )
                 _failures.Add(
-                    $"{level.Path} is '{Short(value)}'. Set it to {string.Join(" or ", Enum.GetNames<LogEventLevel>())}."
+                    $"{level.Path} is '{Short(value)}'. Set it to "
+                        + $"{string.Join(" or ", Enum.GetNames<LogEventLevel>())}."
                 );
         }
     }

@@ -10,7 +10,7 @@ using MediatR;
 
 namespace CancelService.Api.Operations.Cancel;
 
-/// <summary><c>POST /v2/payments/cancel</c>.</summary>
+/// <summary>The operation <c>POST /v2/payments/cancel</c>.</summary>
 public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedCancels, TimeProvider time) : IOperation
 {
     /// <summary>The path without prefix.</summary>
@@ -23,7 +23,7 @@ public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedC
         ResultCode.ParamIllegal,
         ResultCode.AccessDenied,
         ResultCode.OrderNotExist,
-        ResultCode.Success, // The stored answer, before any other rule.
+        ResultCode.Success, // The stored answer outranks the rules below.
         ResultCode.CancelWindowExceed,
         ResultCode.ProcessFail,
         ResultCode.MerchantBalanceNotEnough,
@@ -46,7 +46,7 @@ public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedC
 
     /// <inheritdoc/>
     public OperationDescription Description { get; } =
-        new("Cancels a payment, in full, once and for ever", typeof(CancelRequest), typeof(CancelAnswer));
+        new("Cancels a payment in full, once and for ever", typeof(CancelRequest), typeof(CancelAnswer));
 
     /// <inheritdoc/>
     public string Problem(IReadOnlyList<string?> values)
@@ -104,7 +104,7 @@ public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedC
         return named;
     }
 
-    // An answer of the exchange (the database is away) does not name the payment yet.
+    // The exchange's own answer (an outage) does not name the payment yet.
     private static Answer Named(Answer answer, RequestBody.Whole body) =>
         answer is { PaymentId: null, PaymentRequestId: null }
         && StringMembers.Read(body, Known) is StringMembers.Given { Values: [var paymentId, var paymentRequestId, _] }
@@ -131,7 +131,7 @@ public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedC
             _ => Answer.Of(ResultCode.UnknownException) with { Reason = "every attempt lost a race" },
         };
 
-    /// <summary>The code of a refusal; a test asserts that each has one.</summary>
+    /// <summary>Returns the code of a refusal. A test asserts that every refusal has a code.</summary>
     public static ResultCode CodeOf(CancelRefusal refusal) =>
         refusal switch
         {
