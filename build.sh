@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Brings what is missing, builds, and runs every test. Arguments are Cake's:
+# Brings what is missing, builds, and runs the tests. Arguments are Cake's:
 #
-#   ./build.sh                     # Linux, macOS, WSL; needs the .NET SDK of global.json
+#   ./build.sh                     # what guards behaviour, in minutes; Linux, macOS, WSL; needs the .NET SDK of global.json
+#   ./build.sh --target=Full       # every test, as in CI
 #   ./build.sh --target=Release    # another target; --tree lists them
 #
 # Most tests need PostgreSQL. With a container engine nothing else is needed. Without one, PostgreSQL's programs serve; where
 # they are missing, this installs them on Debian and Ubuntu (as root, or with sudo), and says so first. The tests of the image
-# and of compose.yaml run where there is an engine.
+# and of compose.yaml, which are Full's, run where there is an engine.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
@@ -29,10 +30,14 @@ engine() {
     docker pull --quiet "$image" 2>&1
 }
 
-# What tests use beside PostgreSQL: with an engine, Compose (Docker's plugin, or Debian's program) and on Linux systemd's checker of
-# units; Chromium for the pages; Prometheus and psql for the drills. Where one can't be brought, build.cake says what is left out.
-tools() {
+browser() {
     command -v chromium >/dev/null || apt_get chromium "The tests of the pages need a browser." || true
+}
+
+# What every test together uses beside PostgreSQL: with an engine, Compose (Docker's plugin, or Debian's program) and on Linux systemd's
+# checker of units; Chromium for the pages; Prometheus and psql for the drills. Where one can't be brought, build.cake says what is left out.
+tools() {
+    browser
     command -v prometheus >/dev/null || apt_get prometheus "The drills of the runbook need Prometheus." || true
     command -v psql >/dev/null || apt_get postgresql-client "The drills of the runbook need psql." || true
     docker version >/dev/null 2>&1 || return 0
@@ -90,15 +95,16 @@ TEXT
 
 # Only the targets that test need it.
 case "$*" in
-*--target=Coverage*) bring ;;
-*--target=Test* | *--target=Default*) bring && tools ;;
+*--target=Coverage* | *--target=Seed* | *--target=Long*) bring ;;
+*--target=Full* | *--target=TestFull*) bring && tools ;;
+*--target=Test* | *--target=Default*) bring && browser ;;
 *--target* | *--tree* | *--help* | *--version* | *--description*) ;;
-*) bring && tools ;;
+*) bring && browser ;;
 esac
 
 # The last line counts the tests, where they ran.
 dotnet tool restore
 status=0
-dotnet cake "$@" || status=$?
+dotnet cake --settings_enablescriptcache=true "$@" || status=$? # An unchanged script starts in a second instead of four.
 if [ -f "$summary" ]; then cat "$summary"; fi
 exit "$status"

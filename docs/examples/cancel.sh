@@ -16,7 +16,7 @@ wallet_key=${WALLET_KEY:-$root/data/demo/wallet-public.pem}
 id=${1:-demo-success}
 
 for file in "$merchant_key" "$wallet_key"; do
-    [ -r "$file" ] || { echo "$file is missing. Start the service first: dotnet run --project src/Api" >&2; exit 1; }
+    [ -r "$file" ] || { echo "$file is missing. Start the sandbox first: dotnet run --project src/Sandbox" >&2; exit 1; }
 done
 
 case $id in

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Walks through both APIs: the core registers and authorises a payment, the merchant cancels it, a late capture is
-# refused, and the core receives the event. Starts its own service and receiver with a temporary database. Needs the
+# refused, and the core receives the event. Starts its own sandbox and receiver with a temporary database. Needs the
 # .NET SDK, bash, curl and openssl.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -25,11 +25,14 @@ claims='{"iss":"walk","aud":"cancelservice","sub":"walk","exp":'$(($(date +%s) +
 unsigned=$(printf '{"alg":"HS256","typ":"JWT"}' | base64url).$(printf '%s' "$claims" | base64url)
 token=$unsigned.$(printf '%s' "$unsigned" | openssl dgst -sha256 -mac HMAC -macopt "key:$secret" -binary | base64url)
 
+# The sandbox keeps the secret that it finds beside its keys.
 export WEBHOOK_SECRET="whsec_$(openssl rand -base64 32)"
-echo "# Starting a receiver on port $receiver and the service on ports $public and $internal"
+mkdir -p "$work/data/demo"
+(umask 077 && printf '%s\n' "$WEBHOOK_SECRET" >"$work/data/demo/webhook-secret.txt")
+echo "# Starting a receiver on port $receiver and the sandbox on ports $public and $internal"
 dotnet run docs/examples/receiver.cs "$receiver" >"$work/receiver.log" 2>&1 &
 pids+=($!)
-dotnet build src/Api --verbosity quiet --nologo >"$work/build.log" || { cat "$work/build.log" >&2; exit 1; }
+dotnet build src/Sandbox --verbosity quiet --nologo >"$work/build.log" || { cat "$work/build.log" >&2; exit 1; }
 (
     cd "$work"
     exec env \
@@ -40,8 +43,7 @@ dotnet build src/Api --verbosity quiet --nologo >"$work/build.log" || { cat "$wo
         Authentication__Schemes__Bearer__SigningKeys__0__Issuer=walk \
         Authentication__Schemes__Bearer__SigningKeys__0__Value="$(printf %s "$secret" | openssl base64 -A)" \
         Notifications__Url="http://127.0.0.1:$receiver/events" \
-        Notifications__Secrets__0="$WEBHOOK_SECRET" \
-        dotnet "$root/src/Api/bin/Debug/net10.0/CancelService.Api.dll" --environment=Development
+        dotnet "$root/src/Sandbox/bin/Debug/net10.0/CancelService.Sandbox.dll" --environment=Development
 ) >"$work/service.log" 2>&1 &
 pids+=($!)
 

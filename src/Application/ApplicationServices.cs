@@ -1,6 +1,7 @@
 using CancelService.Application.Accounts;
 using CancelService.Application.Cancelling;
 using CancelService.Application.Clients;
+using CancelService.Application.Inquiring;
 using CancelService.Application.Intake;
 using CancelService.Application.Pipeline;
 using FluentValidation;
@@ -20,6 +21,7 @@ public static class ApplicationServices
             .AddSingleton<Races>()
             .AddSingleton(typeof(IPipelineBehavior<,>), typeof(ValidationBehavior<,>))
             .AddUseCase<CancelPaymentCommand, CancelPaymentResult, CancelPaymentHandler, CancelPaymentValidator>()
+            .AddUseCase<InquirePaymentQuery, InquirePaymentResult, InquirePaymentHandler, InquirePaymentValidator>()
             .AddUseCase<
                 RegisterPaymentCommand,
                 RegisterPaymentResult,

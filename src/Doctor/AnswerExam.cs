@@ -11,6 +11,11 @@ namespace CancelService.Doctor;
 /// </summary>
 internal sealed class AnswerExam(Practice practice)
 {
+    /// <summary>
+    /// The mistake of an answer that does not hold what the wallet has signed, as far as can be told.
+    /// </summary>
+    public const string Changed = "answer-changed";
+
     private readonly List<DiagnosisStep> _steps = [];
     private readonly List<Mistake> _causes = [];
 
@@ -83,7 +88,7 @@ internal sealed class AnswerExam(Practice practice)
         if (found is not var (mistakes, signed))
         {
             Failed(
-                "answer-changed",
+                Changed,
                 "The wallet signed another text than these headers and this body, and none of the "
                     + $"{candidates.Tried} that were tried. Keep the body's bytes as they came, and take the "
                     + "answer's own headers."

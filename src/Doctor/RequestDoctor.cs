@@ -71,15 +71,26 @@ public sealed class RequestDoctor(Practice practice)
         findings.Close();
         return new(findings.Code, findings.Causes, findings.Steps, signature, text, difference)
         {
-            Answer = request.Answer is { } answer ? ExamineAnswer(answer, client, receiver) : null,
+            Answer = request.Answer is { } answer ? ExamineAnswer(answer, path, client, receiver) : null,
         };
     }
 
     private Diagnosis ExamineAnswer(PastedRequest answer, ExaminedClient? client, Receiver receiver)
     {
-        var asSigned = answer with { Target = practice.StrippedPrefix + practice.Paths[0] };
-        return new AnswerExam(practice).Examine(asSigned, client, receiver);
+        // A pasted answer does not say to which path it belongs.
+        Diagnosis? first = null;
+        foreach (var path in practice.Paths)
+        {
+            var diagnosis = ExamineAnswer(answer, practice.StrippedPrefix + path, client, receiver);
+            if (!diagnosis.Causes.Any(cause => cause.Id == AnswerExam.Changed))
+                return diagnosis;
+            first ??= diagnosis;
+        }
+        return first!;
     }
+
+    private Diagnosis ExamineAnswer(PastedRequest answer, string path, ExaminedClient? client, Receiver receiver) =>
+        new AnswerExam(practice).Examine(answer with { Target = path }, client, receiver);
 
     /// <summary>
     /// Describes a public key by length, fingerprint and known owner, or names the mistake in the text.

@@ -1,6 +1,7 @@
 using CancelService.Application.Accounts;
 using CancelService.Application.Cancelling;
 using CancelService.Application.Clients;
+using CancelService.Application.Inquiring;
 using CancelService.Application.Payments;
 using CancelService.Application.Reading;
 using CancelService.Infrastructure.Changes;
@@ -8,17 +9,19 @@ using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Restoring;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
 namespace CancelService.Infrastructure;
 
-/// <summary>Registers what plugs persistence, keys and the outbox relay into the application.</summary>
+/// <summary>Registers the implementations of the application's ports.</summary>
 public static class InfrastructureServices
 {
-    /// <summary>Adds the database and the ports that it serves. The options come from the host.</summary>
+    /// <summary>
+    /// Adds the database, the ports that it implements, and the relay. The host provides the options.
+    /// </summary>
     public static IServiceCollection AddInfrastructure(this IServiceCollection services) =>
         services
             .AddSingleton<Database>()
@@ -30,6 +33,7 @@ public static class InfrastructureServices
                 () => Task.Delay(GroupCommit.Patience)
             ))
             .AddSingleton<IPayments, PaymentStore>()
+            .AddSingleton<IInquiries, Inquiries>()
             .AddSingleton<IAccounts, AccountStore>()
             .AddSingleton<RefusedCancels>()
             .AddSingleton<IRefusedCancels>(provider => provider.GetRequiredService<RefusedCancels>())

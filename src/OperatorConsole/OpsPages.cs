@@ -2,6 +2,7 @@ using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.OperatorConsole.Pages;
+using CancelService.Pages;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace CancelService.OperatorConsole;
@@ -17,6 +18,7 @@ public static class OpsPages
     /// <summary>Maps the pages.</summary>
     public static void MapOps(this WebApplication app)
     {
+        PageAsset.Style.Map(app);
         app.MapOpsSignIn();
         var pages = app.MapGroup("/ops")
             .ExcludeFromDescription()

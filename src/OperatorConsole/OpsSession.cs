@@ -1,6 +1,7 @@
 using System.Security.Claims;
 using CancelService.Application.Pipeline;
 using CancelService.Infrastructure.Signing;
+using CancelService.Pages;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
@@ -66,6 +67,7 @@ public static class OpsSession
             .AddAuthorizationBuilder()
             .AddPolicy(MayRead, policy => Require(policy, Scopes.PaymentsRead, Scopes.ClientsRead))
             .AddPolicy(MayRequeue, policy => Require(policy, Scopes.PaymentsWrite));
+        services.AddPages();
         services.AddSingleton<OpsLinks>();
         services.AddActivatedSingleton<AnswersOfTheHour>(); // From the start on.
 

@@ -1,6 +1,6 @@
 namespace CancelService.Sandbox;
 
-/// <summary>The wallet to try things in: the service itself, a demo wallet, and pages that help a merchant's developer.</summary>
+/// <summary>The wallet to try things in: the service, a demo wallet, and pages for a merchant's developer.</summary>
 public static class Program
 {
     /// <summary>Serves, or carries out a command of the service on the sandbox's database.</summary>

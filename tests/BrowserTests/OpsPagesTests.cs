@@ -2,12 +2,14 @@ using Microsoft.Playwright;
 
 namespace CancelService.BrowserTests;
 
-/// <summary>The operations page in a browser: every page, on a screen and on a phone, light and dark, without script.</summary>
+/// <summary>
+/// Goal: the operations pages look right and pass axe on desktop and phone, in light and dark, and work without script.
+/// </summary>
 public sealed class OpsPagesTests(Site site)
 {
     [Theory]
     [MemberData(nameof(Look.All), MemberType = typeof(Look))]
-    public async Task Every_page_can_be_read(bool isPhone, bool isDark)
+    public async Task Every_page_is_accessible(bool isPhone, bool isDark)
     {
         await using var visit = await site.Open(new Look(isPhone, isDark));
         var page = visit.Page;
@@ -40,13 +42,13 @@ public sealed class OpsPagesTests(Site site)
     }
 
     [Fact]
-    public async Task Without_script_a_parked_event_is_queued_again()
+    public async Task Parked_event_is_requeued_without_script()
     {
         await using var visit = await site.Open(new Look(IsPhone: true, IsDark: false), withScript: false);
         var page = visit.Page;
         await page.GotoAsync(await site.Link("bob"));
         await page.GetByRole(AriaRole.Button, new() { Name = "Sign in" }).ClickAsync();
-        // A cancel on the sandbox; its event is parked at once, because nobody listens where it is sent.
+        // The event is parked at once, because no process listens at the webhook's address.
         await page.GotoAsync("/sandbox");
         await page.GetByLabel("paymentId, or a paymentRequestId").FillAsync("demo-success");
         await page.GetByRole(AriaRole.Button, new() { Name = "Sign and send" }).ClickAsync();

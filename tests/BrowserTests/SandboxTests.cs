@@ -2,12 +2,14 @@ using Microsoft.Playwright;
 
 namespace CancelService.BrowserTests;
 
-/// <summary>The sandbox in a browser: a cancel, a mistake and a paste, on a screen and on a phone, light and dark, without script.</summary>
+/// <summary>
+/// Goal: the sandbox pages look right and pass axe on desktop and phone, in light and dark, and work without script.
+/// </summary>
 public sealed class SandboxTests(Site site)
 {
     [Theory]
     [MemberData(nameof(Look.All), MemberType = typeof(Look))]
-    public async Task A_cancel_and_a_mistake_are_shown(bool isPhone, bool isDark)
+    public async Task Cancel_and_mistake_are_shown(bool isPhone, bool isDark)
     {
         await using var visit = await site.Open(new Look(isPhone, isDark));
         await Try(visit);
@@ -15,17 +17,17 @@ public sealed class SandboxTests(Site site)
     }
 
     [Fact]
-    public async Task It_works_without_script()
+    public async Task Sandbox_works_without_script()
     {
         await using var visit = await site.Open(new Look(IsPhone: false, IsDark: false), withScript: false);
         await Try(visit, look: false);
     }
 
-    /// <summary>Goal: a private key that somebody pastes does not leave the browser.</summary>
+    /// <summary>Goal: a pasted private key does not leave the browser.</summary>
     [Theory]
     [InlineData("A request: raw HTTP")]
     [InlineData("A public key")]
-    public async Task A_private_key_is_not_sent(string field)
+    public async Task Pasted_private_key_is_not_sent(string field)
     {
         await using var visit = await site.Open(new Look(IsPhone: false, IsDark: false));
         var page = visit.Page;
@@ -40,9 +42,11 @@ public sealed class SandboxTests(Site site)
         sent.ShouldBe(0);
     }
 
-    /// <summary>Goal: each page that the sandbox links to is good to look at, and a refused request is found without pasting it.</summary>
+    /// <summary>
+    /// Goal: every page that the sandbox links to passes axe, and a refused request is found without pasting it.
+    /// </summary>
     [Fact]
-    public async Task A_refused_request_an_answer_and_a_receiver_are_examined()
+    public async Task Refused_request_answer_and_event_receiver_are_examined()
     {
         await using var visit = await site.Open(new Look(IsPhone: true, IsDark: true));
         var page = visit.Page;
@@ -61,7 +65,7 @@ public sealed class SandboxTests(Site site)
 
         await page.GetByRole(AriaRole.Link, new() { Name = "Start" }).ClickAsync();
         await page.GetByLabel("A request: raw HTTP").FillAsync(answer);
-        await page.GetByLabel("Of an answer").FillAsync("POST /v2/payments/cancel");
+        await page.GetByLabel("For an answer").FillAsync("POST /v2/payments/cancel");
         await page.GetByRole(AriaRole.Button, new() { Name = "Diagnose" }).ClickAsync();
         await Assertions.Expect(page.GetByText("the answer is genuine")).ToBeVisibleAsync();
         await visit.IsGood("sandbox-answer");
@@ -73,11 +77,13 @@ public sealed class SandboxTests(Site site)
         await visit.IsGood("sandbox-events");
     }
 
-    /// <summary>Goal: a developer has the database stall, cancels turned away and the clock pass a cut-off, and sees the core's side.</summary>
+    /// <summary>
+    /// Goal: a developer stalls the database, throttles cancels, moves the clock past a cut-off and plays the core.
+    /// </summary>
     [Fact]
-    public async Task Scenarios_the_clock_and_the_core_are_tried()
+    public async Task Scenarios_clock_and_core_pages_work()
     {
-        await using var own = new Site(); // Others would be turned away too.
+        await using var own = new Site(); // A separate site, because throttling would affect the other tests.
         await own.InitializeAsync();
         await using var visit = await own.Open(new Look(IsPhone: true, IsDark: false));
         var page = visit.Page;
@@ -103,9 +109,11 @@ public sealed class SandboxTests(Site site)
         await visit.IsGood("sandbox-core");
     }
 
-    /// <summary>Goal: a key that the browser has made signs a cancel; its private half is in no request.</summary>
+    /// <summary>
+    /// Goal: a key generated in the browser signs a cancel, and no request contains its private half.
+    /// </summary>
     [Fact]
-    public async Task A_key_of_the_browser_signs()
+    public async Task Key_generated_in_the_browser_signs_a_cancel()
     {
         await using var visit = await site.Open(new Look(IsPhone: false, IsDark: false));
         var page = visit.Page;
@@ -123,10 +131,11 @@ public sealed class SandboxTests(Site site)
         await page.GetByRole(AriaRole.Button, new() { Name = "Sign in this browser and send" }).ClickAsync();
         await Assertions.Expect(page.GetByText("\"resultCode\":\"SUCCESS\"")).ToBeVisibleAsync();
         await Assertions.Expect(page.GetByText("Nothing is wrong with the request.")).ToBeVisibleAsync();
-        // A public key of 2048 bits has 392 characters in base64, a private one over 1,500.
+        // In base64 a public key of 2048 bits has 392 characters, a private key over 1,500.
         fields.ShouldAllBe(sent => sent.Length < 1200);
         var isKept = await page.EvaluateAsync<bool>(
-            "async () => { const open = indexedDB.open('cancelservice-sandbox'); await new Promise(done => open.onsuccess = done);"
+            "async () => { const open = indexedDB.open('cancelservice-sandbox'); await new Promise(done => "
+                + "open.onsuccess = done);"
                 + " const get = open.result.transaction('keys').objectStore('keys').get('private');"
                 + " await new Promise(done => get.onsuccess = done); return get.result.extractable; }"
         );

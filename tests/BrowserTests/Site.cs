@@ -8,19 +8,19 @@ using Microsoft.Playwright;
 
 namespace CancelService.BrowserTests;
 
-/// <summary>The service with the demo wallet in a process of its own, and Chromium.</summary>
+/// <summary>The service with the demo wallet in a separate process, and Chromium.</summary>
 public sealed class Site : IAsyncLifetime
 {
-    private const int Patience = 60_000; // Milliseconds; a machine may be busy.
+    private const int Patience = 60_000; // Milliseconds, for a busy machine.
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("cancelservice-browser-");
     private IPlaywright? _playwright;
     private ServiceProcess? _service;
 
-    /// <summary>Chromium, headless.</summary>
+    /// <summary>Headless Chromium.</summary>
     public IBrowser Browser { get; private set; } = null!;
 
-    /// <summary>The internal port's address.</summary>
+    /// <summary>Address of the internal port.</summary>
     public string Address => $"http://127.0.0.1:{_service!.InternalPort}";
 
     private static string Screenshots { get; } =
@@ -69,7 +69,7 @@ public sealed class Site : IAsyncLifetime
         _directory.Delete(recursive: true);
     }
 
-    /// <summary>A page of a browser of its own, which fails the test for what a reader would not see: errors, and requests to elsewhere.</summary>
+    /// <summary>Opens a page in a new browser context; errors and requests to other hosts fail the test.</summary>
     public async Task<Visit> Open(Look look, bool withScript = true)
     {
         var context = await Browser.NewContextAsync(
@@ -87,23 +87,23 @@ public sealed class Site : IAsyncLifetime
         return new Visit(await context.NewPageAsync(), look, Address, Screenshots);
     }
 
-    // On the PATH, as a package puts it there.
+    // Distribution packages install it on the PATH.
     private static string Chromium() =>
         (Environment.GetEnvironmentVariable("PATH") ?? "")
             .Split(Path.PathSeparator)
             .Select(directory => Path.Combine(directory, "chromium"))
             .FirstOrDefault(File.Exists)
         ?? throw new InvalidOperationException(
-            "The tests of the pages need Chromium (Debian: apt-get install chromium)."
+            "Chromium is not on the PATH. Install it (Debian: apt-get install chromium)."
         );
 
-    /// <summary>The link that the command prints.</summary>
+    /// <summary>Sign-in link that the ops-link command prints.</summary>
     public async Task<string> Link(string name)
     {
         var start = new ProcessStartInfo(
             "dotnet",
             [
-                ServiceProcess.Assembly,
+                typeof(SandboxExtension).Assembly.Location,
                 "ops-link",
                 name,
                 "--may-requeue",
@@ -122,7 +122,7 @@ public sealed class Site : IAsyncLifetime
         return output.Split('\n').Last(line => line.StartsWith("http", StringComparison.Ordinal)).Trim();
     }
 
-    /// <summary>What the internal API answers.</summary>
+    /// <summary>Gets a response of the internal API.</summary>
     public async Task<string> Get(string path)
     {
         using var api = new HttpClient { BaseAddress = new Uri(Address) };
@@ -131,16 +131,16 @@ public sealed class Site : IAsyncLifetime
     }
 }
 
-/// <summary>On what a page is looked at.</summary>
+/// <summary>Viewport and colour scheme of a page.</summary>
 public sealed record Look(bool IsPhone, bool IsDark)
 {
     public override string ToString() => $"{(IsPhone ? "phone" : "desktop")}-{(IsDark ? "dark" : "light")}";
 
-    /// <summary>Both sizes and both schemes of colours.</summary>
+    /// <summary>Covers both viewports and both colour schemes.</summary>
     public static TheoryData<bool, bool> All => new() { { false, false }, { true, true } };
 }
 
-/// <summary>A page that is looked at.</summary>
+/// <summary>An open page that records its errors and foreign requests.</summary>
 public sealed class Visit : IAsyncDisposable
 {
     private readonly Look _look;
@@ -153,7 +153,7 @@ public sealed class Visit : IAsyncDisposable
         (Page, _look, _screenshots) = (page, look, screenshots);
         page.Console += (_, message) =>
         {
-            // A refusal that the test asks for is an answer of status 400.
+            // The browser logs each refusal that a test provokes as an error with status 4xx.
             if (message.Type is "error" or "warning" && !message.Text.Contains("status of 4", StringComparison.Ordinal))
                 _faults.Add(message.Text);
         };
@@ -168,8 +168,8 @@ public sealed class Visit : IAsyncDisposable
     public IPage Page { get; }
 
     /// <summary>
-    /// Fails when axe finds something, when the page is wider than the screen, or when anything went wrong since it was opened; and
-    /// keeps a screenshot in artifacts/screenshots.
+    /// Takes a screenshot (artifacts/screenshots) and fails when axe finds a violation, the page is wider than the
+    /// screen, or an error occurred since it was opened.
     /// </summary>
     public async Task IsGood(string name)
     {

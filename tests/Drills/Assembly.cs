@@ -1,13 +1,14 @@
 using System.Runtime.CompilerServices;
 
-// A drill waits most of its time: for a scrape, an evaluation, an end.
+// A drill mostly waits for scrapes, rule evaluations and timeouts, so more drills than cores can run.
 [assembly: Xunit.v3.Parallelization(MaxThreads = 6)]
 
 namespace CancelService.Drills;
 
 internal static class Assembly
 {
-    // What a drill starts ends soon. Otherwise the runtime spends a fifth of the processor on compiling again what is hot.
+    // A drill's processes are short-lived: without this setting, recompiling hot methods takes a fifth of the
+    // processor.
     [ModuleInitializer]
     public static void CompileOnce() => Environment.SetEnvironmentVariable("DOTNET_TC_CallCounting", "0");
 }

@@ -5,7 +5,7 @@ namespace CancelService.Drills;
 public sealed class DatabaseAwayDrill
 {
     [Fact]
-    public async Task The_database_is_away_and_comes_back()
+    public async Task Service_recovers_after_a_database_outage()
     {
         const string alert = "CancelServiceDatabaseAway";
         var page = RunbookPage.Read(alert);
@@ -30,17 +30,18 @@ public sealed class DatabaseAwayDrill
 public sealed class DatabaseCannotServeDrill
 {
     [Fact]
-    public async Task The_database_cannot_be_written()
+    public async Task Service_recovers_after_the_database_was_read_only()
     {
         const string alert = "CancelServiceDatabaseCannotServe";
         var page = RunbookPage.Read(alert);
         await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
         drill.Variables["DATABASE"] = "postgres";
         await drill.Pay("p1");
-        // Sessions that are there keep what they have; a primary that becomes a standby ends them.
+        // Existing sessions keep the old setting, so end them, as a primary does when it becomes a standby.
         await drill.Sql("ALTER DATABASE postgres SET default_transaction_read_only = on");
         await drill.Sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres' AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres' AND pid <> "
+                + "pg_backend_pid()"
         );
 
         await drill.Prometheus.Fires(alert);
@@ -58,7 +59,7 @@ public sealed class DatabaseCannotServeDrill
 public sealed class BarrierFailsDrill
 {
     [Fact]
-    public async Task The_synchronous_standby_is_gone_for_good()
+    public async Task Service_recovers_after_the_loss_of_its_synchronous_standby()
     {
         const string alert = "CancelServiceBarrierFails";
         var page = RunbookPage.Read(alert);
@@ -83,7 +84,7 @@ public sealed class BarrierFailsDrill
 public sealed class AnswersFailDrill
 {
     [Fact]
-    public async Task Somebody_holds_a_lock()
+    public async Task Service_recovers_after_a_session_has_held_a_lock()
     {
         const string alert = "CancelServiceAnswersFail";
         var page = RunbookPage.Read(alert);
@@ -109,7 +110,7 @@ public sealed class AnswersFailDrill
 public sealed class SlowDrill
 {
     [Fact]
-    public async Task Cancels_wait_for_locks_that_come_again_and_again()
+    public async Task Service_recovers_after_recurring_locks()
     {
         const string alert = "CancelServiceSlow";
         var page = RunbookPage.Read(alert);
@@ -136,7 +137,7 @@ public sealed class SlowDrill
 public sealed class FailoverDrill
 {
     [Fact]
-    public async Task The_primary_is_lost_and_its_standby_promoted()
+    public async Task Service_fails_over_to_the_promoted_standby()
     {
         const string alert = "CancelServiceDatabaseAway";
         var page = RunbookPage.Read("A failover");
@@ -162,7 +163,7 @@ public sealed class FailoverDrill
 public sealed class RestoreDrill
 {
     [Fact]
-    public async Task The_database_is_restored_to_an_earlier_moment()
+    public async Task Lost_answers_are_found_after_a_restore()
     {
         var page = RunbookPage.Read("A restore");
         await using var drill = await Drill.Start(
@@ -171,7 +172,7 @@ public sealed class RestoreDrill
         );
         await drill.Pay("p1");
         await drill.Service.Kill();
-        await drill.Sql("CREATE DATABASE restored TEMPLATE postgres"); // As it is now.
+        await drill.Sql("CREATE DATABASE restored TEMPLATE postgres"); // The copy is the restored state.
         drill.Service.Launch();
         await drill.Service.Ready();
         (await drill.Final("p1")).ShouldBe("SUCCESS");
@@ -191,9 +192,9 @@ public sealed class RestoreDrill
 
 public sealed class RollbackDrill
 {
-    // There is one version only: it plays both, the newer one on a schema that has what a later migration may add.
+    // One version plays both roles, the newer one on a schema expanded by a later migration.
     [Fact]
-    public async Task The_old_version_goes_on_with_what_the_newer_one_has_left()
+    public async Task Older_version_serves_on_the_newer_schema_after_a_rollback()
     {
         var page = RunbookPage.Read("A rollback");
         await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
@@ -216,7 +217,7 @@ public sealed class RollbackDrill
         (await drill.Run(page.Take("curl -s $I/healthz/ready"))).ShouldBe("Healthy");
         (await drill.Run(page.Take("psql"))).ShouldContain("99990101000000_Later");
         var (_, after, isTrue) = await Drill.Verify("p1", drill.Service, KeyPair.Wallet.PublicKey.Pem);
-        (after, isTrue).ShouldBe((before, true), "the answer of the newer version, byte for byte");
+        (after, isTrue).ShouldBe((before, true), "the older version repeats the newer one's answer byte for byte");
         (await drill.Final("p2")).ShouldBe("SUCCESS");
         (await drill.Run(page.Take("dotnet"))).ShouldContain(" 0 violations");
         page.Left.ShouldBeEmpty();
@@ -228,16 +229,17 @@ public sealed class DiskFillsDrill
     private const long Disk = 2_000_000_000;
 
     [Fact]
-    public async Task The_slot_of_a_standby_that_is_gone_keeps_the_log()
+    public async Task Disk_is_freed_by_dropping_the_slot_of_a_lost_standby()
     {
         const string alert = "CancelServiceDiskFills";
         var page = RunbookPage.Read(alert);
         await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
-        // In place of the node exporter: a disk that holds the log that slots keep, and nothing else.
+        // Stands in for the node exporter: a disk filled only by the log that slots retain.
         await using var node = await HttpServer.Start(async () =>
         {
             var log = await drill.Number(
-                "SELECT coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), min(restart_lsn)), 0)::bigint FROM pg_replication_slots"
+                "SELECT coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), min(restart_lsn)), 0)::bigint FROM "
+                    + "pg_replication_slots"
             );
             return (HttpStatusCode.OK, $"node_filesystem_avail_bytes{{mountpoint=\"/data\"}} {Disk - log}\n");
         });

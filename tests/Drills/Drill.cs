@@ -5,7 +5,7 @@ using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Testcontainers;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -13,12 +13,14 @@ using Npgsql;
 namespace CancelService.Drills;
 
 /// <summary>
-/// An instance in a process of its own with PostgreSQL, Prometheus that watches it, and a merchant who cancels; and somebody who
-/// executes the runbook's commands.
+/// Environment of a drill: an instance in a separate process with PostgreSQL, a Prometheus that scrapes it, a merchant,
+/// and an operator who runs the runbook's commands.
 /// </summary>
 internal sealed class Drill : IAsyncDisposable
 {
-    /// <summary>For a drill in which the service has to give the database up: that takes two seconds instead of fifteen.</summary>
+    /// <summary>
+    /// Setting for drills in which the service gives up on the database: after 2 seconds instead of 15.
+    /// </summary>
     public const string Impatient = "--Database:Timeout=00:00:02";
 
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
@@ -52,7 +54,7 @@ internal sealed class Drill : IAsyncDisposable
 
     public PrometheusServer Prometheus { get; }
 
-    /// <summary>What stands for something else in a command, beside $I, $DB and $TOKEN: PID, CLIENT and so on.</summary>
+    /// <summary>Values of the variables in commands, besides $I, $DB and $TOKEN: PID, CLIENT and so on.</summary>
     public Dictionary<string, string> Variables { get; } = new(StringComparer.Ordinal) { ["CLIENT"] = "SHOP" };
 
     public static async Task<Drill> Start(PostgresCluster postgres, params string[] settings) =>
@@ -61,7 +63,7 @@ internal sealed class Drill : IAsyncDisposable
     public static async Task<Drill> Start(ReplicatedPostgres postgres, params string[] settings) =>
         await Start(postgres.Either, postgres.DisposeAsync, settings);
 
-    /// <summary>A client with one key and the money for what is cancelled, in an instance that is ready.</summary>
+    /// <summary>Starts a ready instance with a client that has one key and enough balance.</summary>
     private static async Task<Drill> Start(string connectionString, Func<ValueTask> stopPostgres, string[] settings)
     {
         var directory = Directory.CreateTempSubdirectory("cancelservice-drill-");
@@ -71,7 +73,7 @@ internal sealed class Drill : IAsyncDisposable
             "--Database:Provider=Postgres",
             $"--Database:ConnectionString={connectionString}",
             $"--Wallet:SigningKeyPath={key}",
-            "--Database:Timeout=00:00:15", // Also on a machine that is busy.
+            "--Database:Timeout=00:00:15", // Long enough for a busy machine.
             "--Serilog:MinimumLevel:Default=Warning",
             "--Clients:CacheTime=00:00:01",
             .. settings,
@@ -115,17 +117,18 @@ internal sealed class Drill : IAsyncDisposable
             JsonSerializer.Serialize(new { publicKey = KeyPair.Merchant.PublicKey.Pem, notAfter })
         );
 
-    /// <summary>Registers a payment that has succeeded.</summary>
+    /// <summary>Registers a payment and reports its success.</summary>
     public async Task Pay(string id)
     {
         await Put(
             $"clients/SHOP/payments/{id}",
-            $$$"""{"paymentRequestId":"req-{{{id}}}","kind":"PAYMENT","amount":{"minorUnits":1500,"currency":"USD"},"initiatedAt":"{{{TimeProvider.System.GetUtcNow():O}}}"}"""
+            $$$"""{"paymentRequestId":"req-{{{id}}}","kind":"PAYMENT","amount":{"minorUnits":1500,"currency":"USD"}"""
+                + $$$""","initiatedAt":"{{{TimeProvider.System.GetUtcNow():O}}}"}"""
         );
         await Send(HttpMethod.Post, $"clients/SHOP/payments/{id}/succeed", $$"""{"eventId":"evt-{{id}}"}""");
     }
 
-    /// <summary>Cancels a payment as a merchant does: the code, or <c>503</c>.</summary>
+    /// <summary>Cancels a payment as a merchant does; returns the result code, or <c>503</c>.</summary>
     public async Task<string> Cancel(
         string id,
         TimeProvider? clock = null,
@@ -152,7 +155,9 @@ internal sealed class Drill : IAsyncDisposable
         return document.RootElement.GetProperty("result").GetProperty("resultCode").GetString()!;
     }
 
-    /// <summary>Cancels a payment as a merchant does, who repeats what is unknown: the code of the final answer.</summary>
+    /// <summary>
+    /// Cancels a payment and repeats unknown outcomes, as a merchant does; returns the final result code.
+    /// </summary>
     public async Task<string> Final(string id, TimeProvider? clock = null, KeyPair? key = null, int keyVersion = 1)
     {
         var start = TimeProvider.System.GetTimestamp();
@@ -165,11 +170,11 @@ internal sealed class Drill : IAsyncDisposable
         }
     }
 
-    /// <summary>How another database of the server is reached.</summary>
+    /// <summary>Connection string of another database on the server.</summary>
     public string Database(string name) =>
         new NpgsqlConnectionStringBuilder(_connectionString) { Database = name }.ConnectionString;
 
-    /// <summary>How psql reaches a server; of several hosts, the primary.</summary>
+    /// <summary>Connection string for psql; the primary, when there are several hosts.</summary>
     public static string Libpq(string connectionString)
     {
         var server = new NpgsqlConnectionStringBuilder(connectionString);
@@ -179,13 +184,17 @@ internal sealed class Drill : IAsyncDisposable
             ',',
             hosts.Select(host => host is [_, var port] ? port : server.Port.ToString(CultureInfo.InvariantCulture))
         );
-        return $"host={names} port={ports} user={server.Username} password={server.Password} dbname={server.Database} target_session_attrs=any";
+        return $"host={names} port={ports} user={server.Username} password={server.Password} "
+            + $"dbname={server.Database} target_session_attrs=any";
     }
 
-    /// <summary>Does something again and again, until it is disposed: merchants who cancel, say.</summary>
+    /// <summary>Repeats an action, such as a merchant's cancels, until it is disposed.</summary>
     public static IAsyncDisposable Meanwhile(Func<Task> act) => new Repeated(act);
 
-    /// <summary>Executes a command of the runbook as it is written: its output. It has to succeed, unless that is what it shows.</summary>
+    /// <summary>
+    /// Runs a command of the runbook as written and returns its output. The command must succeed, unless told
+    /// otherwise.
+    /// </summary>
     public async Task<string> Run(string command, bool succeeds = true)
     {
         var variables = new Dictionary<string, string>(StringComparer.Ordinal)
@@ -201,10 +210,11 @@ internal sealed class Drill : IAsyncDisposable
             variables[name] = value;
         var (exitCode, output) = await Execute(
             "bash",
-            // An operator stands where the service is; here its settings and files are elsewhere.
+            // An operator works on the service's host; a drill keeps its settings and files elsewhere.
             [
                 "-c",
-                $"set -o pipefail\ndotnet() {{ command dotnet '{Path.GetDirectoryName(ServiceProcess.Assembly)}'/\"$@\"; }}\n{command}",
+                $"set -o pipefail\ndotnet() {{ command dotnet "
+                    + $"'{Path.GetDirectoryName(ServiceProcess.Assembly)}'/\"$@\"; }}\n{command}",
             ],
             _directory.FullName,
             variables
@@ -213,10 +223,10 @@ internal sealed class Drill : IAsyncDisposable
         return output;
     }
 
-    /// <summary>The path of a file where commands are executed.</summary>
+    /// <summary>Path of a file in the working directory of the commands.</summary>
     public string At(string name) => Path.Combine(_directory.FullName, name);
 
-    /// <summary>Writes a file that a command names.</summary>
+    /// <summary>Writes a file that a command reads.</summary>
     public Task Write(string name, string text) => File.WriteAllTextAsync(At(name), text);
 
     /// <summary>Kills the instance and starts it again.</summary>
@@ -227,10 +237,12 @@ internal sealed class Drill : IAsyncDisposable
         await Service.Ready();
     }
 
-    /// <summary>Another instance on the same database, with settings that come on top.</summary>
+    /// <summary>Starts another instance on the same database, with additional settings.</summary>
     public Task<ServiceProcess> Another(params string[] settings) => ServiceProcess.Start([.. _settings, .. settings]);
 
-    /// <summary>Cancels a payment on an instance: the answer's header Signature, its body, and whether a key verifies it.</summary>
+    /// <summary>
+    /// Cancels a payment on an instance; returns the Signature header, the body, and whether the key verifies them.
+    /// </summary>
     public static async Task<(string Header, string Body, bool IsTrue)> Verify(
         string id,
         ServiceProcess instance,
@@ -263,7 +275,7 @@ internal sealed class Drill : IAsyncDisposable
         );
     }
 
-    /// <summary>Executes SQL beside the runbook: what breaks the thing.</summary>
+    /// <summary>Executes SQL outside the runbook, to cause the failure.</summary>
     public async Task Sql(string sql)
     {
         await using var connection = new NpgsqlConnection($"{_connectionString};Pooling=false");
@@ -272,7 +284,7 @@ internal sealed class Drill : IAsyncDisposable
         await command.ExecuteNonQueryAsync();
     }
 
-    /// <summary>A number that the database knows.</summary>
+    /// <summary>Reads a number from the database.</summary>
     public async Task<long> Number(string sql)
     {
         await using var connection = new NpgsqlConnection($"{_connectionString};Pooling=false");
@@ -281,7 +293,7 @@ internal sealed class Drill : IAsyncDisposable
         return (long)(await command.ExecuteScalarAsync())!;
     }
 
-    /// <summary>A session that holds a lock: its pid. It is ended with the drill, or by the runbook.</summary>
+    /// <summary>Opens a session that holds a lock, until the drill or a runbook command ends it.</summary>
     public async Task<NpgsqlConnection> Hold(string sql)
     {
         var connection = new NpgsqlConnection($"{_connectionString};Pooling=false;Application Name=stuck");
@@ -303,7 +315,7 @@ internal sealed class Drill : IAsyncDisposable
         _directory.Delete(recursive: true);
     }
 
-    // What a load balancer does: the state of the instance is what its last look found.
+    // Plays the load balancer: the instance reports its state as of the last probe.
     private async Task Probe()
     {
         while (!_stopped.IsCancellationRequested)
@@ -315,7 +327,7 @@ internal sealed class Drill : IAsyncDisposable
 
     private Task Put(string path, string json) => Send(HttpMethod.Put, path, json);
 
-    // As the core does: what is unknown is repeated.
+    // Repeats unknown outcomes, as the core does.
     private async Task Send(HttpMethod method, string path, string json)
     {
         var start = TimeProvider.System.GetTimestamp();
@@ -388,7 +400,7 @@ internal sealed class Drill : IAsyncDisposable
                 }
                 catch (HttpRequestException)
                 {
-                    // The instance is away: a merchant tries again.
+                    // The instance is unreachable, so the merchant tries again.
                 }
                 await Task.Delay(50);
             }

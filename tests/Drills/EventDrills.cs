@@ -5,7 +5,7 @@ namespace CancelService.Drills;
 public sealed class EventsAgeDrill
 {
     [Fact]
-    public async Task An_event_waits_for_the_receiver()
+    public async Task Waiting_event_is_delivered_after_the_receiver_recovers()
     {
         const string alert = "CancelServiceEventsAge";
         var page = RunbookPage.Read(alert);
@@ -13,7 +13,8 @@ public sealed class EventsAgeDrill
         await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true), receiver.Settings);
         await drill.Pay("p1");
         (await drill.Final("p1")).ShouldBe("SUCCESS");
-        await drill.Sql("UPDATE outbox SET created_at = created_at - interval '10 minutes'"); // Nobody waits for ten minutes.
+        // Backdated, instead of waiting ten minutes.
+        await drill.Sql("UPDATE outbox SET created_at = created_at - interval '10 minutes'");
 
         await drill.Prometheus.Fires(alert);
         (await drill.Run(page.Take("curl"))).ShouldContain("500");
@@ -27,10 +28,10 @@ public sealed class EventsAgeDrill
 public sealed class ReceiverAwayDrill
 {
     [Fact]
-    public async Task The_receiver_fails_every_attempt()
+    public async Task Delivery_resumes_after_a_receiver_outage()
     {
         const string alert = "CancelServiceReceiverAway";
-        RunbookPage.Read(alert).Commands.ShouldBeEmpty(); // It sends to the page before it.
+        RunbookPage.Read(alert).Commands.ShouldBeEmpty(); // This page refers to the previous one.
         await using var receiver = await Core.Start(HttpStatusCode.ServiceUnavailable);
         await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true), receiver.Settings);
         for (var i = 0; i < 30; i++)
@@ -48,7 +49,7 @@ public sealed class ReceiverAwayDrill
 public sealed class EventsParkedDrill
 {
     [Fact]
-    public async Task Events_are_parked_and_queued_again()
+    public async Task Parked_events_are_requeued()
     {
         const string alert = "CancelServiceEventsParked";
         var page = RunbookPage.Read(alert);
@@ -75,7 +76,7 @@ public sealed class EventsParkedDrill
 public sealed class CoreAwayDrill
 {
     [Fact]
-    public async Task The_core_was_away_for_a_day()
+    public async Task Core_catches_up_after_a_day_away()
     {
         var page = RunbookPage.Read("The core was away for a day");
         await using var receiver = await Core.Start(HttpStatusCode.BadGateway);
@@ -98,7 +99,7 @@ public sealed class CoreAwayDrill
     }
 }
 
-/// <summary>The core's webhook.</summary>
+/// <summary>Webhook receiver of the core.</summary>
 internal sealed class Core : IAsyncDisposable
 {
     private readonly HttpServer _server;

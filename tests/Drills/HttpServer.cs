@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace CancelService.Drills;
 
-/// <summary>Somebody on a socket who answers every request in the same way.</summary>
+/// <summary>HTTP server that gives every request the same answer.</summary>
 internal sealed class HttpServer : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -16,7 +16,7 @@ internal sealed class HttpServer : IAsyncDisposable
 
     public static async Task<HttpServer> Start(Func<Task<(HttpStatusCode Status, string Text)>> answer)
     {
-        // Empty: another one would read the service's settings, and listen on its ports.
+        // The default builder would read the service's settings and listen on its ports.
         var builder = WebApplication.CreateEmptyBuilder(new());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         var server = new HttpServer(builder.Build());

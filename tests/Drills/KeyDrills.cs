@@ -5,14 +5,14 @@ namespace CancelService.Drills;
 public sealed class KeysEndDrill
 {
     [Fact]
-    public async Task A_merchants_only_key_ends_soon()
+    public async Task Expiring_key_is_extended()
     {
         const string alert = "CancelServiceKeysEnd";
         var page = RunbookPage.Read(alert);
         await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
         var now = TimeProvider.System.GetUtcNow();
         await drill.PutKey(1, now.AddDays(10));
-        await drill.Restart(); // The metric is asked for soon after the start, and then every ten minutes.
+        await drill.Restart(); // The metric is computed soon after the start, then every ten minutes.
 
         await drill.Prometheus.Fires(alert);
         (await drill.Run(page.Take("psql"))).ShouldContain("SHOP");
@@ -31,7 +31,7 @@ public sealed class KeysEndDrill
 public sealed class LeakedKeyDrill
 {
     [Fact]
-    public async Task A_leaked_key_is_refused_within_the_cache_time()
+    public async Task Leaked_key_is_refused_within_the_cache_time()
     {
         var page = RunbookPage.Read("A key has leaked");
         await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
@@ -44,7 +44,7 @@ public sealed class LeakedKeyDrill
         var start = TimeProvider.System.GetTimestamp();
         while (await drill.Final("p1") is not "KEY_NOT_FOUND" and var code)
         {
-            code.ShouldBe("SUCCESS", "until every instance knows");
+            code.ShouldBe("SUCCESS", "an instance may accept the key until its cache expires");
             if (TimeProvider.System.GetElapsedTime(start) > TimeSpan.FromMinutes(1))
                 throw new TimeoutException("The key is still accepted.");
             await Task.Delay(100, TestContext.Current.CancellationToken);
@@ -57,7 +57,7 @@ public sealed class LeakedKeyDrill
 public sealed class WrongAnswerDrill
 {
     [Fact]
-    public async Task A_merchant_says_that_an_answer_is_wrong()
+    public async Task Disputed_answer_is_explained()
     {
         var page = RunbookPage.Read("A merchant says that an answer is wrong");
         await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
@@ -66,13 +66,15 @@ public sealed class WrongAnswerDrill
         (await drill.Final("p1")).ShouldBe("SUCCESS");
 
         (await drill.Run(page.Take("curl"))).ShouldContain("\"CANCELLED\"");
-        // The merchant's request, signed with a key that is not theirs.
+        // The merchant's request, signed with a foreign key.
         var at = TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", null);
         const string body = """{"paymentId":"p1"}""";
         var signature = KeyPair.Other.Sign(Encoding.UTF8.GetBytes($"POST /v2/payments/cancel\nSHOP.{at}.{body}"));
         await drill.Write(
             "request.txt",
-            $"POST /v2/payments/cancel HTTP/1.1\r\nClient-Id: SHOP\r\nRequest-Time: {at}\r\nContent-Type: application/json\r\nSignature: algorithm=RSA256, keyVersion=1, signature={Uri.EscapeDataString(Convert.ToBase64String(signature))}\r\n\r\n{body}"
+            $"POST /v2/payments/cancel HTTP/1.1\r\nClient-Id: SHOP\r\nRequest-Time: {at}\r\nContent-Type: "
+                + "application/json\r\nSignature: algorithm=RSA256, keyVersion=1, "
+                + $"signature={Uri.EscapeDataString(Convert.ToBase64String(signature))}\r\n\r\n{body}"
         );
         (await drill.Run(page.Take("dotnet"), succeeds: false)).ShouldContain("INVALID_SIGNATURE");
         page.Left.ShouldBeEmpty();
@@ -82,7 +84,7 @@ public sealed class WrongAnswerDrill
 public sealed class RotationDrill
 {
     [Fact]
-    public async Task A_merchant_changes_its_key_without_a_refused_request()
+    public async Task Merchant_rotates_its_key_without_a_refused_request()
     {
         var page = RunbookPage.Read("A merchant changes its key");
         await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
@@ -117,7 +119,7 @@ public sealed class RotationDrill
 public sealed class WalletKeyDrill
 {
     [Fact]
-    public async Task The_wallet_changes_its_key_and_repeats_are_signed_with_the_new_one()
+    public async Task Wallet_rotates_its_key_and_repeats_carry_the_new_signature()
     {
         var page = RunbookPage.Read("The wallet changes its key");
         await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));

@@ -6,8 +6,8 @@ using System.Text.RegularExpressions;
 namespace CancelService.Drills;
 
 /// <summary>
-/// Prometheus, which scrapes one instance and evaluates the rules of deploy/prometheus every second. The rules are those that are
-/// shipped, but for their times, which are a sixtieth (four seconds at least), so that a drill takes seconds.
+/// Prometheus that scrapes one instance and evaluates the rules of deploy/prometheus every second. The rules are the
+/// shipped ones with their times divided by 60 (at least four seconds), so that a drill takes seconds.
 /// </summary>
 internal sealed partial class PrometheusServer : IAsyncDisposable
 {
@@ -25,8 +25,8 @@ internal sealed partial class PrometheusServer : IAsyncDisposable
         _api = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}/api/v1/") };
     }
 
-    /// <param name="scrapedPort">The instance's internal port.</param>
-    /// <param name="nodePort">Where the database's machine tells of its disk; 0 where nobody does.</param>
+    /// <param name="scrapedPort">Internal port of the instance.</param>
+    /// <param name="nodePort">Port of the node exporter on the database's machine; 0 without one.</param>
     public static async Task<PrometheusServer> Start(int scrapedPort, int nodePort = 0)
     {
         var directory = Directory.CreateTempSubdirectory("cancelservice-prometheus-");
@@ -62,7 +62,7 @@ internal sealed partial class PrometheusServer : IAsyncDisposable
     /// <summary>Waits until the alert fires.</summary>
     public Task Fires(string alert) => Until(alert, isFiring: true);
 
-    /// <summary>Waits until the alert is over.</summary>
+    /// <summary>Waits until the alert is resolved.</summary>
     public Task Ends(string alert) => Until(alert, isFiring: false);
 
     public async ValueTask DisposeAsync()
@@ -85,7 +85,7 @@ internal sealed partial class PrometheusServer : IAsyncDisposable
         }
     }
 
-    // Unknown while Prometheus starts, or has not evaluated the rules yet.
+    // Null while Prometheus starts or has not evaluated the rules yet.
     private async Task<bool?> IsFiring(string alert)
     {
         try

@@ -3,8 +3,8 @@ using System.Text.RegularExpressions;
 namespace CancelService.Drills;
 
 /// <summary>
-/// A page of docs/runbook.md. Its commands are what stands in backticks, or in a block of code, and begins with a program that an
-/// operator has: curl, psql, dotnet.
+/// A page of docs/runbook.md. Its commands are the code spans and blocks that begin with an operator's program: curl,
+/// psql or dotnet.
 /// </summary>
 internal sealed partial class RunbookPage
 {
@@ -12,13 +12,13 @@ internal sealed partial class RunbookPage
 
     private RunbookPage(IReadOnlyList<string> commands) => (Commands, _left) = (commands, [.. commands]);
 
-    /// <summary>The commands, in the order of the page, as they are written there.</summary>
+    /// <summary>Commands as written, in the order of the page.</summary>
     public IReadOnlyList<string> Commands { get; }
 
-    /// <summary>The commands that were not taken yet.</summary>
+    /// <summary>Commands that the drill has not taken yet.</summary>
     public IReadOnlyCollection<string> Left => _left;
 
-    /// <summary>Reads the page with this heading.</summary>
+    /// <summary>Reads the page with the given heading.</summary>
     public static RunbookPage Read(string heading)
     {
         var runbook = File.ReadAllText(Path.Combine(Repository.Root, "docs/runbook.md"));
@@ -37,7 +37,7 @@ internal sealed partial class RunbookPage
         return new(commands);
     }
 
-    /// <summary>The command of the page that begins so, to be executed.</summary>
+    /// <summary>Takes the command that begins with the given text.</summary>
     public string Take(string beginning)
     {
         var command = Commands.Single(command => command.StartsWith(beginning, StringComparison.Ordinal));

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace CancelService.Drills;
 
-/// <summary>The runbook as a whole.</summary>
+/// <summary>Goal: every runbook page is drilled, and every alert has a page.</summary>
 public sealed partial class RunbookTests
 {
     [Fact]

@@ -5,7 +5,7 @@ namespace CancelService.Drills;
 public sealed class TurnsAwayDrill
 {
     [Fact]
-    public async Task Strangers_send_more_than_is_signed_for_them()
+    public async Task Alert_fires_while_strangers_are_throttled()
     {
         const string alert = "CancelServiceTurnsAway";
         RunbookPage.Read(alert).Commands.ShouldBeEmpty();
@@ -14,7 +14,8 @@ public sealed class TurnsAwayDrill
             "--Limits:UnverifiedAnswersPerSecond=1",
             "--Limits:UnverifiedAnswersBurst=1"
         );
-        // Each under another name, because equal refusals share a signature; and many at once, also on a machine that is slow.
+        // Distinct client names, because equal refusals share a signature; concurrent requests, so a slow machine sends
+        // enough.
         var strangers = 0;
         await using (
             Drill.Meanwhile(() =>
@@ -29,7 +30,7 @@ public sealed class TurnsAwayDrill
 public sealed class ClockSkewDrill
 {
     [Fact]
-    public async Task The_clocks_of_instance_and_merchants_differ_by_an_hour()
+    public async Task Clock_skew_of_an_hour_is_found()
     {
         const string alert = "CancelServiceClockSkew";
         RunbookPage.Read(alert).Commands.ShouldBeEmpty();
@@ -49,7 +50,7 @@ public sealed class ClockSkewDrill
 public sealed class InstanceDownDrill
 {
     [Fact]
-    public async Task The_only_instance_is_killed_and_started_again()
+    public async Task Killed_instance_recovers_after_a_restart()
     {
         var (one, all) = (RunbookPage.Read("CancelServiceInstanceDown"), RunbookPage.Read("CancelServiceDown"));
         await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
@@ -73,18 +74,19 @@ public sealed class InstanceDownDrill
 public sealed class RacesExhaustedDrill
 {
     [Fact]
-    public async Task Cancels_lose_every_race()
+    public async Task Alert_fires_while_cancels_lose_every_race()
     {
         const string alert = "CancelServiceRacesExhausted";
         RunbookPage.Read(alert).Commands.ShouldBeEmpty();
         await using var drill = await Drill.Start(await PostgresCluster.Start(durable: true));
         await drill.Pay("p1");
-        // What PostgreSQL says when somebody else was first, said to everybody.
+        // Raises, for every cancel, the error that PostgreSQL reports to the loser of a race.
         await drill.Sql(
             """
             CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN RAISE unique_violation USING CONSTRAINT = 'ux_payment_history_cancellation'; END $$;
-            CREATE TRIGGER lose BEFORE INSERT ON payment_history FOR EACH ROW WHEN (NEW.action = 'CANCEL') EXECUTE FUNCTION lose()
+            CREATE TRIGGER lose BEFORE INSERT ON payment_history FOR EACH ROW WHEN (NEW.action = 'CANCEL')
+                EXECUTE FUNCTION lose()
             """
         );
         await using (Drill.Meanwhile(() => drill.Cancel("p1")))

@@ -2,10 +2,10 @@ using Npgsql;
 
 namespace CancelService.Harness;
 
-/// <summary>The nodes of a Citus that somebody else runs, as connection strings: the coordinator and then the workers.</summary>
+/// <summary>Connection strings to the nodes of an existing Citus cluster: the coordinator, then its workers.</summary>
 public static class CitusNodes
 {
-    /// <summary>Asks a coordinator for its workers, which are reached as it is.</summary>
+    /// <summary>Queries a coordinator for its workers; they share its credentials.</summary>
     public static async Task<IReadOnlyList<string>> Of(string coordinator)
     {
         await using var connection = new NpgsqlConnection(coordinator);
@@ -27,7 +27,7 @@ public static class CitusNodes
         return nodes;
     }
 
-    /// <summary>Makes a database that each node has one of a cluster: with the extension, and known to the coordinator.</summary>
+    /// <summary>Turns a database that exists on every node into a Citus cluster of its own.</summary>
     public static async Task Join(IReadOnlyList<string> nodes, string database)
     {
         foreach (var node in nodes)
@@ -42,7 +42,7 @@ public static class CitusNodes
             await Execute(nodes[0], database, $"SELECT citus_add_node('{worker.Host}', {worker.Port})");
     }
 
-    /// <summary>Executes a statement on a database of a node.</summary>
+    /// <summary>Executes a statement in a database of one node.</summary>
     public static async Task Execute(string node, string database, string sql)
     {
         await using var connection = new NpgsqlConnection(

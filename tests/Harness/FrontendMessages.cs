@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace CancelService.Harness;
 
 /// <summary>
-/// What a client asks of PostgreSQL on one connection, counted as the bytes go by (PostgreSQL's documentation, chapter
-/// "Frontend/Backend Protocol"): a round trip ends with Sync or is a simple Query; a statement is an Execute or a simple Query.
+/// Counts the round trips and statements of one connection from its bytes (PostgreSQL's documentation, chapter
+/// "Frontend/Backend Protocol"). Sync and a simple Query end a round trip; Execute and a simple Query are statements.
 /// </summary>
 internal sealed class FrontendMessages(Action roundTrip, Action statement)
 {
@@ -26,7 +26,7 @@ internal sealed class FrontendMessages(Action roundTrip, Action statement)
             }
             _header[_headerLength++] = bytes[0];
             bytes = bytes[1..];
-            // The first message of a connection has no type.
+            // The first message of a connection has no type byte.
             var typeLength = _started ? 1 : 0;
             if (_headerLength < typeLength + 4)
                 continue;

@@ -8,16 +8,16 @@ using CancelService.Domain.Clients;
 
 namespace CancelService.Harness;
 
-/// <summary>An RSA key pair. RSA objects are not shared between threads, so every signature borrows one of its own.</summary>
+/// <summary>An RSA key pair. RSA objects are not thread-safe, so every signature takes one from a pool.</summary>
 public sealed class KeyPair
 {
     /// <summary>The key of ordinary test clients.</summary>
     public static readonly KeyPair Merchant = Generate();
 
-    /// <summary>A second key, of nobody or of another version.</summary>
+    /// <summary>A second key, either unregistered or registered as another version.</summary>
     public static readonly KeyPair Other = Generate();
 
-    /// <summary>The wallet's key.</summary>
+    /// <summary>The key that the wallet signs with.</summary>
     public static readonly KeyPair Wallet = Generate();
 
     private readonly ConcurrentBag<RSA> _idle = [];
@@ -47,7 +47,7 @@ public sealed class KeyPair
         return new KeyPair(rsa);
     }
 
-    /// <summary>An RSA object of the caller's own.</summary>
+    /// <summary>Creates an RSA object that the caller must dispose of.</summary>
     public RSA Signer() => RSA.Create(_parameters);
 
     public byte[] Sign(byte[] data)
@@ -60,13 +60,13 @@ public sealed class KeyPair
     }
 }
 
-/// <summary>Tokens of a static signing key, which every test host is configured with.</summary>
+/// <summary>Bearer tokens of a static signing key that every test host trusts.</summary>
 public static class Bearer
 {
     public const string Issuer = "tests";
     public const string Audience = "cancelservice";
 
-    /// <summary>The subject of the tokens: the actor of what their bearer does.</summary>
+    /// <summary>The subject of the tokens; the record of changes has it as the actor.</summary>
     public const string Subject = "wallet-core";
 
     private static readonly byte[] Key = RandomNumberGenerator.GetBytes(32);
@@ -82,7 +82,7 @@ public static class Bearer
     /// <summary>A token with every scope.</summary>
     public static string All { get; } = Token(string.Join(' ', Scopes.All));
 
-    /// <summary>A token whose scopes stand in a claim of another name, or in a list.</summary>
+    /// <summary>Creates a token whose scopes are in a claim of the given name and form.</summary>
     public static string TokenWith(string claim, object value) =>
         Signed(
             "HS256",

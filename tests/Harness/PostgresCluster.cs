@@ -1,18 +1,20 @@
 namespace CancelService.Harness;
 
 /// <summary>
-/// A PostgreSQL server of one's own that may be killed and started again: a container, or the machine's own PostgreSQL
-/// programs. Either serves where the other is missing. Programs come first for a durable one, which tests kill: a process is
-/// back sooner than a container. CANCELSERVICE_POSTGRES_IMAGE names the image; where CANCELSERVICE_POSTGRES_PROGRAMS names a
-/// directory of programs, those alone are used.
+/// A private PostgreSQL server that a test can kill and start again. It runs in a container or from the machine's
+/// PostgreSQL programs, whichever is available. Durable servers prefer the programs, because tests kill them and a
+/// process restarts faster than a container. CANCELSERVICE_POSTGRES_IMAGE sets the image.
+/// CANCELSERVICE_POSTGRES_PROGRAMS sets the directory of the programs and rules out containers.
 /// </summary>
 public abstract class PostgresCluster : IAsyncDisposable
 {
-    /// <summary>How the database <c>postgres</c> is reached; the same after a restart.</summary>
+    /// <summary>The connection string of the database <c>postgres</c>; it survives a restart.</summary>
     public abstract string ConnectionString { get; }
 
-    /// <summary>Creates a cluster and starts it. A durable one keeps every commit over a kill and a power cut.</summary>
-    /// <exception cref="InvalidOperationException">It could not be started; the message says why, and what helps.</exception>
+    /// <summary>
+    /// Creates and starts a cluster. A durable cluster keeps every commit across a kill or a power cut.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The start failed; the message has reasons and remedies.</exception>
     public static async Task<PostgresCluster> Start(bool durable, params string[] settings)
     {
         var (programs, container) = (
@@ -33,7 +35,7 @@ public abstract class PostgresCluster : IAsyncDisposable
             {
                 return await start();
             }
-            catch (Exception e) // Whatever keeps one way from working, the next is tried, and all reasons are told.
+            catch (Exception e) // The next way may still work; the final message lists all reasons.
             {
                 reasons.Add($"{name}: {e.Message}");
             }
@@ -42,7 +44,7 @@ public abstract class PostgresCluster : IAsyncDisposable
             $"""
             The tests need PostgreSQL. Start a Docker engine that can get the image {PostgresContainer.Image}
             (CANCELSERVICE_POSTGRES_IMAGE names another), or install PostgreSQL's server programs (Debian: apt-get install
-            postgresql; CANCELSERVICE_POSTGRES_PROGRAMS names their directory). What was tried:
+            postgresql; CANCELSERVICE_POSTGRES_PROGRAMS names their directory). The failed attempts:
             {string.Join('\n', reasons)}
             """
         );
@@ -51,7 +53,7 @@ public abstract class PostgresCluster : IAsyncDisposable
             (name, start);
     }
 
-    /// <summary>Starts the server where it was killed, and waits until it has recovered.</summary>
+    /// <summary>Starts a killed server again and waits for its recovery.</summary>
     public abstract Task Start();
 
     /// <summary>Kills the server and all its processes with SIGKILL, and waits until they are gone.</summary>
@@ -60,7 +62,7 @@ public abstract class PostgresCluster : IAsyncDisposable
     /// <summary>Stops the server and removes its data.</summary>
     public abstract ValueTask DisposeAsync();
 
-    /// <summary>The server's arguments.</summary>
+    /// <summary>Builds the command line of the server.</summary>
     private protected static IEnumerable<string> Arguments(bool durable, params IEnumerable<string> settings)
     {
         var writes = durable ? "on" : "off";

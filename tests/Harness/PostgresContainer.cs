@@ -3,16 +3,16 @@ using Testcontainers.PostgreSql;
 
 namespace CancelService.Harness;
 
-/// <summary>PostgreSQL in a container. Its port of the host is chosen once, so that it is the same after a restart.</summary>
+/// <summary>PostgreSQL in a container. Its host port is fixed at creation, so that it survives a restart.</summary>
 internal sealed class PostgresContainer : PostgresCluster
 {
-    private const long SharedMemory = 1 << 30; // The engine's 64 MB are too little for parallel maintenance.
+    private const long SharedMemory = 1 << 30; // Parallel maintenance needs more than the engine's default of 64 MB.
 
     private readonly PostgreSqlContainer _container;
 
     private PostgresContainer(PostgreSqlContainer container) => _container = container;
 
-    /// <summary>The image that is run.</summary>
+    /// <summary>The image of the container: CANCELSERVICE_POSTGRES_IMAGE or postgres:17.</summary>
     public static string Image { get; } =
         Environment.GetEnvironmentVariable("CANCELSERVICE_POSTGRES_IMAGE") is { Length: > 0 } named
             ? named
@@ -21,10 +21,10 @@ internal sealed class PostgresContainer : PostgresCluster
     /// <inheritdoc />
     public override string ConnectionString => _container.GetConnectionString();
 
-    /// <summary>Starts a container with settings of the server.</summary>
+    /// <summary>Starts a container with the given settings of PostgreSQL.</summary>
     public static new async Task<PostgresContainer> Start(bool durable, string[] settings)
     {
-        // Looking for an engine is what Build does; where there is one, it answers at once.
+        // Build probes for a container engine; without one it can hang, so the time is bounded.
         var container = await Task.Run(() =>
                 new PostgreSqlBuilder(Image)
                     .WithImagePullPolicy(PullPolicy.Missing)
@@ -34,7 +34,7 @@ internal sealed class PostgresContainer : PostgresCluster
                     .WithCommand([.. Arguments(durable, settings)])
                     .WithCreateParameterModifier(create =>
                     {
-                        create.StopSignal = "SIGKILL"; // A server that is stopped here is killed.
+                        create.StopSignal = "SIGKILL"; // Stop must act as a crash.
                         create.HostConfig!.ShmSize = SharedMemory;
                     })
                     .Build()

@@ -5,8 +5,8 @@ using System.Globalization;
 namespace CancelService.Harness;
 
 /// <summary>
-/// PostgreSQL made of the machine's own programs. It listens on a Unix socket in a directory that only its owner may enter:
-/// no port to collide on, no password needed.
+/// PostgreSQL from the machine's own programs. It listens on a Unix socket in a directory that only its owner may
+/// enter, so it needs no port and no password.
 /// </summary>
 public sealed class PostgresPrograms : PostgresCluster
 {
@@ -14,7 +14,7 @@ public sealed class PostgresPrograms : PostgresCluster
     internal static readonly string[] AsPostgres =
         Environment.UserName == "root" ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] : [];
 
-    // initdb takes two seconds, a copy of what it made a fifth of one. It goes with the process.
+    // initdb takes 2 s and copying its result 0.2 s. The template is removed when the process exits.
     private static readonly Lazy<Task<string>> Template = new(Initialize);
 
     private readonly string _arguments;
@@ -22,24 +22,26 @@ public sealed class PostgresPrograms : PostgresCluster
     private PostgresPrograms(string programs, string directory, string arguments) =>
         (Programs, Directory, _arguments) = (programs, directory, arguments);
 
-    /// <summary>The directory of PostgreSQL's programs: initdb, postgres, pgbench.</summary>
+    /// <summary>The directory that has initdb, postgres and pgbench.</summary>
     public string Programs { get; }
 
-    /// <summary>The directory of the data, of the log and of the socket.</summary>
+    /// <summary>The directory that has the data, the log and the socket.</summary>
     public string Directory { get; }
 
     /// <inheritdoc />
     public override string ConnectionString => $"Host={Directory};Username=postgres";
 
-    /// <summary>The directory that the environment names.</summary>
+    /// <summary>The value of CANCELSERVICE_POSTGRES_PROGRAMS; null when it is not set.</summary>
     public static string? Named { get; } = Environment.GetEnvironmentVariable("CANCELSERVICE_POSTGRES_PROGRAMS");
 
-    /// <summary>Creates a cluster and starts it. What a durable one commits is synchronised, not the files that it begins with.</summary>
-    /// <exception cref="InvalidOperationException">It could not be started; the message says why.</exception>
+    /// <summary>Creates and starts a cluster. A durable cluster syncs its commits, but not its initial files.</summary>
+    /// <exception cref="InvalidOperationException">The start failed; the message has the reason.</exception>
     public static new async Task<PostgresPrograms> Start(bool durable, params string[] settings)
     {
         if (OperatingSystem.IsWindows())
-            throw new PlatformNotSupportedException("It is not supported on Windows.");
+            throw new PlatformNotSupportedException(
+                "PostgreSQL's programs are not supported on Windows. Use a container."
+            );
         var directory = NewDirectory();
         var cluster = new PostgresPrograms(
             await FindPrograms(),
@@ -51,6 +53,7 @@ public sealed class PostgresPrograms : PostgresCluster
         );
         try
         {
+            await Watchdog.Watch(directory);
             await Run([.. AsPostgres, "cp", "-r", await Template.Value, directory]);
             await cluster.Start();
             return cluster;
@@ -90,8 +93,8 @@ public sealed class PostgresPrograms : PostgresCluster
         await server.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(30));
     }
 
-    /// <summary>Runs one of PostgreSQL's programs, and returns what it printed.</summary>
-    /// <exception cref="InvalidOperationException">It failed; the message holds what it printed.</exception>
+    /// <summary>Runs one of PostgreSQL's programs and returns its output.</summary>
+    /// <exception cref="InvalidOperationException">The program failed; the message has its output.</exception>
     public Task<string> Run(string program, params string[] arguments) =>
         Run([.. AsPostgres, $"{Programs}/{program}", .. arguments]);
 
@@ -106,7 +109,7 @@ public sealed class PostgresPrograms : PostgresCluster
             }
             catch (InvalidOperationException)
             {
-                // It was killed, and left its file behind.
+                // A killed server leaves its PID file behind.
             }
         }
         if (System.IO.Directory.Exists(Directory))
@@ -116,7 +119,7 @@ public sealed class PostgresPrograms : PostgresCluster
     private static async Task<string> Initialize()
     {
         var directory = NewDirectory();
-        AppDomain.CurrentDomain.ProcessExit += (_, _) => System.IO.Directory.Delete(directory, recursive: true);
+        await Watchdog.Watch(directory); // The end of the process is not awaited: the watchdog removes it then.
         await Run([
             .. AsPostgres,
             $"{await FindPrograms()}/initdb",
@@ -137,8 +140,8 @@ public sealed class PostgresPrograms : PostgresCluster
     private static string NewDirectory() =>
         Path.Combine(Path.GetTempPath(), $"cancelservice-{Guid.NewGuid().ToString("N")[..12]}");
 
-    /// <summary>Whether the machine has the programs.</summary>
-    internal static async Task<bool> AreThere()
+    /// <summary>Returns true when the machine has PostgreSQL's server programs.</summary>
+    public static async Task<bool> AreThere()
     {
         try
         {
@@ -170,11 +173,11 @@ public sealed class PostgresPrograms : PostgresCluster
         }
         catch (Exception e) when (e is Win32Exception or InvalidOperationException)
         {
-            // Not every installation brings pg_config along.
+            // pg_config is missing where only the server package is installed.
         }
         return candidates.Find(bin => File.Exists(Path.Combine(bin, "initdb")))
             ?? throw new InvalidOperationException(
-                "There is no initdb. Install PostgreSQL's server programs (Debian: apt-get install postgresql); "
+                "initdb was not found. Install PostgreSQL's server programs (Debian: apt-get install postgresql); "
                     + "pg_config --bindir must find them, or /usr/lib/postgresql must."
             );
     }

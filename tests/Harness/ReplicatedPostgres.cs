@@ -8,9 +8,9 @@ using Npgsql;
 namespace CancelService.Harness;
 
 /// <summary>
-/// Two PostgreSQL servers: a primary and its synchronous standby. The first is the primary until the second is promoted.
-/// Made of the machine's own programs, or of those in one container: like <see cref="PostgresCluster"/>, either serves where
-/// the other is missing.
+/// A primary PostgreSQL and its synchronous standby. The first server is the primary until the second is promoted. Both
+/// run from the machine's own programs or in one container, whichever is available, as with
+/// <see cref="PostgresCluster"/>.
 /// </summary>
 public sealed class ReplicatedPostgres : IAsyncDisposable
 {
@@ -29,16 +29,16 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
         bool durable
     ) => (_run, _stop, First, Second, _fsync) = (run, stop, first, second, durable ? "on" : "off");
 
-    /// <summary>How the database <c>postgres</c> of the first server is reached.</summary>
+    /// <summary>The connection string of the database <c>postgres</c> on the first server.</summary>
     public string First { get; }
 
-    /// <summary>How the database <c>postgres</c> of the second server is reached.</summary>
+    /// <summary>The connection string of the database <c>postgres</c> on the second server.</summary>
     public string Second { get; }
 
-    /// <summary>Whether the second server is the primary now.</summary>
+    /// <summary>True while the second server is the primary.</summary>
     public bool IsSecondPrimary { get; private set; }
 
-    /// <summary>How the database <c>postgres</c> of the primary is reached.</summary>
+    /// <summary>The connection string of the database <c>postgres</c> on the current primary.</summary>
     public string Primary => IsSecondPrimary ? Second : First;
 
     private string Standby => IsSecondPrimary ? First : Second;
@@ -47,18 +47,18 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
 
     private (string Name, int Port) StandbyServer => Server(!IsSecondPrimary);
 
-    /// <summary>Both servers, as one connection string with two hosts.</summary>
+    /// <summary>One connection string with both servers as hosts.</summary>
     public string Either =>
         new NpgsqlConnectionStringBuilder(First) { Host = $"{Address(First)},{Address(Second)}" }.ConnectionString;
 
-    /// <summary>The time stamp at which the last primary was killed.</summary>
+    /// <summary>The timestamp of the last kill of a primary.</summary>
     public long KilledAt { get; private set; }
 
-    /// <summary>The time stamp at which the last promotion had ended.</summary>
+    /// <summary>The timestamp of the end of the last promotion.</summary>
     public long PromotedAt { get; private set; }
 
-    /// <summary>Creates both servers, and returns when the second is a synchronous standby of the first.</summary>
-    /// <param name="durable">Whether what they commit is synchronised to the disk.</param>
+    /// <summary>Creates both servers and waits until the second is a synchronous standby of the first.</summary>
+    /// <param name="durable">True to sync commits to the disk.</param>
     public static async Task<ReplicatedPostgres> Start(bool durable = false)
     {
         var pair =
@@ -85,7 +85,7 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
         }
     }
 
-    /// <summary>Cuts the standby off: from now on no commit reaches it.</summary>
+    /// <summary>Disconnects the standby, so that no later commit reaches it.</summary>
     public async Task Cut()
     {
         await Execute(Standby, "ALTER SYSTEM SET primary_conninfo = 'host=/nowhere'");
@@ -93,7 +93,7 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
         await Until("SELECT count(*) = 0 FROM pg_stat_replication");
     }
 
-    /// <summary>Lets the standby follow the primary again.</summary>
+    /// <summary>Reconnects the standby to the primary.</summary>
     public async Task Mend()
     {
         await Execute(Standby, $"ALTER SYSTEM SET primary_conninfo = '{PrimaryAsSeenBy(StandbyServer.Name)}'");
@@ -101,13 +101,13 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
         await Until("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
     }
 
-    /// <summary>Kills the primary; whatever only it has committed is lost.</summary>
+    /// <summary>Kills the primary; commits that the standby lacks are lost.</summary>
     public Task KillFirst() => _run("pg_ctl stop -D first -m immediate >/dev/null");
 
-    /// <summary>Makes the standby a primary, and returns when it takes writes.</summary>
+    /// <summary>Promotes the standby and waits until it accepts writes.</summary>
     public Task Promote() => Execute(Second, "SELECT pg_promote()");
 
-    /// <summary>Kills the primary, if it has not stopped by itself, and starts it again: it recovers by its log.</summary>
+    /// <summary>Kills the primary, unless it has stopped by itself, and starts it again; it replays its log.</summary>
     public Task Restart() =>
         _run(
             $"""
@@ -117,8 +117,8 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
         );
 
     /// <summary>
-    /// Lets nothing more fit on the primary's disk, until it is restarted: the system refuses each of its processes to write behind the
-    /// first 64 KiB of a file, which is where its log is.
+    /// Simulates a full disk on the primary until its restart: RLIMIT_FSIZE stops its processes from writing behind the
+    /// first 64 KiB of a file, so writes to its log fail.
     /// </summary>
     public Task FillDisk() =>
         _run(
@@ -131,23 +131,23 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
             """
         );
 
-    /// <summary>Lets the primary stand still, with all its processes, until it goes on.</summary>
+    /// <summary>Pauses all processes of the primary.</summary>
     public Task PausePrimary() => Signal(PrimaryServer.Name, "STOP");
 
-    /// <summary>Lets the primary go on.</summary>
+    /// <summary>Resumes the primary after a pause.</summary>
     public Task ResumePrimary() => Signal(PrimaryServer.Name, "CONT");
 
-    /// <summary>Lets the standby stand still, with all its processes, until it goes on. Its connections stay.</summary>
+    /// <summary>Pauses all processes of the standby; its connections stay open.</summary>
     public Task PauseStandby() => Signal(StandbyServer.Name, "STOP");
 
-    /// <summary>Lets the standby go on.</summary>
+    /// <summary>Resumes the standby after a pause.</summary>
     public Task ResumeStandby() => Signal(StandbyServer.Name, "CONT");
 
     /// <summary>
-    /// Kills the primary and promotes the standby; what only the old primary has committed is lost. The old one comes back, with
-    /// the data of the new one, as its synchronous standby.
+    /// Kills the primary and promotes the standby; commits that the standby lacks are lost. The old primary returns
+    /// with a copy of the new primary's data, as its synchronous standby.
     /// </summary>
-    /// <param name="isPaused">Whether the primary stands still. Then it is killed after the promotion, before it does anything more.</param>
+    /// <param name="isPaused">True for a paused primary. It is killed after the promotion, before it resumes.</param>
     public async Task FailOver(bool isPaused = false)
     {
         if (!isPaused)
@@ -167,7 +167,7 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
         await MakeStandby();
     }
 
-    // To the server first, so that it starts no process that is not met.
+    // The postmaster gets the signal first, so that it forks no process that would miss the signal.
     private Task<string> Signal(string server, string signal) =>
         _run(
             $"""
@@ -183,8 +183,8 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
     private async Task MakeStandby()
     {
         var (name, port) = StandbyServer;
-        // By the server's own functions, because not every set of programs has pg_basebackup. A file that vanishes meanwhile is
-        // none that a backup needs; its log is fetched from the primary.
+        // The backup functions of the server replace pg_basebackup, which some installations lack. Files that vanish
+        // during the copy are not part of a backup; the standby fetches the log from the primary.
         await using (var backup = new NpgsqlConnection($"{Primary};Pooling=false"))
         {
             await backup.OpenAsync();
@@ -210,7 +210,7 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
                 """
             );
         }
-        // Quoted, because FIRST is a word of that setting's language.
+        // Quoted, because FIRST is a keyword of this setting.
         await Execute(Primary, $"ALTER SYSTEM SET synchronous_standby_names = '\"{name}\"'");
         await Execute(Primary, "SELECT pg_reload_conf()");
         await Until("SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
@@ -226,7 +226,7 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
         while (!await Execute(Primary, query))
         {
             if (TimeProvider.System.GetElapsedTime(start) > TimeSpan.FromSeconds(30))
-                throw new TimeoutException($"It stays false: {query}");
+                throw new TimeoutException($"The query stayed false for 30 seconds: {query}");
             await Task.Delay(10);
         }
     }
@@ -256,6 +256,7 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
     {
         var programs = await PostgresPrograms.FindPrograms();
         var directory = $"{Path.GetTempPath()}cancelservice-{Guid.NewGuid().ToString("N")[..12]}";
+        await Watchdog.Watch(directory);
         await PostgresPrograms.Run([.. PostgresPrograms.AsPostgres, "mkdir", "-m", "700", directory]);
         return new ReplicatedPostgres(
             script =>
@@ -306,14 +307,15 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
             durable
         );
 
-        // Past the engine's proxy where the container's network is this machine's: it takes a tenth of a load's processor time.
+        // Bypass the engine's proxy where the container's network is reachable: the proxy takes 10 % of a load's CPU
+        // time.
         async Task<string> To(int port) =>
             await Answers(container.IpAddress)
                 ? At(container.IpAddress, port)
                 : At(container.Hostname, container.GetMappedPublicPort(port));
     }
 
-    // Nobody listens yet: a machine that is reached refuses.
+    // The server does not listen yet, but a reachable host refuses the connection.
     private static async Task<bool> Answers(string address)
     {
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
@@ -347,7 +349,7 @@ public sealed class ReplicatedPostgres : IAsyncDisposable
             $"Host={host};Port={port};Username=postgres;Database=postgres;Maximum Pool Size=20"
         );
 
-    /// <summary>The host and the port of a server, as one of several hosts of a connection string.</summary>
+    /// <summary>Returns host and port of a server in the form for a connection string with several hosts.</summary>
     public static string Address(string connectionString)
     {
         var server = new NpgsqlConnectionStringBuilder(connectionString);

@@ -3,7 +3,7 @@ namespace CancelService.Harness;
 /// <summary>The repository in which the tests run.</summary>
 public static class Repository
 {
-    /// <summary>Its root directory.</summary>
+    /// <summary>The root directory of the repository.</summary>
     public static string Root { get; } = Find();
 
     private static string Find()
@@ -11,7 +11,10 @@ public static class Repository
         var directory = new DirectoryInfo(AppContext.BaseDirectory);
         while (!File.Exists(Path.Combine(directory.FullName, "CancelService.sln")))
             directory =
-                directory.Parent ?? throw new InvalidOperationException("The tests run from inside the repository.");
+                directory.Parent
+                ?? throw new InvalidOperationException(
+                    "CancelService.sln was not found. Run the tests inside the repository."
+                );
         return directory.FullName;
     }
 }

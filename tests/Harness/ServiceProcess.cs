@@ -6,7 +6,7 @@ using CancelService.Api.Hosting;
 
 namespace CancelService.Harness;
 
-/// <summary>The service in a process of its own, which may be killed and started again on the same ports.</summary>
+/// <summary>The service in a process of its own that tests can kill and restart on the same ports.</summary>
 public sealed class ServiceProcess : IAsyncDisposable
 {
     private const int KeptLines = 200;
@@ -27,24 +27,24 @@ public sealed class ServiceProcess : IAsyncDisposable
     }
 
     /// <summary>
-    /// The service that is started: the published one where CANCELSERVICE_TEST_SERVICE names its directory, otherwise the one that was
-    /// built with the tests.
+    /// The assembly of the service: the published one in the directory CANCELSERVICE_TEST_SERVICE, otherwise the output
+    /// of the tests' own build.
     /// </summary>
     public static string Assembly { get; } =
         Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_SERVICE") is { Length: > 0 } directory
             ? Path.Combine(directory, Path.GetFileName(typeof(ServiceHost).Assembly.Location))
             : typeof(ServiceHost).Assembly.Location;
 
-    /// <summary>The merchants' port, on loopback.</summary>
+    /// <summary>The public port on loopback.</summary>
     public int PublicPort { get; }
 
-    /// <summary>The internal port, on loopback.</summary>
+    /// <summary>The internal port on loopback.</summary>
     public int InternalPort { get; }
 
-    /// <summary>The process as it runs now.</summary>
+    /// <summary>The current process; a restart replaces it.</summary>
     public Process Process => _process ?? throw new InvalidOperationException("The service was not started.");
 
-    /// <summary>The last lines that the service wrote to its two outputs.</summary>
+    /// <summary>The last lines of standard output and standard error.</summary>
     public string Output
     {
         get
@@ -54,19 +54,19 @@ public sealed class ServiceProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>The most memory that the process ever had resident, in bytes.</summary>
+    /// <summary>The peak resident memory of the process in bytes.</summary>
     public long PeakMemory => Status("VmHWM");
 
-    /// <summary>The memory that the process has resident, in bytes.</summary>
+    /// <summary>The resident memory of the process in bytes.</summary>
     public long Memory => Status("VmRSS");
 
     /// <summary>
-    /// Starts an instance in Production on free ports of loopback, and waits until it is ready. The settings have to name
-    /// the wallet's key and the database; tokens of <see cref="Bearer"/> are valid.
+    /// Starts an instance in Production on free ports of loopback and waits until it is ready. The settings must name
+    /// the wallet's key and the database; the instance accepts tokens of <see cref="Bearer"/>.
     /// </summary>
-    /// <param name="settings">Settings as on the command line; the last one wins.</param>
-    /// <param name="assembly">What runs, where that is not the service itself.</param>
-    /// <param name="arguments">What comes before the settings on its command line.</param>
+    /// <param name="settings">Settings in the form of the command line; the last of equal names wins.</param>
+    /// <param name="assembly">The assembly to run in place of the service.</param>
+    /// <param name="arguments">Arguments that precede the settings on the command line.</param>
     public static async Task<ServiceProcess> Start(
         IEnumerable<string> settings,
         string? assembly = null,
@@ -100,7 +100,7 @@ public sealed class ServiceProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>A port of loopback that nobody listens on.</summary>
+    /// <summary>Finds a free port of loopback.</summary>
     public static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
@@ -108,7 +108,7 @@ public sealed class ServiceProcess : IAsyncDisposable
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    /// <summary>Starts the process again after it has ended; it is not ready yet.</summary>
+    /// <summary>Starts the process again after its end, without waiting for readiness.</summary>
     public void Launch()
     {
         _process?.Dispose();
@@ -128,7 +128,7 @@ public sealed class ServiceProcess : IAsyncDisposable
         _process.BeginErrorReadLine();
     }
 
-    /// <summary>Waits until the instance says that it is ready, for three minutes at most.</summary>
+    /// <summary>Waits at most three minutes until the instance reports ready.</summary>
     public async Task Ready()
     {
         var start = Stopwatch.GetTimestamp();
@@ -137,12 +137,12 @@ public sealed class ServiceProcess : IAsyncDisposable
             if (Process.HasExited)
                 throw new InvalidOperationException($"The service ended with {Process.ExitCode}:\n{Output}");
             if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromMinutes(3))
-                throw new TimeoutException($"The service is not ready in three minutes:\n{Output}");
+                throw new TimeoutException($"The service did not become ready within three minutes:\n{Output}");
             await Task.Delay(20);
         }
     }
 
-    /// <summary>Whether the instance says that it is ready.</summary>
+    /// <summary>Returns true when the instance reports ready.</summary>
     public async Task<bool> IsReady()
     {
         try
@@ -156,7 +156,7 @@ public sealed class ServiceProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>What <c>/metrics</c> says now, in Prometheus' text format.</summary>
+    /// <summary>Reads <c>/metrics</c> in Prometheus' text format.</summary>
     public Task<string> Metrics() => _internal.GetStringAsync(new Uri("/metrics", UriKind.Relative));
 
     /// <summary>Ends the process with SIGKILL.</summary>
@@ -166,10 +166,10 @@ public sealed class ServiceProcess : IAsyncDisposable
         await Process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(30));
     }
 
-    /// <summary>Sends SIGTERM, and does not wait for what comes of it.</summary>
+    /// <summary>Sends SIGTERM without waiting for the exit.</summary>
     public void Terminate() => Signal("TERM");
 
-    /// <summary>Stops the process where it is, for a time, and lets it go on: it does not notice that time has passed.</summary>
+    /// <summary>Pauses the process with SIGSTOP for a time, then resumes it with SIGCONT.</summary>
     public async Task Freeze(TimeSpan time)
     {
         Signal("STOP");
@@ -203,7 +203,7 @@ public sealed class ServiceProcess : IAsyncDisposable
         }
     }
 
-    // Linux tells it in /proc, in kB.
+    // Linux reports these values in kB.
     private long Status(string name) =>
         File.ReadLines($"/proc/{Process.Id}/status")
             .Where(line => line.StartsWith(name, StringComparison.Ordinal))

@@ -3,12 +3,12 @@ using System.Text;
 namespace CancelService.Harness;
 
 /// <summary>
-/// The scheme's string to sign, written from its documentation and not from our code: what the tests sign and verify by. A
-/// mistake in the service's own is seen against this one.
+/// The scheme's string to sign, written from the documentation and independent of the service's code, so that tests
+/// that sign and verify with it find a mistake in the service.
 /// </summary>
 public static class StringToSign
 {
-    /// <summary>The bytes that are signed, of a request (by its Request-Time) or an answer (by its Response-Time).</summary>
+    /// <summary>Returns the bytes to sign for a request (with its Request-Time) or an answer (Response-Time).</summary>
     public static byte[] Of(string method, string path, string clientId, string time, ReadOnlySpan<byte> body) =>
         [.. Encoding.UTF8.GetBytes($"{method} {path}\n{clientId}.{time}."), .. body];
 

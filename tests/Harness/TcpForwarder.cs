@@ -6,32 +6,32 @@ using Npgsql;
 
 namespace CancelService.Harness;
 
-/// <summary>How a forwarder treats the connection on which it sees the awaited bytes.</summary>
+/// <summary>A fault that a forwarder injects into the connection with the awaited bytes.</summary>
 public enum Fault
 {
-    /// <summary>The bytes get lost, and the connection with them.</summary>
+    /// <summary>The connection breaks, and the bytes are lost.</summary>
     CutBefore,
 
-    /// <summary>What stands before the bytes arrives, the rest gets lost, and the connection with it.</summary>
+    /// <summary>The connection breaks after the data in front of the bytes; the rest is lost.</summary>
     CutWithin,
 
-    /// <summary>The bytes arrive, and the connection breaks when the server has carried out what they say.</summary>
+    /// <summary>The bytes arrive, and the connection breaks once the server has executed them.</summary>
     CutAfter,
 
-    /// <summary>The bytes get lost, and nobody is told.</summary>
+    /// <summary>The bytes are lost, but the connection stays open.</summary>
     StallBefore,
 
-    /// <summary>The bytes arrive, the answer gets lost, and nobody is told.</summary>
+    /// <summary>The bytes arrive and their answer is lost, but the connection stays open.</summary>
     StallAfter,
 
-    /// <summary>The bytes arrive late: when they are let go.</summary>
+    /// <summary>The bytes arrive only after <see cref="TcpForwarder.LetGo"/>.</summary>
     Delay,
 }
 
-/// <summary>The network between the service and its PostgreSQL, with its faults.</summary>
+/// <summary>A TCP proxy between the service and PostgreSQL that injects network faults.</summary>
 public sealed class TcpForwarder : IAsyncDisposable
 {
-    // PostgreSQL's message ReadyForQuery, outside of a transaction: what was asked for is done.
+    // PostgreSQL's message ReadyForQuery outside of a transaction: the server has executed the query.
     private static readonly byte[] Ready = [(byte)'Z', 0, 0, 0, 5, (byte)'I'];
 
     private readonly NpgsqlConnectionStringBuilder _target;
@@ -45,7 +45,7 @@ public sealed class TcpForwarder : IAsyncDisposable
     private int _roundTrips;
     private int _statements;
 
-    /// <summary>Listens on a port (0: a free one), and forwards to the server of a connection string.</summary>
+    /// <summary>Listens on a port (0: any free port) and forwards to the server of a connection string.</summary>
     public TcpForwarder(string target, int port = 0, bool silent = false)
     {
         _target = new NpgsqlConnectionStringBuilder(target);
@@ -58,13 +58,13 @@ public sealed class TcpForwarder : IAsyncDisposable
 
     public int Port { get; }
 
-    /// <summary>How often the service has waited for an answer of the server so far.</summary>
+    /// <summary>The number of round trips so far.</summary>
     public int RoundTrips => _roundTrips;
 
-    /// <summary>How many statements the service has had executed so far.</summary>
+    /// <summary>The number of executed statements so far.</summary>
     public int Statements => _statements;
 
-    /// <summary>A port that nobody listens on.</summary>
+    /// <summary>Finds a port that refuses connections.</summary>
     public static int ClosedPort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
@@ -72,7 +72,7 @@ public sealed class TcpForwarder : IAsyncDisposable
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    /// <summary>The setting that leads the service through a forwarder at a port.</summary>
+    /// <summary>Returns the setting that connects the service through a forwarder on a port.</summary>
     public static string Setting(string target, int port) =>
         "--Database:ConnectionString="
         + new NpgsqlConnectionStringBuilder(target)
@@ -82,26 +82,26 @@ public sealed class TcpForwarder : IAsyncDisposable
             SslMode = SslMode.Disable,
         }.ConnectionString;
 
-    /// <summary>From now on new connections are forwarded. Those that came before stay unanswered.</summary>
+    /// <summary>Ends the silence for new connections; earlier connections stay unanswered.</summary>
     public void Speak() => _silent = false;
 
-    /// <summary>From now on nothing is forwarded any more, and nobody is told: connections stay open and unanswered.</summary>
+    /// <summary>Stops forwarding; connections stay open but unanswered.</summary>
     public void FallSilent() => _silent = true;
 
-    /// <summary>Breaks every connection, as a server that restarts does.</summary>
+    /// <summary>Breaks every connection, as a restarting server does.</summary>
     public void CutAll()
     {
         foreach (var socket in _sockets)
             socket.Dispose();
     }
 
-    /// <summary>The next time that the service sends a text, a fault happens to that connection.</summary>
+    /// <summary>Injects a fault into the connection on which the service next sends a text.</summary>
     public void Arm(string text, Fault fault) => _armed = (Encoding.ASCII.GetBytes(text), fault);
 
-    /// <summary>Ends when bytes are under way that <see cref="Fault.Delay"/> has delayed.</summary>
+    /// <summary>Completes when <see cref="Fault.Delay"/> holds bytes back.</summary>
     public Task Delayed => _delayed.Task;
 
-    /// <summary>Lets delayed bytes arrive.</summary>
+    /// <summary>Forwards the delayed bytes.</summary>
     public void LetGo() => _letGo.TrySetResult();
 
     public async ValueTask DisposeAsync()
@@ -123,7 +123,7 @@ public sealed class TcpForwarder : IAsyncDisposable
             }
             catch (SocketException)
             {
-                return; // Stopped.
+                return; // The forwarder was disposed.
             }
             _sockets.Add(client);
             if (!_silent)
@@ -149,11 +149,11 @@ public sealed class TcpForwarder : IAsyncDisposable
             var up = Up();
             await Task.WhenAny(up, Down());
             if (fault is Fault.StallBefore or Fault.StallAfter)
-                await up; // Until the service gives the connection up.
+                await up; // Keep the connection open until the service closes it.
         }
         catch (SocketException)
         {
-            // The server is away, and so is the connection.
+            // The server is down; close the client side too.
         }
         client.Dispose();
         server.Dispose();

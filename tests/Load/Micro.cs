@@ -13,7 +13,7 @@ using CancelService.Protocol;
 
 namespace CancelService.Load;
 
-/// <summary>The parts of a cancel that need no database, one by one.</summary>
+/// <summary>Benchmarks of the parts of a cancel that need no database.</summary>
 [MemoryDiagnoser]
 public class Micro
 {
@@ -35,7 +35,7 @@ public class Micro
     private byte[] _signature = [];
     private WalletKey _wallet = null!;
 
-    /// <summary>Runs every benchmark in this process, and prints its table.</summary>
+    /// <summary>Runs every benchmark in this process and prints its table.</summary>
     public static void Run() =>
         BenchmarkRunner.Run<Micro>(
             DefaultConfig.Instance.AddJob(Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance))

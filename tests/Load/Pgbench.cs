@@ -5,12 +5,12 @@ using CancelService.Harness;
 namespace CancelService.Load;
 
 /// <summary>
-/// The yardstick: PostgreSQL's own pgbench does to the same tables what a cancel does, as it is usually written: statement by
-/// statement in one transaction, with prepared statements and a connection for each of its clients.
+/// The baseline: pgbench executes the writes of a cancel on the same tables in the usual way, statement by statement in
+/// one transaction, with prepared statements and one connection a client.
 /// </summary>
 internal sealed partial class Pgbench(PostgresPrograms cluster, string database)
 {
-    // :n counts the transactions of a connection, so that no two ever cancel the same payment.
+    // :n counts the transactions of a connection, so that no two transactions cancel the same payment.
     private const string Script = """
         \set i :first + :n * :connections + :client_id
         \set n :n + 1
@@ -36,7 +36,9 @@ internal sealed partial class Pgbench(PostgresPrograms cluster, string database)
     private const string Answer =
         """{"result":{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"Success"},"paymentId":"pay-1000000","paymentRequestId":"req-pay-1000000","cancelTime":"2026-11-23T09:28:49+08:00"}""";
 
-    /// <summary>Cancels payments from a number on, for some seconds, and tells transactions a second and how many there were.</summary>
+    /// <summary>
+    /// Cancels payments from the given number on for some seconds; returns the rate and the number of transactions.
+    /// </summary>
     public async Task<(double PerSecond, long Transactions)> Run(bool hot, long first, int connections, int seconds)
     {
         var file = Path.Combine(cluster.Directory, $"cancel-{(hot ? "hot" : "spread")}.sql");

@@ -7,26 +7,27 @@ using Npgsql;
 namespace CancelService.Load;
 
 /// <summary>
-/// Measures what a cancel costs, beside what it has to cost. Figures are ratios of phases that alternate in one run, because
-/// the machine's mood hits neighbours alike.
+/// Measures the cost of a cancel relative to a baseline. Figures are ratios of phases that alternate in one run, so
+/// that the variance of a shared machine affects both sides alike.
 /// </summary>
 internal static class Program
 {
     private const string Usage = """
         dotnet run -c Release --project tests/Load -- [command] [--option=value ...]
-          bench      (default) every scenario beside pgbench
+          bench      (default) every scenario, with pgbench as the baseline
+          inquiry    cancels, inquiries and replays in turn
           growth     the spread scenario on databases of 50 thousand, 500 thousand and 5 million payments
           instances  the spread scenario on 1, 2 and 4 instances
           compare    the spread scenario on this service and on another, of --with=FOLDER, in turn on one database
           citus      the spread scenario on PostgreSQL and on the Citus whose coordinator CANCELSERVICE_TEST_POSTGRES names, in turn
           standby    cancels and repeats with and without a synchronous standby, in turn; then promotions until the first S
           overload   replays at 1, 2 and 4 times the capacity
-          soak       full load for minutes, and what memory does meanwhile
-          start      how long a Release build takes from start to ready
-          statements what PostgreSQL's time goes to, by statement (pg_stat_statements)
+          soak       full load for minutes, with the memory of the service
+          start      the time of a Release build from start to ready
+          statements PostgreSQL's time by statement (pg_stat_statements)
           micro      BenchmarkDotNet on the parts of a cancel that need no database
         --rounds=5 --seconds=10 --connections=32 --payments=500000 --minutes=10 --json=load.json
-        --service=FOLDER   of a service that was published; without it, what was built with this program is measured
+        --service=FOLDER   the folder of a published service; by default the build of this program is measured
         """;
 
     private static readonly Dictionary<string, string> Options = new(StringComparer.Ordinal)
@@ -55,7 +56,7 @@ internal static class Program
         {
             if (option[2..].Split('=') is not [var name, { Length: > 0 } value] || !Options.ContainsKey(name))
             {
-                await Console.Error.WriteLineAsync($"'{option}' is no option.\n{Usage}");
+                await Console.Error.WriteLineAsync($"'{option}' is not an option.\n{Usage}");
                 return 2;
             }
             Options[name] = value;
@@ -69,7 +70,7 @@ internal static class Program
         string[] settings = command is "statements"
             ? ["shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on"]
             : [];
-        // Figures are of the machine's own PostgreSQL: a container's network would be measured as well.
+        // PostgreSQL runs from the machine's own programs, because a container's network would distort the figures.
         var postgres = await PostgresPrograms.Start(durable: true, [.. Testbed.Settings, .. settings]);
         await using var stage = await Testbed.Open(
             postgres,
@@ -80,6 +81,9 @@ internal static class Program
         {
             case "bench":
                 await Bench(stage, new Pgbench(postgres, "bench"));
+                break;
+            case "inquiry":
+                await Inquiry(stage);
                 break;
             case "growth":
                 await Growth(stage);
@@ -109,7 +113,7 @@ internal static class Program
                 await Statements(stage);
                 break;
             default:
-                await Console.Error.WriteLineAsync($"'{command}' is no command.\n{Usage}");
+                await Console.Error.WriteLineAsync($"'{command}' is not a command.\n{Usage}");
                 return 2;
         }
         Report.Save(Options["json"]);
@@ -125,7 +129,7 @@ internal static class Program
         var service = await stage.Serve(database);
         var supply = new Supply(stage, Report, Connections, service);
 
-        // The first cancels compile code and fill caches; they also tell how many requests a round needs.
+        // The warm-up compiles code, fills caches and shows how many requests a round needs.
         supply.Closed("warm-up", 0, Supply.Spread, TimeSpan.FromSeconds(20));
         supply.Closed("warm-up", 0, Supply.Hot, TimeSpan.FromSeconds(5));
         await pgbench.Run(hot: false, supply.Take(Supply.Spread, 20_000), Connections, 2);
@@ -146,6 +150,7 @@ internal static class Program
                 "CANCEL_WINDOW_EXCEED",
                 Time
             );
+            supply.Repeated("inquiry", round, Inquiries(supply), "SUCCESS", Time);
             supply.Repeated("unknown payment", round, supply.Sign(Supply.Unknown, 1000), "ORDER_NOT_EXIST", Time);
             supply.Repeated(
                 "bad signature",
@@ -157,7 +162,7 @@ internal static class Program
             supply.Open("spread at half load", round, Supply.Spread, spread.PerSecond / 2, Time);
             supply.Open("hot at half load", round, Supply.Hot, Report.Of("hot")[^1].PerSecond / 2, Time);
             if (supply.Next(Supply.Spread) > Number("payments"))
-                throw new InvalidOperationException("All payments were used before the end: take more, --payments=N.");
+                throw new InvalidOperationException("All payments were used before the end. Raise --payments.");
         }
 
         Console.WriteLine();
@@ -165,6 +170,7 @@ internal static class Program
         Report.Ratio("cancels/s, one hot merchant, to our own spread", "hot", "spread", "0.90");
         Report.Ratio("cancels/s, hot, to pgbench's hot", "hot", "pgbench hot", "1.0");
         Report.Ratio("replays/s to spread cancels/s", "replay", "spread", "1.5");
+        Report.Ratio("inquiries/s to spread cancels/s", "inquiry", "spread", "2.5");
         Report.Ratio("bad signatures refused/s to spread cancels/s", "bad signature", "spread", "3");
         Report.Ratio("window closed/s to spread cancels/s", "window closed", "spread");
         Report.Ratio("unknown payment/s to spread cancels/s", "unknown payment", "spread");
@@ -196,14 +202,14 @@ internal static class Program
                 Connections,
                 (int)Time.TotalSeconds
             );
-            // Connections that were slower than others leave gaps behind; the next phase begins after the fastest's last.
+            // Slow connections leave gaps, so the next phase begins after the last payment of the fastest connection.
             var last = await stage.Lines(
                 "bench",
                 $"SELECT max(substr(payment_id, 5)::bigint)::text FROM payment_history WHERE action = 'CANCEL' AND payment_id LIKE '{which}-%'"
             );
             supply.Take(which, long.Parse(last.Single(), CultureInfo.InvariantCulture) + 1 - supply.Next(which));
-            // pgbench's transactions share locks of the hot account's row, and index entries of versions that were locked so stay
-            // until a vacuum. Whoever comes next must not pay for that.
+            // pgbench's transactions share locks on the row of the hot account, and index entries of row versions with
+            // shared locks stay until a vacuum. The next phase must not pay for them.
             await stage.Execute("bench", "VACUUM accounts");
             Report.Add(
                 new Phase(scenario, round, perSecond)
@@ -214,6 +220,27 @@ internal static class Program
                 }
             );
         }
+    }
+
+    private static SignedRequest[] Inquiries(Supply supply) =>
+        supply.Sign(Supply.Spread, 20_000, path: SignedRequest.Inquiry);
+
+    private static async Task Inquiry(Testbed stage)
+    {
+        Console.WriteLine("Filling ...");
+        var database = await stage.Fill("inquiry", Number("payments"), 1);
+        var supply = new Supply(stage, Report, Connections, await stage.Serve(database));
+        supply.Closed("warm-up", 0, Supply.Spread, TimeSpan.FromSeconds(15));
+        supply.Repeated("warm-up", 0, Inquiries(supply), "SUCCESS", TimeSpan.FromSeconds(5));
+        for (var round = 1; round <= Rounds; round++)
+        {
+            var (_, cancelled) = supply.Closed("spread", round, Supply.Spread, Time);
+            supply.Repeated("inquiry", round, Inquiries(supply), "SUCCESS", Time);
+            supply.Repeated("replay", round, cancelled, "SUCCESS", Time);
+        }
+        Console.WriteLine();
+        Report.Ratio("inquiries/s to spread cancels/s", "inquiry", "spread", "2.5");
+        Report.Ratio("replays/s to spread cancels/s", "replay", "spread");
     }
 
     private static async Task Growth(Testbed stage)
@@ -228,7 +255,7 @@ internal static class Program
             supply.Closed("warm-up", 0, Supply.Spread, TimeSpan.FromSeconds(5));
             supplies.Add((name, supply));
         }
-        // A round must not use up the smallest database.
+        // A round must not exhaust the payments of the smallest database.
         var time = TimeSpan.FromSeconds(Math.Min(Time.TotalSeconds, 25.0 / Rounds));
         for (var round = 1; round <= Rounds; round++)
         {
@@ -259,7 +286,7 @@ internal static class Program
         Report.Ratio("cancels/s, 4 instances to 1", "4 instances", "1 instances");
     }
 
-    // Both work on one schema, because a release works on the next one's.
+    // Both services run on one schema, because a release also runs on the schema of the next one.
     private static async Task Compare(Testbed stage)
     {
         Console.WriteLine("Filling ...");
@@ -271,7 +298,7 @@ internal static class Program
         for (var round = 1; round <= Rounds; round++)
         {
             var both = new[] { ("this", current), ("other", other) };
-            // Each goes first every other time.
+            // The order alternates, so that neither service always runs first.
             foreach (var (name, instance) in round % 2 == 0 ? both.Reverse() : both)
                 supply.Closed(name, round, Supply.Spread, Time, [instance]);
         }
@@ -285,7 +312,7 @@ internal static class Program
         var nodes = await CitusNodes.Of(
             Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_POSTGRES")
                 ?? throw new InvalidOperationException(
-                    "CANCELSERVICE_TEST_POSTGRES has to name a coordinator of Citus."
+                    "CANCELSERVICE_TEST_POSTGRES names no coordinator of Citus. Set it to the connection string of one."
                 )
         );
         foreach (var node in nodes)
@@ -332,7 +359,7 @@ internal static class Program
         Report.Ratio("replays/s, Citus to PostgreSQL", "Citus, replay", "PostgreSQL, replay");
     }
 
-    // The standby follows in both cases; what differs is whether the primary waits for it.
+    // The standby replicates in both cases; the only difference is that the primary waits for it.
     private static async Task Standby()
     {
         await using var pair = await ReplicatedPostgres.Start(durable: true);
@@ -354,7 +381,7 @@ internal static class Program
             {
                 await pair.OnFirst($"ALTER SYSTEM SET synchronous_standby_names = '{standbys}'");
                 await pair.OnFirst("SELECT pg_reload_conf()");
-                await Task.Delay(TimeSpan.FromSeconds(2)); // Until the service knows.
+                await Task.Delay(TimeSpan.FromSeconds(2)); // The service refreshes its view of standbys every second.
                 var (_, cancelled) = supply.Closed(name, round, Supply.Spread, Time);
                 supply.Repeated($"{name}, repeats", round, cancelled, "SUCCESS", Time);
             }
@@ -404,10 +431,12 @@ internal static class Program
         }
     }
 
-    /// <summary>Measures the capacity in a closed loop, and sends so much, and twice and four times as much, in alternation.</summary>
+    /// <summary>
+    /// Measures the capacity in a closed loop, then alternates open loops at 1, 2 and 4 times that rate.
+    /// </summary>
     internal static void Overload(Supply supply, SignedRequest[] replays, int rounds, TimeSpan time)
     {
-        const int Crowd = 1000; // More than have a place or may wait for one, by default.
+        const int Crowd = 1000; // Exceeds the default number of places and queued requests.
         for (var round = 1; round <= rounds; round++)
         {
             var capacity = supply.Repeated("capacity", round, replays, "SUCCESS", time).PerSecond;
@@ -416,7 +445,7 @@ internal static class Program
         }
     }
 
-    /// <summary>The goodput of each round over that at the capacity.</summary>
+    /// <summary>Returns the goodput of each round relative to the goodput at capacity.</summary>
     internal static IReadOnlyList<double> Goodput(Report report, int times) =>
         [.. report.Of($"{times} x").Zip(report.Of("1 x")).Select(pair => pair.First.Good / pair.Second.Good)];
 
@@ -429,11 +458,11 @@ internal static class Program
         var supply = new Supply(stage, Report, Connections, service);
         SignedRequest[] last = [];
         var memory = new List<double>();
-        // Only the load counts, not the time in which the next requests are signed.
+        // Signing the next requests takes time too, but only the time under load counts.
         var loaded = TimeSpan.Zero;
         for (var round = 1; loaded < TimeSpan.FromMinutes(minutes); round++)
         {
-            // Cancels as long as there are payments, and replays.
+            // Sends cancels until the payments run out, then replays.
             if (supply.Next(Supply.Spread) + 100_000 < Number("payments"))
             {
                 last = supply.Closed("spread", round, Supply.Spread, TimeSpan.FromSeconds(20)).Requests;
@@ -457,7 +486,7 @@ internal static class Program
         {
             var start = Stopwatch.GetTimestamp();
             var service = await stage.Serve(database);
-            if (round > 0) // The first start warms the disk.
+            if (round > 0) // The first start only warms the disk cache.
                 seconds.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
             await stage.Stop(service);
         }
@@ -497,7 +526,7 @@ internal static class Program
         }
     }
 
-    // Milliseconds of CPU of one thread.
+    // Returns milliseconds of CPU time on one thread.
     private static double SignAndVerify(Testbed stage)
     {
         const int Times = 1000;

@@ -4,50 +4,50 @@ using System.Text.Json;
 namespace CancelService.Load;
 
 /// <summary>One measured phase.</summary>
-/// <param name="Scenario">What was sent.</param>
-/// <param name="Round">The alternation, from 1.</param>
-/// <param name="PerSecond">Answers, or transactions, a second.</param>
+/// <param name="Scenario">The name of the traffic.</param>
+/// <param name="Round">The number of the alternation, from 1.</param>
+/// <param name="PerSecond">Answers or transactions per second.</param>
 internal sealed record Phase(string Scenario, int Round, double PerSecond)
 {
     public int Requests { get; init; }
 
     public int Errors { get; init; }
 
-    /// <summary>The errors that are answers of unknown outcome, U.</summary>
+    /// <summary>The number of errors that are answers of unknown outcome (U).</summary>
     public int Unknown { get; init; }
 
-    /// <summary>Milliseconds.</summary>
+    /// <summary>The median latency in milliseconds.</summary>
     public double? P50 { get; init; }
 
-    /// <summary>Milliseconds.</summary>
+    /// <summary>The 99th percentile of the latency in milliseconds.</summary>
     public double? P99 { get; init; }
 
-    /// <summary>Milliseconds.</summary>
+    /// <summary>The 99.9th percentile of the latency in milliseconds.</summary>
     public double? P999 { get; init; }
 
-    /// <summary>Milliseconds of the service's CPU per answer.</summary>
+    /// <summary>The CPU time of the service per answer in milliseconds.</summary>
     public double? ServiceCpu { get; init; }
 
-    /// <summary>Milliseconds of PostgreSQL's CPU per answer.</summary>
+    /// <summary>The CPU time of PostgreSQL per answer in milliseconds.</summary>
     public double? DatabaseCpu { get; init; }
 
-    /// <summary>Bytes allocated by the service per answer.</summary>
+    /// <summary>The bytes that the service allocated per answer.</summary>
     public double? Allocated { get; init; }
 
-    /// <summary>Bytes that PostgreSQL wrote to its log per answer.</summary>
+    /// <summary>The bytes that PostgreSQL wrote to its write-ahead log per answer.</summary>
     public double? Wal { get; init; }
 
-    /// <summary>The share that was turned away with a plain 503.</summary>
+    /// <summary>The share of requests that were rejected with a plain 503.</summary>
     public double? TurnedAway { get; init; }
 
-    /// <summary>How long it took to be turned away, in milliseconds.</summary>
+    /// <summary>The 99th percentile of the latency of rejections in milliseconds.</summary>
     public double? TurnedAwayP99 { get; init; }
 
-    /// <summary>Answers that are not a 503, a second.</summary>
+    /// <summary>The goodput: answers per second without rejections.</summary>
     public double Good => PerSecond * (1 - (TurnedAway ?? 0));
 }
 
-/// <summary>A figure of the report: the median of its values, one a round, with the smallest and the largest.</summary>
+/// <summary>A figure of the report: the median of one value a round, with minimum and maximum.</summary>
 internal sealed record Figure(string Name, IReadOnlyList<double> Values, string? Target = null)
 {
     public double Median => Values.Order().ElementAtOrDefault(Values.Count / 2);
@@ -59,7 +59,7 @@ internal sealed record Figure(string Name, IReadOnlyList<double> Values, string?
         );
 }
 
-/// <summary>Collects phases and figures, prints them as they come, and writes them as JSON.</summary>
+/// <summary>Collects phases and figures, prints them at once and writes them as JSON at the end.</summary>
 internal sealed class Report
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
@@ -96,10 +96,10 @@ internal sealed class Report
         Console.WriteLine(figure);
     }
 
-    /// <summary>The phases of a scenario, in the order of their rounds.</summary>
+    /// <summary>Returns the phases of a scenario in the order of their rounds.</summary>
     public IReadOnlyList<Phase> Of(string scenario) => [.. _phases.Where(phase => phase.Scenario == scenario)];
 
-    /// <summary>Adds the ratio of two scenarios' throughput, round by round.</summary>
+    /// <summary>Adds the ratio of the throughput of two scenarios, one value a round.</summary>
     public void Ratio(string name, string scenario, string to, string? target = null) =>
         Add(
             new Figure(

@@ -6,32 +6,32 @@ using CancelService.Harness;
 namespace CancelService.Load;
 
 /// <summary>
-/// The payments of a database that were not used yet, the requests that cancel them, and the phases of traffic that send
-/// those to some instances.
+/// Allocates the unused payments of a database, signs the requests that cancel them, and sends these to the instances
+/// in phases of traffic.
 /// </summary>
 internal sealed partial class Supply(Testbed stage, Report report, int connections, params ServiceProcess[] instances)
 {
-    /// <summary>Payments that are shared out among the clients.</summary>
+    /// <summary>The prefix of payments that are spread over many clients.</summary>
     public const string Spread = "pay";
 
-    /// <summary>Payments of one client.</summary>
+    /// <summary>The prefix of payments that all belong to one client.</summary>
     public const string Hot = "hot";
 
-    /// <summary>Payments whose window has closed.</summary>
+    /// <summary>The prefix of payments whose window has closed.</summary>
     public const string Late = "late";
 
-    /// <summary>Payments that nobody has.</summary>
+    /// <summary>The prefix of payments that do not exist.</summary>
     public const string Unknown = "none";
 
-    // What the fastest phase so far did a second; half as much again is signed, so that a phase never runs dry.
+    // The rate of the fastest phase so far. A phase signs 50 % more requests than that, so that it never runs out.
     private double _perSecond = 1000;
 
     private readonly Dictionary<string, long> _next = new(StringComparer.Ordinal);
 
-    /// <summary>The number of the next payment that was not used yet.</summary>
+    /// <summary>Returns the number of the next unused payment.</summary>
     public long Next(string which) => _next.GetValueOrDefault(which);
 
-    /// <summary>Sets payments aside; returns the number of the first.</summary>
+    /// <summary>Reserves payments; returns the number of the first.</summary>
     public long Take(string which, long count)
     {
         var first = Next(which);
@@ -39,8 +39,13 @@ internal sealed partial class Supply(Testbed stage, Report report, int connectio
         return first;
     }
 
-    /// <summary>Signs the cancels of payments, on all cores.</summary>
-    public SignedRequest[] Sign(string which, int count, bool forged = false) =>
+    /// <summary>Signs requests about the next payments on all cores; by default cancels.</summary>
+    public SignedRequest[] Sign(
+        string which,
+        int count,
+        bool forged = false,
+        string path = SignedRequest.Cancel
+    ) =>
         SignedRequest.Many(
             stage.Merchant,
             Next(which),
@@ -50,10 +55,11 @@ internal sealed partial class Supply(Testbed stage, Report report, int connectio
                     which == Hot ? "hot" : string.Create(CultureInfo.InvariantCulture, $"client-{i % Testbed.Clients}"),
                     string.Create(CultureInfo.InvariantCulture, $"{which}-{i}")
                 ),
-            forged
+            forged,
+            path
         );
 
-    /// <summary>Cancels payments in a closed loop. Returns the phase, and the requests that were answered.</summary>
+    /// <summary>Cancels payments in a closed loop; returns the phase and the answered requests.</summary>
     public (Phase Phase, SignedRequest[] Requests) Closed(
         string scenario,
         int round,
@@ -70,13 +76,13 @@ internal sealed partial class Supply(Testbed stage, Report report, int connectio
             targets => Traffic.Closed(targets, requests, connections, time, "SUCCESS", stage.Wallet.PublicKey)
         );
         if (phase.Requests == requests.Length)
-            Console.WriteLine($"   all {requests.Length} requests were used before the time was up");
+            Console.WriteLine($"   all {requests.Length} requests were sent before the time was up");
         _perSecond = Math.Max(_perSecond, phase.PerSecond);
         Take(which, phase.Requests);
         return (phase, requests[..phase.Requests]);
     }
 
-    /// <summary>Cancels a number of payments, however long it takes.</summary>
+    /// <summary>Cancels a fixed number of payments without a time limit.</summary>
     public Phase Exactly(string scenario, string which, int count)
     {
         var requests = Sign(which, count);
@@ -90,7 +96,7 @@ internal sealed partial class Supply(Testbed stage, Report report, int connectio
         );
     }
 
-    /// <summary>Sends the same requests over and over in a closed loop.</summary>
+    /// <summary>Replays the same requests in a closed loop.</summary>
     public Phase Repeated(string scenario, int round, SignedRequest[] requests, string code, TimeSpan time) =>
         Measure(
             scenario,
@@ -99,7 +105,7 @@ internal sealed partial class Supply(Testbed stage, Report report, int connectio
             targets => Traffic.Closed(targets, requests, connections, time, code, stage.Wallet.PublicKey, repeat: true)
         );
 
-    /// <summary>Cancels payments in an open loop.</summary>
+    /// <summary>Cancels payments in an open loop at the given rate.</summary>
     public Phase Open(string scenario, int round, string which, double perSecond, TimeSpan time)
     {
         var requests = Sign(which, (int)(perSecond * time.TotalSeconds));
@@ -112,7 +118,9 @@ internal sealed partial class Supply(Testbed stage, Report report, int connectio
         );
     }
 
-    /// <summary>Sends the same requests over and over in an open loop, on so many connections that some find no room.</summary>
+    /// <summary>
+    /// Replays the same requests in an open loop on more connections than the service admits requests.
+    /// </summary>
     public Phase Pressed(
         string scenario,
         int round,
@@ -177,7 +185,7 @@ internal sealed partial class Supply(Testbed stage, Report report, int connectio
             var total = TotalAllocated().Match(metrics);
             return total.Success
                 ? double.Parse(total.Groups["n"].Value, CultureInfo.InvariantCulture)
-                : throw new InvalidOperationException("/metrics does not tell what was allocated.");
+                : throw new InvalidOperationException("/metrics has no counter of allocated bytes.");
         });
 
     [GeneratedRegex(

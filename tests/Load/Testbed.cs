@@ -1,21 +1,23 @@
 using System.Globalization;
 using CancelService.Harness;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace CancelService.Load;
 
-/// <summary>What is measured: a durable PostgreSQL, filled databases on it, and instances of the service.</summary>
+/// <summary>
+/// The system under measurement: a durable PostgreSQL, filled databases and instances of the service.
+/// </summary>
 internal sealed class Testbed : IAsyncDisposable
 {
-    /// <summary>The clients among whom the payments of the spread scenario are shared out.</summary>
+    /// <summary>The number of clients that the payments of the spread scenario belong to.</summary>
     public const int Clients = 1000;
 
     /// <summary>The amount of every payment, in minor units of USD.</summary>
     public const long Amount = 1000;
 
-    /// <summary>Payments whose window closed long ago.</summary>
+    /// <summary>The number of payments whose window closed long ago.</summary>
     public const int LatePayments = 1000;
 
     private readonly string _directory;
@@ -31,19 +33,19 @@ internal sealed class Testbed : IAsyncDisposable
     /// <summary>The key that every client signs with.</summary>
     public KeyPair Merchant { get; } = KeyPair.Generate();
 
-    /// <summary>The wallet's key.</summary>
+    /// <summary>The key that the wallet signs with.</summary>
     public KeyPair Wallet { get; private init; } = null!;
 
     /// <summary>
-    /// Settings of PostgreSQL. What checkpoints, or new files for the write-ahead log, cost in the middle of a run would hit
-    /// whoever happens to be measured then; the files that filling needed are used again.
+    /// Settings of PostgreSQL that keep checkpoints and the creation of log files out of a run, where they would
+    /// distort single phases. PostgreSQL recycles the log files from the time of filling.
     /// </summary>
     public static string[] Settings { get; } =
     ["shared_buffers=1GB", "max_wal_size=16GB", "min_wal_size=8GB", "checkpoint_timeout=1h"];
 
-    /// <summary>Sets the stage on a PostgreSQL, which ends with it.</summary>
-    /// <param name="cluster">The server.</param>
-    /// <param name="service">The assembly that is run as the service; without it, the one that was built with this program.</param>
+    /// <summary>Creates a testbed on a PostgreSQL server that it takes ownership of.</summary>
+    /// <param name="cluster">The server; the testbed disposes of it.</param>
+    /// <param name="service">The assembly of the service; by default the build of this program.</param>
     public static async Task<Testbed> Open(PostgresCluster cluster, string? service = null)
     {
         var directory = Directory.CreateTempSubdirectory("cancelservice-load-").FullName;
@@ -54,9 +56,8 @@ internal sealed class Testbed : IAsyncDisposable
     }
 
     /// <summary>
-    /// Creates a database and fills it with payments in the status SUCCESS: <c>pay-0</c> and so on, shared out among
-    /// <c>client-0</c> and so on; <c>hot-0</c> and so on, all of the client <c>hot</c>; and late ones. Every invariant holds,
-    /// as <c>verify-ledger</c> confirms.
+    /// Creates a database with payments in the status SUCCESS: <c>pay-0</c> … spread over <c>client-0</c> …,
+    /// <c>hot-0</c> … of the client <c>hot</c>, and late payments. <c>verify-ledger</c> confirms its invariants.
     /// </summary>
     public async Task<string> Fill(string name, long payments, long hotPayments)
     {
@@ -64,7 +65,7 @@ internal sealed class Testbed : IAsyncDisposable
         return await FillEmpty(name, payments, hotPayments);
     }
 
-    /// <summary>The same in a database that is there, and has no tables.</summary>
+    /// <summary>Fills an existing database without tables with the payments of <see cref="Fill"/>.</summary>
     public async Task<string> FillEmpty(string name, long payments, long hotPayments)
     {
         var connectionString = ConnectionString(name);
@@ -81,8 +82,8 @@ internal sealed class Testbed : IAsyncDisposable
                 SET maintenance_work_mem = '1GB';
 
                 INSERT INTO clients (client_id, name, enabled, contract_burst, contract_may_cancel, contract_remember_unknown,
-                    contract_requests_per_second, contract_window)
-                SELECT id, 'A measured client', true, 100000, true, true, 100000, 'T+1 00:15 +08:00'
+                    contract_requests_per_second, contract_window, contract_inquiries_per_second, contract_inquiry_burst)
+                SELECT id, 'A measured client', true, 100000, true, true, 100000, 'T+1 00:15 +08:00', 100000, 100000
                 FROM (SELECT 'client-' || n AS id FROM generate_series(0, {Clients
                     - 1}) AS n UNION ALL SELECT 'hot') AS ids;
                 INSERT INTO client_keys (client_id, version, public_key)
@@ -123,7 +124,7 @@ internal sealed class Testbed : IAsyncDisposable
         return connectionString;
     }
 
-    /// <summary>Brings the schema up to date, as the command <c>migrate</c> does, and distributes it if wanted.</summary>
+    /// <summary>Migrates the schema as the command <c>migrate</c> does; on request also distributes it.</summary>
     public async Task Migrate(string name, bool distribute = false)
     {
         await using var database = new Database(
@@ -139,11 +140,11 @@ internal sealed class Testbed : IAsyncDisposable
         await database.Migrate(createDatabase: false, CancellationToken.None, distribute);
     }
 
-    /// <summary>Starts an instance on a database, without limits that would throttle the load of one machine.</summary>
+    /// <summary>Starts an instance without the limits that would throttle the load from one machine.</summary>
     public Task<ServiceProcess> Serve(string connectionString, params string[] settings) =>
         ServeBy(_service, connectionString, settings);
 
-    /// <summary>The same of another assembly; null: the one that was built with this program.</summary>
+    /// <summary>Starts an instance of the given assembly; null means the build of this program.</summary>
     public async Task<ServiceProcess> ServeBy(string? assembly, string connectionString, params string[] settings)
     {
         var instance = await ServiceProcess.Start(
@@ -160,14 +161,14 @@ internal sealed class Testbed : IAsyncDisposable
         return instance;
     }
 
-    /// <summary>Ends an instance.</summary>
+    /// <summary>Stops an instance and disposes of it.</summary>
     public async Task Stop(ServiceProcess instance)
     {
         _instances.Remove(instance);
         await instance.DisposeAsync();
     }
 
-    /// <summary>How a database is reached, by the service and by pgbench alike.</summary>
+    /// <summary>Returns the connection string of a database for the service and for pgbench.</summary>
     public string ConnectionString(string database) =>
         new NpgsqlConnectionStringBuilder(Cluster.ConnectionString) { Database = database }.ConnectionString;
 
@@ -187,7 +188,7 @@ internal sealed class Testbed : IAsyncDisposable
         return Convert.ToInt64(await command.ExecuteScalarAsync(), CultureInfo.InvariantCulture);
     }
 
-    /// <summary>The rows of a query with one column of text.</summary>
+    /// <summary>Returns the rows of a query that has one text column.</summary>
     public async Task<IReadOnlyList<string>> Lines(string database, string sql)
     {
         await using var connection = new NpgsqlConnection(ConnectionString(database) + ";Pooling=false");
@@ -200,12 +201,12 @@ internal sealed class Testbed : IAsyncDisposable
         return lines;
     }
 
-    /// <summary>The bytes that PostgreSQL has written to its log so far.</summary>
+    /// <summary>Returns the bytes that PostgreSQL has written to its write-ahead log so far.</summary>
     public Task<long> Wal() => Count("postgres", "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')");
 
     /// <summary>
-    /// The CPU time in milliseconds that PostgreSQL has used so far, with all its processes, ended ones included; none is known
-    /// of a container.
+    /// Returns the CPU time in milliseconds of all PostgreSQL processes so far, including exited ones; null for a
+    /// container, whose processes are invisible.
     /// </summary>
     public double? DatabaseCpu()
     {
@@ -226,9 +227,10 @@ internal sealed class Testbed : IAsyncDisposable
             }
             catch (IOException)
             {
-                continue; // It has just ended.
+                continue; // The process has exited meanwhile.
             }
-            // proc(5), counted from the state: 1 is the parent, 11 to 14 are user and system time, own and of ended children.
+            // Fields of proc(5) from the state on: 1 is the parent, 11 to 14 the user and system time of the process
+            // and of its exited children.
             var isServer = process == $"/proc/{server}";
             if (isServer || int.Parse(stat[1], CultureInfo.InvariantCulture) == server)
                 ticks += stat[11..(isServer ? 15 : 13)].Sum(text => long.Parse(text, CultureInfo.InvariantCulture));

@@ -11,20 +11,26 @@ using CancelService.Harness;
 
 namespace CancelService.Load;
 
-/// <summary>A request, ready to be sent.</summary>
-/// <param name="Bytes">The whole request.</param>
-/// <param name="ClientId">Whose it is.</param>
-internal sealed record SignedRequest(byte[] Bytes, string ClientId)
+/// <summary>A signed request in its wire format.</summary>
+/// <param name="Bytes">The whole HTTP request.</param>
+/// <param name="ClientId">The id of the client that signed the request.</param>
+/// <param name="Path">The path of the operation.</param>
+internal sealed record SignedRequest(byte[] Bytes, string ClientId, string Path)
 {
-    private const string Path = "/v2/payments/cancel";
+    /// <summary>The path of a cancel.</summary>
+    public const string Cancel = "/v2/payments/cancel";
 
-    /// <summary>Signs the cancels of some payments, on all cores.</summary>
+    /// <summary>The path of an inquiry.</summary>
+    public const string Inquiry = "/v2/payments/inquiryPayment";
+
+    /// <summary>Signs requests about the given payments on all cores.</summary>
     public static SignedRequest[] Many(
         KeyPair key,
         long first,
         int count,
         Func<long, (string Client, string Payment)> which,
-        bool forged = false
+        bool forged = false,
+        string path = Cancel
     )
     {
         var requests = new SignedRequest[count];
@@ -37,14 +43,18 @@ internal sealed record SignedRequest(byte[] Bytes, string ClientId)
                 for (var i = range.Item1; i < range.Item2; i++)
                 {
                     var (client, payment) = which(first + i);
-                    requests[i] = new SignedRequest(Compose(signer, client, payment, time, forged), client);
+                    requests[i] = new SignedRequest(
+                        Compose(signer, path, client, payment, time, forged),
+                        client,
+                        path
+                    );
                 }
             }
         );
         return requests;
     }
 
-    /// <summary>Whether an answer to this request is signed by the wallet.</summary>
+    /// <summary>Returns true when the answer to this request has a valid signature of the wallet.</summary>
     public bool IsAnsweredBy(PublicKey wallet, string head, ReadOnlySpan<byte> body)
     {
         var time = Header(head, "response-time: ");
@@ -60,15 +70,22 @@ internal sealed record SignedRequest(byte[] Bytes, string ClientId)
         return head[start..head.IndexOf('\r', start)];
     }
 
-    private static byte[] Compose(RSA signer, string client, string payment, string time, bool forged)
+    private static byte[] Compose(
+        RSA signer,
+        string path,
+        string client,
+        string payment,
+        string time,
+        bool forged
+    )
     {
         var body = $$"""{"paymentId":"{{payment}}"}""";
-        var text = StringToSign.Of("POST", Path, client, time, body);
+        var text = StringToSign.Of("POST", path, client, time, body);
         var signature = signer.SignData(text, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
         if (forged)
             signature[7] ^= 1;
         return Encoding.ASCII.GetBytes(
-            $"POST {Path} HTTP/1.1\r\nHost: wallet\r\nClient-Id: {client}\r\nRequest-Time: {time}\r\n"
+            $"POST {path} HTTP/1.1\r\nHost: wallet\r\nClient-Id: {client}\r\nRequest-Time: {time}\r\n"
                 + $"Signature: algorithm=RSA256, keyVersion=1, signature={Uri.EscapeDataString(Convert.ToBase64String(signature))}\r\n"
                 + $"Content-Type: application/json; charset=UTF-8\r\nContent-Length: {body.Length}\r\n\r\n{body}"
         );
@@ -76,8 +93,9 @@ internal sealed record SignedRequest(byte[] Bytes, string ClientId)
 }
 
 /// <summary>
-/// What came of a phase of traffic. <c>Unknown</c> counts the errors that are answers of unknown outcome, U. Latencies are in
-/// milliseconds; that of a request that was turned away counts from when it was sent, because it says how fast the refusal is.
+/// The result of a phase of traffic. <c>Unknown</c> counts the errors that are answers of unknown outcome (U).
+/// Latencies are in milliseconds. The latency of a rejection starts at the send, because it shows how fast the service
+/// rejects.
 /// </summary>
 internal sealed record Measured(
     int Requests,
@@ -91,14 +109,14 @@ internal sealed record Measured(
     double TurnedAwayP99
 );
 
-/// <summary>Keep-alive connections, one thread each, that send requests and check every answer.</summary>
+/// <summary>Sends requests on keep-alive connections, one thread each, and checks every answer.</summary>
 internal static partial class Traffic
 {
     private const int SignatureSample = 200;
 
     /// <summary>
-    /// A closed loop: each connection sends its next request when it has the answer to the last. It ends when the time is up or
-    /// the requests are.
+    /// Runs a closed loop: each connection sends its next request after the answer to the last one. The loop ends when
+    /// the time is up or the requests run out.
     /// </summary>
     public static Measured Closed(
         IReadOnlyList<ServiceProcess> instances,
@@ -111,8 +129,8 @@ internal static partial class Traffic
     ) => Run(instances, requests, connections, time, code, wallet, rate: null, repeat);
 
     /// <summary>
-    /// An open loop: requests are due at a fixed rate, whether or not earlier ones have been answered, and the latency counts
-    /// from when a request was due, so that waiting for a free connection is not hidden.
+    /// Runs an open loop: requests are due at a fixed rate, independent of answers. The latency starts when a request
+    /// is due, so that it includes the wait for a free connection (no coordinated omission).
     /// </summary>
     public static Measured Open(
         IReadOnlyList<ServiceProcess> instances,
@@ -135,10 +153,10 @@ internal static partial class Traffic
         );
 
     /// <summary>
-    /// Sends a request every 20 ms, each on a connection of its own, and returns when the first S came to one that was sent after a
-    /// kill (a time stamp).
+    /// Sends a request every 20 ms, each on a connection of its own. Returns the time of the first S for a request that
+    /// was sent after a kill (a timestamp).
     /// </summary>
-    /// <exception cref="TimeoutException">None came to any request, or within 30 s.</exception>
+    /// <exception cref="TimeoutException">No request got an S within 30 s.</exception>
     public static async Task<long> FirstSuccess(
         ServiceProcess instance,
         IEnumerable<SignedRequest> requests,
@@ -178,7 +196,7 @@ internal static partial class Traffic
             }
             catch (SocketException)
             {
-                // It was turned away, or the answer did not come.
+                // The request was rejected or got no answer; the next one follows.
             }
         }
     }
@@ -213,7 +231,7 @@ internal static partial class Traffic
         var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
 
         if (errors > 0)
-            Console.Error.WriteLine($"{errors} answers were not {code}; the first: {firstError}");
+            Console.Error.WriteLine($"{errors} answers differ from the expected {code}; the first: {firstError}");
         var all = latencies.SelectMany(l => l).Order().ToArray();
         return new Measured(
             all.Length,
@@ -281,7 +299,7 @@ internal static partial class Traffic
         }
     }
 
-    // The ends of an answer's head and of its body.
+    // Returns the offsets at which the answer's head and its body end.
     private static (int Head, int End) Receive(Socket socket, byte[] buffer)
     {
         var received = 0;
@@ -313,7 +331,7 @@ internal static partial class Traffic
     private static double Percentile(double[] sorted, double share) =>
         sorted.Length == 0 ? double.NaN : sorted[Math.Min(sorted.Length - 1, (int)(sorted.Length * share))];
 
-    // Thread.Sleep rounds up to milliseconds, which would be most of a latency.
+    // Thread.Sleep rounds up to milliseconds, which is more than most latencies.
     [LibraryImport("libc", EntryPoint = "usleep")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int Sleep(uint microseconds);

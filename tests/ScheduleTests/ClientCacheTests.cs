@@ -5,13 +5,13 @@ using Microsoft.Extensions.Options;
 
 namespace CancelService.ScheduleTests;
 
-/// <summary>A client that is changed while it is read.</summary>
+/// <summary>Goal: the cache never serves a stale client after a change, even when a read races with it.</summary>
 public sealed class ClientCacheTests
 {
     private static readonly ClientId Merchant = new("M-1");
 
     [Fact]
-    public void After_a_change_this_instance_never_knows_what_was_before() =>
+    public void A_find_after_a_change_never_returns_an_older_version() =>
         Schedules.Explore(async () =>
         {
             var (version, told) = (0, 0);
@@ -26,7 +26,7 @@ public sealed class ClientCacheTests
                 for (var i = 0; i < 2; i++)
                 {
                     await Task.Yield();
-                    version++; // Committed.
+                    version++; // The change commits.
                     await Task.Yield();
                     cache.Forget(Merchant);
                     told = version;

@@ -3,18 +3,18 @@ using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
 using CancelService.Infrastructure.Ledger;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Coyote.Random;
 
 namespace CancelService.ScheduleTests;
 
-/// <summary>Writes of one merchant that wait for each other: none is lost, done twice, or told what is not true.</summary>
+/// <summary>Goal: group commit loses no write, runs none twice, and reports each write's true outcome.</summary>
 public sealed class GroupCommitTests
 {
     private static readonly ClientId Merchant = new("M-1");
 
     [Fact]
-    public void Each_write_is_done_once_and_its_caller_told_what_came_of_it() =>
+    public void A_write_runs_once_and_its_caller_gets_its_outcome() =>
         Schedules.Explore(async () =>
         {
             var database = new FakeDatabase(refuses: Generator.Create().NextBoolean() ? 2 : -1);
@@ -24,21 +24,18 @@ public sealed class GroupCommitTests
         });
 
     [Fact]
-    public void An_unknown_outcome_is_told_to_all_who_share_it_and_to_nobody_else() =>
+    public void An_unknown_outcome_reaches_exactly_the_writes_that_share_it() =>
         Schedules.Explore(async () =>
         {
             var database = new FakeDatabase(breaks: 1);
             var commits = New(database);
             await Schedules.All(Enumerable.Range(0, 3).Select(i => Task.Run(() => Ask(commits, database, i))));
             await Ends(commits);
-            database.Broken.ShouldBe(
-                1,
-                "the write that is broken breaks once, whomever it shares its transaction with"
-            );
+            database.Broken.ShouldBe(1, "the failing write must fail once, whichever writes share its transaction");
         });
 
     [Fact]
-    public void Who_gives_up_before_the_write_began_has_written_nothing() =>
+    public void A_cancelled_call_writes_nothing_when_its_write_has_not_begun() =>
         Schedules.Explore(async () =>
         {
             var database = new FakeDatabase();
@@ -52,14 +49,14 @@ public sealed class GroupCommitTests
             await Ends(commits);
         });
 
-    // Some transactions take too long for others to wait for them.
+    // A random half of the transactions exceed the time that later writes wait for them.
     private static GroupCommit New(FakeDatabase database) =>
         new(
             database.Write,
             () => Generator.Create().NextBoolean() ? Task.CompletedTask : new TaskCompletionSource().Task
         );
 
-    // Nothing is left of a line that nobody waits in.
+    // A queue without waiters must release its memory.
     private static async Task Ends(GroupCommit commits)
     {
         while (!commits.IsIdle)
@@ -73,7 +70,7 @@ public sealed class GroupCommitTests
         CancellationToken patience = default
     )
     {
-        // The first and the last are of one payment.
+        // The first and the last write change the same payment.
         var payment = new PaymentId($"p{number % 2}");
         var transfer = new TransferRow
         {
@@ -105,7 +102,9 @@ public sealed class GroupCommitTests
         }
     }
 
-    /// <summary>Takes all writes of a batch, or none: it refuses one, or breaks with one in it.</summary>
+    /// <summary>
+    /// Writes a batch atomically. It refuses one given write, and fails on a batch that holds another.
+    /// </summary>
     private sealed class FakeDatabase(int refuses = -1, int breaks = -1)
     {
         private readonly ConcurrentDictionary<int, int> _done = new();
@@ -120,7 +119,7 @@ public sealed class GroupCommitTests
         {
             var writes = batch.Statements.Where(statement => statement.Sql == "write").ToList();
             writes.Select(write => write.Values[1]).ShouldBeUnique();
-            await Task.Yield(); // On its way.
+            await Task.Yield(); // The request travels.
             if (writes.Exists(write => (int)write.Values[0]! == breaks))
             {
                 Broken++;
@@ -130,7 +129,7 @@ public sealed class GroupCommitTests
                 return WriteResult.LostRace;
             foreach (var write in writes)
                 _done.AddOrUpdate((int)write.Values[0]!, 1, (_, times) => times + 1);
-            await Task.Yield(); // The answer is on its way.
+            await Task.Yield(); // The answer travels.
             return WriteResult.Written;
         }
     }

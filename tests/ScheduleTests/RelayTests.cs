@@ -7,7 +7,7 @@ using Microsoft.Extensions.Options;
 
 namespace CancelService.ScheduleTests;
 
-/// <summary>Two instances tell the core from one outbox: no event is lost, and none is under way twice at once.</summary>
+/// <summary>Goal: two relays on one outbox lose no event, and never send the same event concurrently.</summary>
 public sealed class RelayTests
 {
     private static readonly NotificationsOptions Settings = new()
@@ -17,11 +17,11 @@ public sealed class RelayTests
         MaxAttempts = 2,
     };
 
-    // One after the other, so that what goes wrong with one is in the way of the others.
+    // Sends events in sequence, so that a failure of one could block the others.
     private static readonly NotificationsOptions OneAtATime = new() { BatchSize = 3, Concurrency = 1 };
 
     [Fact]
-    public void Each_event_is_told_by_one_instance_at_a_time_and_settled_by_what_came_of_it() =>
+    public void An_event_is_sent_by_one_instance_at_a_time_and_settled_by_its_result() =>
         Schedules.Explore(async () =>
         {
             var core = new Core();
@@ -31,7 +31,7 @@ public sealed class RelayTests
         });
 
     [Fact]
-    public void An_instance_that_stops_hands_back_what_it_has_not_sent() =>
+    public void An_instance_hands_back_unsent_events_when_it_stops() =>
         Schedules.Explore(async () =>
         {
             var core = new Core();
@@ -45,7 +45,7 @@ public sealed class RelayTests
         });
 
     [Fact]
-    public void A_claim_that_runs_out_is_another_instances_to_send_and_never_sent_by_both_at_once() =>
+    public void An_expired_claim_passes_to_another_instance_without_concurrent_sends() =>
         Schedules.Explore(async () =>
         {
             var core = new Core();
@@ -64,7 +64,7 @@ public sealed class RelayTests
         });
 
     [Fact]
-    public void What_came_of_one_event_may_be_lost_and_the_others_are_settled_all_the_same() =>
+    public void The_other_events_are_settled_when_the_result_of_one_is_lost() =>
         Schedules.Explore(async () =>
         {
             var core = new Core { Breaks = 1 };
@@ -123,13 +123,13 @@ public sealed class RelayTests
         public bool IsDelivered { get; set; }
         public int Attempts { get; set; }
 
-        // What the receiver saw.
+        // The state of the receiver.
         public int Tried { get; set; }
         public bool IsConfirmed { get; set; }
         public List<DateTimeOffset> UnderWay { get; } = [];
     }
 
-    /// <summary>The outbox as its statements leave it, and the receiver, who answers in any way.</summary>
+    /// <summary>A fake outbox with the effects of its SQL statements, and a receiver with random answers.</summary>
     private sealed class Core : IOutbox
     {
         private readonly List<Event> _events = [new("M-1", "p1"), new("M-1", "p2"), new("M-1", "p3"), new("M-2", "p4")];
@@ -138,18 +138,18 @@ public sealed class RelayTests
 
         public Time Clock { get; } = new();
 
-        /// <summary>How many of the writes that settle an event break.</summary>
+        /// <summary>The number of settling writes that fail.</summary>
         public int Breaks { get; init; }
 
-        // Begins at once, so that no time passes between the relay's last look at the clock and the sending. What is wrong is told at
-        // the end, because the relay goes on when a sending throws.
+        // Begins synchronously, so that no time passes between the relay's last read of the clock and the send.
+        // Violations are collected for the end of the scenario, because the relay swallows the exception of a send.
         public Task<Sending> Receive(ClaimedEvent claimed)
         {
             var (row, began) = (Row(claimed), Clock.GetUtcNow());
             if (began + Settings.AttemptTimeout > claimed.ClaimedUntil)
-                _wrong.Add($"{claimed.Payment.Id} may be under way when the claim has run out");
+                _wrong.Add($"{claimed.Payment.Id} may still be in flight when its claim expires");
             if (row.UnderWay.Exists(other => other + Settings.AttemptTimeout > began))
-                _wrong.Add($"{claimed.Payment.Id} is under way twice");
+                _wrong.Add($"{claimed.Payment.Id} is in flight twice");
             row.UnderWay.Add(began);
             return Answer(row, began);
         }
@@ -228,19 +228,21 @@ public sealed class RelayTests
         public Task<int> Prune(DateTimeOffset deliveredBefore, CancellationToken cancellationToken) =>
             Task.FromResult(0);
 
-        /// <summary>Nobody holds an event when all have ended, and what was confirmed is recorded.</summary>
+        /// <summary>Fails unless all claims were released and every confirmation was recorded.</summary>
         public void ShouldBeSettled(int except = 0)
         {
             _wrong.ShouldBeEmpty();
             _events.Count(row => row.IsClaimed).ShouldBeLessThanOrEqualTo(except);
             _events.Count(row => row.IsConfirmed != row.IsDelivered).ShouldBeLessThanOrEqualTo(except);
-            // What is not told is due again, or parked after its last attempt.
+            // An undelivered event is due again, or parked after its last attempt.
             _events
                 .Where(row => row is { IsClaimed: false, IsDelivered: false, DueAt: null })
                 .ShouldAllBe(row => row.Attempts >= Settings.MaxAttempts);
         }
 
-        /// <summary>An attempt is what the receiver has answered or not: neither a probe nor what was handed back.</summary>
+        /// <summary>
+        /// Fails unless every send counted as one attempt, and probes and handed-back events as none.
+        /// </summary>
         public void ShouldHaveCountedEveryAttempt() => _events.ShouldAllBe(row => row.Attempts == row.Tried);
 
         private Event Row(ClaimedEvent claimed) => _events.Single(row => row.Payment == claimed.Payment);
@@ -263,7 +265,7 @@ public sealed class RelayTests
             if (_broken < Breaks && Generator.Create().NextBoolean())
             {
                 _broken++;
-                throw new IOException("The outcome is unknown.");
+                throw new IOException("The connection broke during the write.");
             }
         }
     }

@@ -1,30 +1,29 @@
-using System.Globalization;
+using CancelService.Harness;
 using Microsoft.Coyote;
 using Microsoft.Coyote.SystematicTesting;
 
-// Coyote runs one schedule at a time.
+// Coyote controls one schedule at a time, so the tests can't run in parallel.
 [assembly: Xunit.v3.Parallelization(MaxThreads = 1)]
 
 namespace CancelService.ScheduleTests;
 
 /// <summary>
-/// Runs a scenario again and again, each time in another order: at each await, lock and access to a shared collection Coyote decides
-/// who goes on. CANCELSERVICE_SCHEDULES_SEED repeats a run's orders.
+/// Explores random interleavings of a scenario: at each await, lock and access to a shared collection Coyote picks the
+/// task that continues. CANCELSERVICE_SEED repeats a run, and CANCELSERVICE_SCHEDULES_ORDERS sets the number of
+/// interleavings.
 /// </summary>
 internal static class Schedules
 {
-    /// <summary>How many orders of a scenario are tried.</summary>
-    public const int Count = 1200;
+    /// <summary>The number of interleavings explored for each scenario.</summary>
+    public static readonly int Count = Seeds.Setting("CANCELSERVICE_SCHEDULES_ORDERS", 100);
 
-    /// <summary>Fails on the first order in which the scenario fails, or nobody can go on.</summary>
+    /// <summary>Fails on the first interleaving in which the scenario fails or deadlocks.</summary>
     public static void Explore(Func<Task> scenario)
     {
-        var seed = Environment.GetEnvironmentVariable("CANCELSERVICE_SCHEDULES_SEED") is { Length: > 0 } given
-            ? uint.Parse(given, CultureInfo.InvariantCulture)
-            : (uint)Random.Shared.Next();
+        var seed = (uint)Seeds.Common;
         var configuration = Configuration
             .Create()
-            .WithTestingIterations(Count)
+            .WithTestingIterations((uint)Count)
             .WithRandomGeneratorSeed(seed)
             .WithMaxSchedulingSteps(5000)
             .WithTelemetryEnabled(false);
@@ -32,16 +31,16 @@ internal static class Schedules
         engine.Run();
 
         var report = engine.TestReport;
-        TestContext.Current.TestOutputHelper!.WriteLine($"CANCELSERVICE_SCHEDULES_SEED={seed}\n{engine.GetReport()}");
+        TestContext.Current.TestOutputHelper!.WriteLine($"CANCELSERVICE_SEED={seed}\n{engine.GetReport()}");
         report.NumOfFoundBugs.ShouldBe(
             0,
-            $"CANCELSERVICE_SCHEDULES_SEED={seed}: {string.Join('\n', report.BugReports)}\n{engine.ReadableTrace}"
+            $"CANCELSERVICE_SEED={seed}: {string.Join('\n', report.BugReports)}\n{engine.ReadableTrace}"
         );
-        // Nothing was left out: each order was controlled, and ran to its end.
+        // Coyote skips an interleaving silently when it loses control of a task; none may be skipped.
         (report.NumOfExploredFairPaths + report.NumOfExploredUnfairPaths).ShouldBe(Count);
         report.UncontrolledInvocations.ShouldBeEmpty();
     }
 
-    /// <summary>Waits for all, by the overload that Coyote knows.</summary>
+    /// <summary>Awaits all tasks by the overload of WhenAll that Coyote rewrites.</summary>
     public static Task All(IEnumerable<Task> tasks) => Task.WhenAll(tasks);
 }

@@ -1,12 +1,12 @@
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Servers;
 
 namespace CancelService.ScheduleTests;
 
-/// <summary>The barrier's commits: who has read rests on a commit that began after the read, however many share it.</summary>
+/// <summary>Goal: coalesced barrier commits are safe: each caller gets a commit that began after its read.</summary>
 public sealed class SharedRunTests
 {
     [Fact]
-    public void Everybody_gets_a_run_that_began_after_they_asked_and_one_failure_is_not_the_next_ones() =>
+    public void A_caller_gets_a_run_that_began_after_its_call_and_a_failure_does_not_spread_to_the_next_run() =>
         Schedules.Explore(async () =>
         {
             var (began, running) = (0, 0);
@@ -34,7 +34,7 @@ public sealed class SharedRunTests
                 }
                 catch (IOException)
                 {
-                    before.ShouldBe(0, "only those who asked before the first run began share its failure");
+                    before.ShouldBe(0, "only calls from before the start of the first run may share its failure");
                 }
             }
         });

@@ -5,8 +5,8 @@ using CancelService.ShippingTests.Fixtures;
 namespace CancelService.ShippingTests;
 
 /// <summary>
-/// Goal: Prometheus reads the alert rules, and each fires when it should and at no other time. By promtool of the machine, or of
-/// Prometheus' image.
+/// Goal: Prometheus accepts the alert rules, and each rule fires exactly when it should. Uses promtool of the machine
+/// or of the Prometheus image.
 /// </summary>
 public sealed class AlertRulesTests
 {
@@ -19,9 +19,9 @@ public sealed class AlertRulesTests
     public Task Promtool_accepts(string verb, string kind, string file) =>
         Promtool(Path.Combine(Repository.Root, Folder), verb, kind, file);
 
-    /// <summary>Goal: Prometheus reads each expression of the dashboard. It does so as a rule's.</summary>
+    /// <summary>Goal: Prometheus parses each expression of the dashboard, tested as the expression of a rule.</summary>
     [Fact]
-    public async Task Prometheus_reads_the_dashboards_expressions()
+    public async Task Prometheus_parses_the_dashboards_expressions()
     {
         var dashboard = await File.ReadAllBytesAsync(
             Path.Combine(Repository.Root, "deploy/grafana/cancelservice.json"),
@@ -45,7 +45,7 @@ public sealed class AlertRulesTests
         var folder = Directory.CreateTempSubdirectory("cancelservice-");
         try
         {
-            // JSON is YAML.
+            // JSON is valid YAML.
             await File.WriteAllTextAsync(
                 Path.Combine(folder.FullName, "dashboard.yml"),
                 JsonSerializer.Serialize(rules),

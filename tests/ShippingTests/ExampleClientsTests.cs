@@ -3,13 +3,13 @@ using CancelService.ShippingTests.Fixtures;
 namespace CancelService.ShippingTests;
 
 /// <summary>
-/// Goal: no example client takes a forged or cut answer for true, and none gives up before the answer is final. Each is run with
-/// every script of the table.
+/// Goal: no example client accepts a forged or truncated answer, or gives up before the answer is final. Each client
+/// runs every script of the table.
 /// </summary>
 public sealed class ExampleClientsTests
 {
-    // Each row: the answers in their order, and the code that the client has to print. The false answers come first and mostly say
-    // SUCCESS, the true one comes last: a client that believes a false answer prints the wrong code.
+    // Each row: the answers in order, and the code that the client must print. The false answers come first and mostly
+    // say SUCCESS, the true answer comes last: a client that accepts a false answer prints the wrong code.
     private static readonly (string[] Answers, string Code)[] Scripts =
     [
         (["S"], "SUCCESS"),
@@ -66,8 +66,8 @@ public sealed class ExampleClientsTests
         (["nothing", "F PROCESS_FAIL"], "PROCESS_FAIL"),
     ];
 
-    // Each with what runs it. Of a language that a developer's machine does not have there is no row; CI has all but two, whose
-    // installation would take it longer than all the others' tests.
+    // Each example with its interpreter. Developers' machines skip missing languages; CI runs all but two, whose
+    // installation would take longer than all the other tests.
     private static readonly (string File, string Program, string[] Arguments)[] Clients =
     [
         ("cancel.sh", "bash", []),
@@ -93,7 +93,7 @@ public sealed class ExampleClientsTests
 
     [Theory]
     [MemberData(nameof(Files))]
-    public async Task A_client_believes_the_wallet_alone_and_asks_until_the_answer_is_final(string file)
+    public async Task Client_trusts_only_signed_answers_and_repeats_until_the_answer_is_final(string file)
     {
         var (_, program, arguments) = Clients.Single(client => client.File == file);
         var payments = Scripts.Select((script, i) => ($"pay-{i:00}", script)).ToArray();
@@ -124,9 +124,9 @@ public sealed class ExampleClientsTests
             ended
                 .Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
                 .ShouldBe(payments.Select(p => $"{p.Item1} {p.script.Code}"), ended.Error);
-            ended.Status.ShouldBe(1, "not all of them are cancelled");
+            ended.Status.ShouldBe(1, "the client reports that not every payment is cancelled");
             wallet.Complaints.ShouldBeEmpty();
-            // A slow machine may ask once more.
+            // On a slow machine a client may repeat once more.
             foreach (var (payment, script) in payments)
                 wallet.Asked(payment).ShouldBeGreaterThanOrEqualTo(script.Answers.Length, payment);
         }
@@ -144,16 +144,16 @@ public sealed class ExampleClientsTests
     }
 
     [Fact]
-    public void Every_client_is_tried() =>
+    public void Every_client_is_tested() =>
         Directory
             .EnumerateFiles(Path.Combine(Repository.Root, "docs/examples/clients"))
             .Select(Path.GetFileName)
             .ShouldBe(Clients.Select(client => client.File), ignoreOrder: true);
 
     [Fact]
-    public void A_client_has_less_than_80_lines_beside_comments_and_imports()
+    public void Client_has_fewer_than_80_lines_besides_comments_and_imports()
     {
-        string[] others = ["//", "#", "import ", "using System", "\""]; // Go's imports stand in quotes.
+        string[] others = ["//", "#", "import ", "using System", "\""]; // Go's import paths are quoted lines.
         foreach (var file in Directory.EnumerateFiles(Path.Combine(Repository.Root, "docs/examples/clients")))
             File.ReadLines(file)
                 .Select(line => line.Trim())

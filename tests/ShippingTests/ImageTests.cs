@@ -4,7 +4,7 @@ using CancelService.ShippingTests.Fixtures;
 
 namespace CancelService.ShippingTests;
 
-/// <summary>Goal: the image is what docs/operations.md ("The image") says of it.</summary>
+/// <summary>Goal: the image matches its description in docs/operations.md ("The image").</summary>
 public sealed class ImageTests(BuiltImage image)
 {
     private const string Base = "mcr.microsoft.com/dotnet/aspnet:10.0";
@@ -13,7 +13,7 @@ public sealed class ImageTests(BuiltImage image)
     private static readonly string[] Locked = ["--rm", "--read-only", "--cap-drop=ALL", "--network=none"];
 
     [Fact]
-    public async Task It_is_small_says_what_it_is_and_runs_as_nobody()
+    public async Task Image_is_small_labelled_and_unprivileged()
     {
         var revision = await image.Revision;
         var built = await Inspect(BuiltImage.Name);
@@ -33,7 +33,7 @@ public sealed class ImageTests(BuiltImage image)
     }
 
     [Fact]
-    public async Task It_says_the_version_and_the_commit_that_its_labels_say()
+    public async Task Image_prints_the_version_and_commit_of_its_labels()
     {
         var revision = await image.Revision;
         (await Command.Run("docker", ["run", .. Locked, BuiltImage.Name, "--version"]))
@@ -41,20 +41,20 @@ public sealed class ImageTests(BuiltImage image)
             .ShouldBe($"CancelService {BuiltImage.Version}+{revision}");
     }
 
-    /// <summary>Goal: the service's commands are the image's, and end with what a job goes by.</summary>
+    /// <summary>Goal: the service's commands run in the image and end with their documented exit codes.</summary>
     [Fact]
-    public async Task Its_commands_work_in_it()
+    public async Task Commands_run_in_the_image()
     {
         await image.Revision;
         var volume = (await Command.Run("docker", "volume", "create")).Trim();
         try
         {
-            (await Run("verify-ledger")).ShouldBe(2, "there is no database, and so no verdict");
+            (await Run("verify-ledger")).ShouldBe(2, "there is no verdict without a database");
             (await Run("migrate")).ShouldBe(0);
-            (await Run("migrate")).ShouldBe(0, "there is nothing to do");
+            (await Run("migrate")).ShouldBe(0, "the schema is up to date");
             (await Run("verify-ledger")).ShouldBe(0);
             (await Run("after-restore")).ShouldBe(0);
-            (await Run("reconcile")).ShouldBe(1, "there is no such command");
+            (await Run("reconcile")).ShouldBe(1, "the command is unknown");
         }
         finally
         {
@@ -71,12 +71,12 @@ public sealed class ImageTests(BuiltImage image)
     }
 
     /// <summary>
-    /// Goal: two builds of one commit are equal byte for byte, so that anybody can check a release by building it again. The
-    /// first build is the image's, in a container; the second runs on this machine, in another directory: build.sh's, or one of
-    /// its own.
+    /// Goal: two builds of one commit are equal byte for byte, so anyone can verify a release by rebuilding it. The
+    /// first build is the image's, in a container; the second is a local one in another directory: the build's, or a
+    /// new one.
     /// </summary>
     [Fact]
-    public async Task What_it_holds_is_what_another_build_of_the_commit_makes()
+    public async Task Image_is_reproducible_from_its_commit()
     {
         var revision = await image.Revision;
         var work = Directory.CreateTempSubdirectory("cancelservice-");
@@ -102,7 +102,7 @@ public sealed class ImageTests(BuiltImage image)
         }
     }
 
-    // Of a copy of what git tracks and of what it does not know yet, so that no earlier build is in it.
+    // Publishes a copy of the tracked and the new files, so no earlier build output can leak in.
     private static async Task<string> Publish(DirectoryInfo work, string revision)
     {
         var source = work.CreateSubdirectory("source").FullName;
@@ -111,7 +111,7 @@ public sealed class ImageTests(BuiltImage image)
         {
             var from = Path.Combine(Repository.Root, file);
             if (!File.Exists(from))
-                continue; // Deleted, and not yet committed.
+                continue; // Deleted in the working tree.
             Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(source, file))!);
             File.Copy(from, Path.Combine(source, file));
         }
@@ -140,9 +140,29 @@ public sealed class ImageTests(BuiltImage image)
         Directory
             .EnumerateFiles(directory, "*", SearchOption.AllDirectories)
             .Select(file =>
-                $"{Path.GetRelativePath(directory, file)} {Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)))}"
+                $"{Path.GetRelativePath(directory, file)} "
+                + $"{Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)))}"
             )
             .ToHashSet(StringComparer.Ordinal);
+
+    /// <summary>Goal: the sandbox is an image of its own, closed in the same way.</summary>
+    [Fact]
+    public async Task Sandbox_is_another_image()
+    {
+        var revision = await image.Revision;
+        var config = (await Inspect(BuiltImage.SandboxName)).GetProperty("Config");
+        config.GetProperty("User").GetString().ShouldBe("1654");
+        config.GetProperty("Entrypoint").Deserialize<string[]>().ShouldBe(["dotnet", "CancelService.Sandbox.dll"]);
+        var labels = config.GetProperty("Labels").Deserialize<Dictionary<string, string>>()!;
+        labels["org.opencontainers.image.title"].ShouldBe("CancelService sandbox");
+        labels["org.opencontainers.image.revision"].ShouldBe(revision);
+
+        var container = (await Command.Run("docker", "create", BuiltImage.Name)).Trim();
+        var files = await Command.Run("bash", "-c", $"docker export {container} | tar -t");
+        await Command.Run("docker", "rm", container);
+        files.ShouldContain("app/CancelService.Api.dll");
+        files.ShouldNotContain("Sandbox");
+    }
 
     private static async Task<JsonElement> Inspect(string name)
     {

@@ -4,14 +4,14 @@ using CancelService.Testcontainers;
 
 namespace CancelService.ShippingTests;
 
-/// <summary>Goal: someone else's integration test has a wallet in a few lines.</summary>
+/// <summary>Goal: an integration test of another project gets a wallet in a few lines.</summary>
 public sealed class ModuleTests(BuiltImage image)
 {
     [Fact]
-    public async Task A_stranger_starts_the_wallet_cancels_a_payment_and_registers_one_of_their_own()
+    public async Task Module_starts_a_wallet_that_cancels_demo_and_own_payments()
     {
         await image.Revision;
-        await using var wallet = new CancelServiceBuilder(BuiltImage.Name).Build();
+        await using var wallet = new CancelServiceBuilder(BuiltImage.SandboxName).Build();
         await wallet.StartAsync(TestContext.Current.CancellationToken);
 
         using var merchant = await wallet.CreateMerchantAsync(TestContext.Current.CancellationToken);
@@ -37,6 +37,10 @@ public sealed class ModuleTests(BuiltImage image)
             "-----BEGIN PUBLIC KEY-----"
         );
     }
+
+    [Fact]
+    public void Default_image_is_the_sandbox_of_this_version() =>
+        CancelServiceBuilder.DefaultImage.ShouldBe($"cancelservice-sandbox:{BuiltImage.Version}");
 
     private static async Task<string> Cancel(HttpClient merchant, string payment)
     {

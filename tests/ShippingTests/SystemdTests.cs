@@ -2,7 +2,7 @@ using CancelService.ShippingTests.Fixtures;
 
 namespace CancelService.ShippingTests;
 
-/// <summary>Goal: systemd understands every line of the units, and finds them closed.</summary>
+/// <summary>Goal: systemd understands every line of the units and rates them as hardened.</summary>
 public sealed class SystemdTests
 {
     private const string Folder = "deploy/systemd";
@@ -13,7 +13,7 @@ public sealed class SystemdTests
         var root = Directory.CreateTempSubdirectory("cancelservice-");
         try
         {
-            // What the units start, and the machine's own units, have to be there.
+            // Verification needs the program that the units start, and the machine's own units.
             var system = root.CreateSubdirectory("usr/lib/systemd").FullName;
             await Command.Run("cp", "--recursive", "/usr/lib/systemd/system", system);
             var program = Path.Combine(root.CreateSubdirectory("usr/bin").FullName, "dotnet");
@@ -27,7 +27,7 @@ public sealed class SystemdTests
                 ["verify", $"--root={root.FullName}", "--man=no", .. Units().Select(Path.GetFileName)!]
             );
 
-            // What it does not know it warns of, and ignores.
+            // systemd only warns about unknown lines and ignores them.
             ended.Status.ShouldBe(0, ended.Error);
             ended
                 .Error.Split('\n')
@@ -40,11 +40,11 @@ public sealed class SystemdTests
         }
     }
 
-    /// <summary>Goal: the exposure that systemd computes (0 is closed, 10 open) of each unit is at most 2.0.</summary>
+    /// <summary>Goal: systemd's exposure score (0 is closed, 10 open) of each unit is at most 2.0.</summary>
     [Theory]
     [InlineData("cancelservice.service")]
     [InlineData("cancelservice-migrate.service")]
-    public Task A_unit_is_hardened(string unit) =>
+    public Task Unit_is_hardened(string unit) =>
         Command.Run("systemd-analyze", "security", "--offline=true", "--threshold=20", $"{Folder}/{unit}");
 
     private static IEnumerable<string> Units() =>

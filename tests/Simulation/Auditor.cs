@@ -3,24 +3,24 @@ using System.Text.Json;
 
 namespace CancelService.Simulation;
 
-/// <summary>An answer, or the database, that can't be true.</summary>
+/// <summary>Thrown for an answer or a state of the database that can't be true.</summary>
 internal sealed class ViolationException(string message, Attempt? attempt = null) : Exception(message)
 {
-    /// <summary>The attempt whose answer it was.</summary>
+    /// <summary>The attempt whose answer violates the rules; null for a violation in the database.</summary>
     public Attempt? Attempt { get; } = attempt;
 }
 
 /// <summary>
-/// Watches one world. It keeps every state in which the world may be, and after each round asks of every answer: is there
-/// an order of what was under way, in one of these states, in which the rules give this answer? An operation whose outcome
-/// is unknown may have taken effect at any time since, or never.
+/// Checks one world for linearizability. It keeps every possible state of the world. After each round it searches for
+/// an order of the concurrent attempts, from one of these states, in which the rules give every answer. An operation of
+/// unknown outcome may have taken effect at any time since its first attempt, or never.
 /// </summary>
 internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
 {
-    // After an unknown outcome the request may still be under way for a while.
+    // A request of unknown outcome may still be in flight for this time.
     private static readonly long Ghost = Ticks(TimeSpan.FromSeconds(10));
 
-    // The number of possible orders grows with the factorial of what is under way, so the search for one needs a bound.
+    // Bounds the search: the number of orders grows with the factorial of the concurrent attempts.
     private const int MaxStates = 100_000;
 
     private readonly Lock _lock = new();
@@ -36,28 +36,28 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
     private readonly Dictionary<Act, Dictionary<string, long>> _due = [];
     private HashSet<(WorldState WorldState, ulong Done)> _possible = [(new WorldState(payments), 0)];
 
-    /// <summary>The answers of the payments that were cancelled, by their numbers.</summary>
+    /// <summary>The answers to cancelled payments by the number of the payment.</summary>
     public IReadOnlyDictionary<int, string> Answers => _answers;
 
     /// <summary>
-    /// Whether so much was under way at once, with unknown outcomes, that there are too many orders to try. Of such a world only
-    /// the facts are audited from then on: what was answered once stays so.
+    /// True when the search exceeded its bound because of too many concurrent attempts of unknown outcome. From then on
+    /// the world is audited for facts alone: an answer, once given, must stay the same.
     /// </summary>
-    public bool IsTangled { get; private set; }
+    public bool IsInconclusive { get; private set; }
 
-    /// <summary>The terms that were agreed last.</summary>
+    /// <summary>The latest terms, whether or not they are confirmed.</summary>
     public Terms Terms => _terms[^1].Terms;
 
     public static long Ticks(TimeSpan time) => (long)(time.TotalSeconds * Stopwatch.Frequency);
 
-    /// <summary>New terms are sent for the first time: from now on they may be in force.</summary>
+    /// <summary>Records the first send of new terms, which may be in force from now on.</summary>
     public void Agreeing(Terms terms, long now)
     {
         lock (_lock)
             _terms.Add((terms, now, long.MaxValue));
     }
 
-    /// <summary>New terms are confirmed: the old ones end with the instances' caches.</summary>
+    /// <summary>Records the confirmation of new terms; the old ones expire with the instances' caches.</summary>
     public void Agreed(long now, bool atOnce)
     {
         lock (_lock)
@@ -70,8 +70,8 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
         }
     }
 
-    /// <summary>Audits a round: all its attempts, none of which is under way any more.</summary>
-    /// <exception cref="ViolationException">There is an answer that can't be true.</exception>
+    /// <summary>Audits the attempts of a round after all of them have ended.</summary>
+    /// <exception cref="ViolationException">An answer can't be true.</exception>
     public void Audit(IReadOnlyList<Attempt> round)
     {
         foreach (var attempt in round)
@@ -79,7 +79,7 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
         round = [.. round.Where(attempt => attempt.IsKnown), .. Unresolved(round)];
         var used = _unknown.Aggregate(0UL, (bits, attempt) => bits | attempt.Bit);
         var open = new List<Attempt>(_unknown);
-        // What is known counts at its answer; what is unknown stays open.
+        // An attempt of known outcome takes effect by its answer; one of unknown outcome stays open.
         var events = round
             .Select(attempt => (At: attempt.Sent, IsAnswer: false, Attempt: attempt))
             .Concat(
@@ -89,7 +89,7 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
             .ThenBy(e => e.IsAnswer);
         foreach (var (_, isAnswer, attempt) in events)
         {
-            if (IsTangled)
+            if (IsInconclusive)
                 break;
             if (isAnswer)
             {
@@ -106,7 +106,7 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
             if (!attempt.IsKnown)
                 _unknown.Add(attempt);
         }
-        if (!IsTangled)
+        if (!IsInconclusive)
             Forget();
         foreach (
             var attempt in round.Where(a => a is { IsKnown: true, Code: "200" } && a.Op.Act >= Act.ReadCancellations)
@@ -114,14 +114,17 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
             CheckFeed(attempt);
     }
 
-    /// <summary>What the database may say of the world once nothing is under way; not to be asked of a tangled world.</summary>
+    /// <summary>
+    /// The possible summaries of the world in the database once no attempt is in flight; must not be called for an
+    /// inconclusive world.
+    /// </summary>
     public IReadOnlySet<string> Summaries()
     {
         var seen = new HashSet<(WorldState WorldState, ulong Done)>(_possible);
         var queue = new Queue<(WorldState WorldState, ulong Done)>(_possible);
-        while (queue.TryDequeue(out var at) && !IsTangled)
+        while (queue.TryDequeue(out var at) && !IsInconclusive)
         {
-            IsTangled = seen.Count > MaxStates;
+            IsInconclusive = seen.Count > MaxStates;
             foreach (
                 var next in _unknown.Where(a => (at.Done & a.Bit) == 0).SelectMany(a => Next(at.WorldState, a, at.Done))
             )
@@ -133,7 +136,7 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
         return seen.Select(at => at.WorldState.Summary).ToHashSet(StringComparer.Ordinal);
     }
 
-    // However often an operation was repeated without a known outcome, it takes effect once, at any time since.
+    // Attempts of unknown outcome of one operation count as one, because the operation takes effect at most once.
     private static IEnumerable<Attempt> Unresolved(IReadOnlyList<Attempt> round) =>
         round
             .Where(attempt => !attempt.IsKnown && attempt.Op.Act is >= Act.Register and <= Act.Cancel)
@@ -144,14 +147,14 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
                 return new Attempt(first.Op, first.Instance)
                 {
                     Sent = first.Sent,
-                    // Whichever instance it was, and however its clock was set meanwhile.
+                    // Covers either instance and every skew of its clock.
                     SentClock = attempts.Min(attempt => attempt.SentClock) - (2 * SharedClock.MaxSkew.Ticks),
                     RequestTime = first.RequestTime,
                     Received = attempts.Max(attempt => attempt.Received),
                 };
             });
 
-    // Keeps the states in which the answer is the one that the rules give, in some order of what was under way.
+    // Keeps the states that some order of the open attempts reaches with the given answer.
     private void Linearize(Attempt attempt, List<Attempt> open)
     {
         var next = new HashSet<(WorldState, ulong)>();
@@ -159,8 +162,8 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
         var queue = new Queue<(WorldState WorldState, ulong Done)>(_possible);
         while (queue.TryDequeue(out var at))
         {
-            IsTangled = seen.Count > MaxStates;
-            if (IsTangled)
+            IsInconclusive = seen.Count > MaxStates;
+            if (IsInconclusive)
                 return;
             if ((at.Done & attempt.Bit) != 0)
             {
@@ -187,10 +190,10 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
                 .Select(outcome => $"{outcome.Code} {outcome.Detail}".Trim())
                 .Distinct(StringComparer.Ordinal);
             throw new ViolationException(
-                $"No order of what was under way explains this answer to {attempt.Op}:\n"
+                $"No order of the concurrent attempts explains this answer to {attempt.Op}:\n"
                     + $"    {attempt.Code} {attempt.Detail} {attempt.Text}\n"
                     + $"  The rules give: {string.Join(" | ", rules)}\n"
-                    + $"  The world may have been:\n    {string.Join("\n    ", _possible.Select(at => at.WorldState.ToString()).Distinct(StringComparer.Ordinal).Take(4))}",
+                    + $"  The possible states of the world are:\n    {string.Join("\n    ", _possible.Select(at => at.WorldState.ToString()).Distinct(StringComparer.Ordinal).Take(4))}",
                 attempt
             );
         }
@@ -216,7 +219,7 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
             return [.. _terms.Where(t => t.From <= until && t.Until >= attempt.Sent).Select(t => t.Terms).Distinct()];
     }
 
-    // An operation of unknown outcome that has taken effect in every possible state is unknown no more.
+    // Closes the operations of unknown outcome that have taken effect in every possible state.
     private void Forget()
     {
         if (_unknown.Count == 0)
@@ -237,7 +240,7 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
         }
     }
 
-    // What was answered once stays true, byte for byte, whatever the order of things.
+    // Facts hold in every order: a final answer stays the same, byte for byte.
     private void NoteFacts(Attempt attempt)
     {
         var op = attempt.Op;
@@ -250,24 +253,24 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
             );
             if (!_answers.TryAdd(payment, attempt.Text) && _answers[payment] != attempt.Text)
                 throw new ViolationException(
-                    $"p{payment} was cancelled with one answer, and with another:\n    {_answers[payment]}\n    {attempt.Text}",
+                    $"p{payment} was cancelled with two different answers:\n    {_answers[payment]}\n    {attempt.Text}",
                     attempt
                 );
-            attempt.Text = _answers[payment]; // One text for all of them.
+            attempt.Text = _answers[payment]; // Share one string among all attempts to save memory.
             Due(Act.ReadCancellations, $"p{payment}", attempt.Received);
         }
         if (attempt is { Code: "payment-cancelled" })
             Due(Act.ReadLateReports, $"p{payment} {op.Id}", attempt.Received);
         if (attempt.CancelTime is not { } time || attempt.Code == "cancelled-before-arrival" || payment < 0)
             return;
-        // An answer to the merchant is exact to the second.
+        // The time in a merchant's answer is truncated to seconds.
         var known = _cancelTimes.GetValueOrDefault(payment, time);
         if (known != time && (known.Ticks % TimeSpan.TicksPerSecond == 0 || time.Ticks % TimeSpan.TicksPerSecond == 0))
             (known, time) = (Second(known), Second(time));
         else
             _cancelTimes[payment] = time;
         if (known != time)
-            throw new ViolationException($"p{payment} was cancelled at {known:O}, and at {time:O}.", attempt);
+            throw new ViolationException($"p{payment} has two cancel times: {known:O} and {time:O}.", attempt);
         if (time > _cancelTimes.GetValueOrDefault(payment, DateTimeOffset.MinValue))
             _cancelTimes[payment] = time;
 
@@ -282,13 +285,13 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
         due.TryAdd(item, since);
     }
 
-    // A feed never skips, never repeats, and never changes what it has said.
+    // A feed must not skip, repeat or change an item.
     private void CheckFeed(Attempt attempt)
     {
         var feed = attempt.Op.Act;
         var items = JsonSerializer.Deserialize<string[]>(attempt.Text)!;
         if (items.Distinct(StringComparer.Ordinal).Count() != items.Length)
-            throw new ViolationException($"The feed says something twice: {attempt.Text}", attempt);
+            throw new ViolationException($"The feed repeats an item: {attempt.Text}", attempt);
         var missing = _due.GetValueOrDefault(feed)
             ?.Where(due => due.Value < attempt.Sent && !items.Contains(due.Key, StringComparer.Ordinal))
             .Select(due => due.Key)
@@ -301,7 +304,7 @@ internal sealed class Auditor(int payments, long start, TimeSpan cacheTime)
         {
             if (!items.Take(before.Items.Length).SequenceEqual(before.Items, StringComparer.Ordinal))
                 throw new ViolationException(
-                    $"The feed has changed what it said: {JsonSerializer.Serialize(before.Items)}, then {attempt.Text}",
+                    $"The feed changed its items: {JsonSerializer.Serialize(before.Items)}, then {attempt.Text}",
                     attempt
                 );
         }

@@ -9,12 +9,12 @@ using Microsoft.AspNetCore.Http;
 
 namespace CancelService.Simulation;
 
-/// <summary>What an event says of a cancellation.</summary>
+/// <summary>The content of an event about a cancellation.</summary>
 internal sealed record Told(Guid Id, string Effect, long MinorUnits);
 
 /// <summary>
-/// The core's webhook. It refuses one event in ten, and remembers what it was told: at the end every cancellation was told, each
-/// under one identifier, with the effect and the amount that the database has.
+/// The webhook of the core. It refuses one event in ten and records the rest. At the end it must have received every
+/// cancellation, each under one identifier, with the effect and the amount in the database.
 /// </summary>
 internal sealed class Core : IAsyncDisposable
 {
@@ -27,7 +27,7 @@ internal sealed class Core : IAsyncDisposable
 
     private Core(WebApplication app) => _app = app;
 
-    /// <summary>The settings by which an instance tells this core.</summary>
+    /// <summary>The settings that make an instance send its events to this core.</summary>
     public string[] Settings =>
         [
             $"--Notifications:Url={_app.Urls.Single()}/told",
@@ -38,7 +38,7 @@ internal sealed class Core : IAsyncDisposable
             "--Notifications:ClaimTime=00:00:05",
         ];
 
-    /// <summary>How many events have come, repeats included.</summary>
+    /// <summary>The number of received events including repeats.</summary>
     public int Received => _number;
 
     public static async Task<Core> Start()
@@ -51,8 +51,8 @@ internal sealed class Core : IAsyncDisposable
         return core;
     }
 
-    /// <summary>Compares what was told with the cancellations of the database; null when both say the same.</summary>
-    /// <param name="cancelled">By client and payment (<c>W1/p0</c>): the effect and the amount.</param>
+    /// <summary>Compares the received events with the cancellations in the database; null when they agree.</summary>
+    /// <param name="cancelled">Effect and amount by client and payment (<c>W1/p0</c>).</param>
     public string? Differs(IReadOnlyDictionary<string, (string Effect, long MinorUnits)> cancelled)
     {
         if (_mistake.Length > 0)
@@ -60,14 +60,14 @@ internal sealed class Core : IAsyncDisposable
         foreach (var (payment, (effect, minorUnits)) in cancelled)
         {
             if (!_told.TryGetValue(payment, out var events))
-                return $"The core was not told that {payment} is cancelled.";
+                return $"The core received no event about the cancelled payment {payment}.";
             if (events.Distinct().ToList() is not [var told])
-                return $"The core was told of {payment} in different ways: {string.Join(", ", events.Distinct())}";
+                return $"The core received different events about {payment}: {string.Join(", ", events.Distinct())}";
             if (told.Effect != effect || told.MinorUnits != minorUnits)
-                return $"The core was told {told} of {payment}; the database has {effect} {minorUnits}.";
+                return $"The core received {told} about {payment}; the database has {effect} {minorUnits}.";
         }
         return _told.Keys.FirstOrDefault(payment => !cancelled.ContainsKey(payment)) is { } lost
-            ? $"The core was told that {lost} is cancelled; the database does not have it."
+            ? $"The core received an event about {lost}, but the database has no such cancellation."
             : null;
     }
 
@@ -86,7 +86,7 @@ internal sealed class Core : IAsyncDisposable
             headers["webhook-signature"] != $"v1,{Convert.ToBase64String(HMACSHA256.HashData(Secret, signed))}"
             || told.GetProperty("id").GetString() != id
         )
-            _mistake = $"An event is not signed by the secret: {told}";
+            _mistake = $"The signature of an event does not verify with the secret: {told}";
         _told
             .GetOrAdd($"{told.GetProperty("clientId")}/{told.GetProperty("paymentId")}", _ => [])
             .Add(

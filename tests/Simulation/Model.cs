@@ -3,7 +3,9 @@ using System.Globalization;
 
 namespace CancelService.Simulation;
 
-/// <summary>A request that was sent, when, and what came back. Times are the driver's own; clocks are UTC ticks.</summary>
+/// <summary>
+/// One send of an operation with its time and its answer. Times are timestamps of the driver; clocks are UTC ticks.
+/// </summary>
 internal sealed class Attempt(Op op, int instance)
 {
     public Op Op { get; } = op;
@@ -14,25 +16,25 @@ internal sealed class Attempt(Op op, int instance)
     public long ReceivedClock { get; set; } = long.MaxValue;
     public long RequestTime { get; set; }
 
-    /// <summary>The result code, the HTTP status or the problem's type; null when the outcome is unknown.</summary>
+    /// <summary>The result code, HTTP status or problem type; null for an unknown outcome.</summary>
     public string? Code { get; set; }
 
-    /// <summary>What the answer says of the state, in the auditor's words.</summary>
+    /// <summary>The state that the answer reports, in the auditor's notation.</summary>
     public string Detail { get; set; } = "";
 
-    /// <summary>When the payment was cancelled, where the answer says so.</summary>
+    /// <summary>The cancel time in the answer, if it has one.</summary>
     public DateTimeOffset? CancelTime { get; set; }
 
-    /// <summary>The body of a successful cancel, or what went wrong.</summary>
+    /// <summary>The body of a successful cancel, otherwise the error.</summary>
     public string Text { get; set; } = "";
 
     public bool IsKnown => Code is not null;
 
-    /// <summary>The attempt's bit in the sets of those that have taken effect.</summary>
+    /// <summary>The bit of the attempt in sets of effective attempts.</summary>
     public ulong Bit { get; set; }
 }
 
-/// <summary>A payment as the auditor believes it to be.</summary>
+/// <summary>A payment in the auditor's model.</summary>
 internal sealed record Pay(int Request, bool IsAuthorization, long Amount, int Currency, long InitiatedAt)
 {
     public string Status { get; init; } = "PROCESSING";
@@ -43,7 +45,7 @@ internal sealed record Pay(int Request, bool IsAuthorization, long Amount, int C
     /// <summary>The extendInfo of the cancel that took effect.</summary>
     public string Winner { get; init; } = "";
 
-    /// <summary>How many steps there were.</summary>
+    /// <summary>The number of changes, the registration included.</summary>
     public int Version { get; init; } = 1;
     public string History { get; init; } = string.Create(CultureInfo.InvariantCulture, $"REGISTER  {Amount}");
 
@@ -55,7 +57,7 @@ internal sealed record Pay(int Request, bool IsAuthorization, long Amount, int C
             $"r{Request} {(IsAuthorization ? "AUTHORIZATION" : "PAYMENT")} {Amount} {Plan.Currencies[Currency]} {Status} captured {Captured} refunded {Refunded} v{Version} {Effect}"
         );
 
-    /// <summary>What of the payment's money the merchant has.</summary>
+    /// <summary>The part of the payment's money that the merchant holds.</summary>
     public long Net =>
         (
             IsAuthorization ? Captured
@@ -76,7 +78,7 @@ internal sealed record Pay(int Request, bool IsAuthorization, long Amount, int C
     public static string Line(string action, string id, long? amount, string remedy) =>
         string.Create(CultureInfo.InvariantCulture, $"{action} {id} {amount} {remedy}").TrimEnd();
 
-    /// <summary>The line of an event, by its identifier.</summary>
+    /// <summary>Finds the line of an event by its identifier.</summary>
     public string[]? Event(string id) =>
         History.Contains($" {id} ", StringComparison.Ordinal)
         || History.EndsWith($" {id}", StringComparison.Ordinal)
@@ -85,7 +87,7 @@ internal sealed record Pay(int Request, bool IsAuthorization, long Amount, int C
             : null;
 }
 
-/// <summary>A world as it may be.</summary>
+/// <summary>One possible state of a world.</summary>
 internal sealed class WorldState : IEquatable<WorldState>
 {
     private WorldState(Pay?[] pays, (long Low, long High)[] refusals, long[] balances, string transfers) =>
@@ -96,13 +98,15 @@ internal sealed class WorldState : IEquatable<WorldState>
 
     public IReadOnlyList<Pay?> Pays { get; }
 
-    /// <summary>Between which clocks a cancel of each paymentRequestId was refused because there was no such payment.</summary>
+    /// <summary>
+    /// The interval of the clock in which a cancel of each paymentRequestId was last refused for an unknown payment.
+    /// </summary>
     public IReadOnlyList<(long Low, long High)> Refusals { get; }
 
-    /// <summary>The balance in each currency; -1 without an account.</summary>
+    /// <summary>The balance by currency; -1 where the client has no account.</summary>
     public IReadOnlyList<long> Balances { get; }
 
-    /// <summary>The transfers that were posted, in the order of their text.</summary>
+    /// <summary>The posted transfers, ordered by their text.</summary>
     public string Transfers { get; }
 
     public WorldState With(int payment, Pay pay, long credit = 0)
@@ -114,7 +118,7 @@ internal sealed class WorldState : IEquatable<WorldState>
 
     public WorldState Refused(int request, (long Low, long High) when)
     {
-        // Of two at a time, either may be the last.
+        // When two intervals overlap, either refusal may be the last.
         var refusals = Refusals.ToArray();
         var last = refusals[request];
         refusals[request] =
@@ -137,7 +141,7 @@ internal sealed class WorldState : IEquatable<WorldState>
             string.Join(';', Transfers.Split(';').Append(transfer).Order(StringComparer.Ordinal)).Trim(';')
         );
 
-    /// <summary>The state in the words in which the database can say it too.</summary>
+    /// <summary>The state in the notation of <see cref="Stage.Summaries"/>, for comparison with the database.</summary>
     public string Summary =>
         string.Join(
             "; ",
@@ -205,12 +209,12 @@ internal sealed class WorldState : IEquatable<WorldState>
     }
 }
 
-/// <summary>What may come of an operation: the world afterwards, and what is answered (null: whatever).</summary>
+/// <summary>A possible outcome of an operation: the next state and the answer; an empty detail matches any.</summary>
 internal readonly record struct Outcome(WorldState Next, string Code, string Detail = "");
 
 /// <summary>
-/// The rules once more, in the auditor's own words: every outcome that an operation may have in a state, given what was
-/// agreed with the client and what the clock said meanwhile.
+/// An independent model of the rules: every possible outcome of an operation in a state, by the client's terms and the
+/// interval of the clock.
 /// </summary>
 internal static class Rules
 {
@@ -234,7 +238,9 @@ internal static class Rules
             _ => throw new UnreachableException(),
         };
 
-    /// <summary>Whether an operation of unknown outcome can't change the state any more, because it has already.</summary>
+    /// <summary>
+    /// Returns true when an operation of unknown outcome has already taken effect in the state.
+    /// </summary>
     public static bool IsSpent(WorldState state, Attempt attempt)
     {
         var op = attempt.Op;
@@ -316,7 +322,7 @@ internal static class Rules
             yield return new(state, "MERCHANT_BALANCE_NOT_ENOUGH");
             yield break;
         }
-        // It is this very cancel that takes effect, so the time in its answer is its own.
+        // This cancel takes effect, so the time in its answer must lie between its send and its answer.
         if (
             attempt.CancelTime is { } time
             && (time.UtcTicks < attempt.SentClock - TimeSpan.TicksPerSecond || time.UtcTicks > attempt.ReceivedClock)

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace CancelService.Simulation;
 
-/// <summary>What an actor can do over the public interfaces, and a pause.</summary>
+/// <summary>The requests of all actors, and a pause.</summary>
 internal enum Act
 {
     PutClient,
@@ -25,7 +25,7 @@ internal enum Act
     Pause,
 }
 
-/// <summary>What is wrong with a cancel, on purpose.</summary>
+/// <summary>A deliberate defect of a cancel.</summary>
 internal enum Flaw
 {
     None,
@@ -33,7 +33,9 @@ internal enum Flaw
     OldTime,
 }
 
-/// <summary>A cancel window by the auditor's own arithmetic: a duration, or a cut-off on a later day at an offset.</summary>
+/// <summary>
+/// A cancel window, either a duration or a cut-off on a later day at an offset, with arithmetic of its own.
+/// </summary>
 internal sealed record Window(string Text, TimeSpan? Lasting, int Days = 0, TimeSpan Time = default, int Hours = 0)
 {
     public static readonly Window[] All =
@@ -45,7 +47,7 @@ internal sealed record Window(string Text, TimeSpan? Lasting, int Days = 0, Time
         new("P7D", TimeSpan.FromDays(7)),
     ];
 
-    /// <summary>The first UTC tick at which a payment that was initiated at a UTC tick can't be cancelled.</summary>
+    /// <summary>Returns the UTC tick at which the window of a payment closes.</summary>
     public long Closes(long initiatedAt)
     {
         if (Lasting is { } lasting)
@@ -56,14 +58,14 @@ internal sealed record Window(string Text, TimeSpan? Lasting, int Days = 0, Time
     }
 }
 
-/// <summary>What a client has agreed with the wallet, and its active keys (bit n: version n).</summary>
+/// <summary>The contract of a client, and its active keys (bit n stands for version n).</summary>
 internal sealed record Terms(bool Enabled, bool MayCancel, Window Window, int Rate, bool Remember, int Keys)
 {
-    /// <summary>A rate that no world reaches; below it a client may be told to slow down.</summary>
+    /// <summary>A rate that no world reaches; a client with a lower rate may be throttled.</summary>
     public const int Unlimited = 100_000;
 }
 
-/// <summary>One operation of a plan. Identifiers are numbers here, and names of the client's own on the wire.</summary>
+/// <summary>One operation of a plan. The identifiers are numbers; the wire has names made of them.</summary>
 internal sealed record Op(Act Act)
 {
     public int Number { get; init; }
@@ -76,7 +78,7 @@ internal sealed record Op(Act Act)
     public int Currency { get; init; }
     public bool IsAuthorization { get; init; }
 
-    /// <summary>How long before the start of its world the payment was initiated.</summary>
+    /// <summary>The age of the payment at the start of its world.</summary>
     public TimeSpan Ago { get; init; }
     public Terms? Terms { get; init; }
     public int Key { get; init; } = 1;
@@ -122,20 +124,20 @@ internal sealed record Op(Act Act)
 }
 
 /// <summary>
-/// What happens in one small world: one client, a few payments. The operations of a round are sent at once, to either
-/// instance, and the next round begins when every one of them has a known outcome.
+/// The script of one small world with one client and a few payments. A round sends its operations concurrently, to
+/// either instance; the next round begins when all have a known outcome.
 /// </summary>
 internal sealed record Plan(int Payments, IReadOnlyList<IReadOnlyList<Op>> Rounds)
 {
     public static readonly string[] Currencies = ["USD", "EUR"];
 
-    /// <summary>The first rounds, without which there is no client.</summary>
+    /// <summary>The number of first rounds, which create the client.</summary>
     public const int Setup = 2;
 
-    /// <summary>The plan up to a number of rounds.</summary>
+    /// <summary>Returns the first rounds of the plan.</summary>
     public Plan Until(int rounds) => this with { Rounds = [.. Rounds.Take(rounds)] };
 
-    /// <summary>The plan without some operations.</summary>
+    /// <summary>Returns the plan with the selected operations alone.</summary>
     public Plan Keep(Func<Op, bool> which) =>
         this with
         {
@@ -143,7 +145,7 @@ internal sealed record Plan(int Payments, IReadOnlyList<IReadOnlyList<Op>> Round
         };
 }
 
-/// <summary>Makes the plan of a world from the seed and its number: always the same.</summary>
+/// <summary>Generates the plan of a world deterministically from the seed and the number of the world.</summary>
 internal sealed class Planner(int seed, int world)
 {
     private readonly Random _random = new(unchecked((seed * 1_000_003) + world));
@@ -177,7 +179,7 @@ internal sealed class Planner(int seed, int world)
         return new Plan(_payments.Length, _rounds);
     }
 
-    // Registered long ago, about to leave its window, or just now.
+    // A recent payment, a payment with a closed window, or a payment whose window is about to close.
     private Op Payment(int number)
     {
         var lasting = _terms.Window.Lasting ?? TimeSpan.FromHours(1);
@@ -212,13 +214,13 @@ internal sealed class Planner(int seed, int world)
         {
             case 0:
                 return [Advance(payment)];
-            case 1: // What the merchant and the core both want at once.
+            case 1: // Merchant and core race on the payment.
                 return Chance(40)
                     ? [Cancel(payment), Advance(payment), Cancel(payment)]
                     : [Cancel(payment), Advance(payment)];
             case 2:
                 return [.. Enumerable.Range(0, _random.Next(1, 4)).Select(_ => Cancel(payment))];
-            case 3: // Once more, byte for byte, or the same event with another content.
+            case 3: // An exact repeat, or a conflicting one with another amount.
                 var again = _past[_random.Next(_past.Count)];
                 if (Chance(15) && again.Act is Act.Capture or Act.Refund or Act.Deposit or Act.Payout or Act.Register)
                     again = again with { Amount = again.Amount + 1 };
@@ -229,7 +231,7 @@ internal sealed class Planner(int seed, int world)
                 return [Read(payment), Read(payment), Chance(40) ? Advance(payment) : Read(payment)];
             case 6:
                 return NewTerms(payment);
-            case 7: // Pairs that are none, and payments that are none.
+            case 7: // Mismatched pairs of identifiers, and unknown payments.
                 var other = _random.Next(_payments.Length + 1);
                 return Weighted(40, 30, 30) switch
                 {
@@ -257,7 +259,7 @@ internal sealed class Planner(int seed, int world)
         }
     }
 
-    /// <summary>What the core is likely to do next with a payment; it may be wrong, and is refused then.</summary>
+    /// <summary>Returns a plausible next report of the core; a wrong guess is refused.</summary>
     private Op Advance(int payment)
     {
         var op = _payments[payment];
@@ -279,7 +281,7 @@ internal sealed class Planner(int seed, int world)
             _guess[payment] = next;
             return op with { Instance = _random.Next(2) };
         }
-        // A race may end otherwise.
+        // The guess sometimes stays behind, because a race may end otherwise.
         if (Chance(85))
             _guess[payment] = next;
         var amount = act is Act.Capture or Act.Refund
@@ -327,10 +329,10 @@ internal sealed class Planner(int seed, int world)
             Key = _key,
         };
 
-    // Few, because the same request again needs no other signature; enough to tell whose cancel took effect.
+    // Few values, because equal requests share one signature; enough to tell which cancel took effect.
     private string Extend() => Chance(40) ? "" : $"x{_random.Next(2)}";
 
-    // A payout that empties the account, often beside a cancel that needs the money.
+    // A payout or a deposit, often concurrent with a cancel that needs the money.
     private Op[] Money(int payment)
     {
         var currency = _payments[payment].Currency;
@@ -381,7 +383,8 @@ internal sealed class Planner(int seed, int world)
             _ => new Op(Act.ReadLateReports),
         };
 
-    // What is cancelled stays cancelled, and what the auditor believes is what stands in the database.
+    // The last rounds show that cancelled payments stay cancelled, and narrow the possible states for the final
+    // comparison.
     private void Finale()
     {
         Add(new Op(Act.PutClient) { Terms = _terms with { Enabled = true, MayCancel = true, Rate = Terms.Unlimited } });
@@ -410,7 +413,7 @@ internal sealed class Planner(int seed, int world)
         if (_past.Count == 0)
             _past.Add(_payments[0]);
         _rounds.Add(numbered);
-        // After new terms, sometimes until they are sure to be in force everywhere.
+        // Sometimes waits after new terms until every cache has them.
         if (round[0].Act is Act.PutClient or Act.PutKey or Act.RevokeKey && _rounds.Count > Plan.Setup && Chance(15))
             _rounds.Add([new Op(Act.Pause) { Number = _last++, Amount = 1050 }]);
     }

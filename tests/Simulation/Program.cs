@@ -4,20 +4,22 @@ using System.Security.Cryptography;
 
 namespace CancelService.Simulation;
 
-/// <summary>The simulation's command line.</summary>
+/// <summary>The command line of the simulation.</summary>
 public static class Program
 {
     private const string Usage = """
-        --seed N         which workload; by default another one every time
-        --operations N   how many operations, at least (100000)
-        --worlds N       how many worlds at a time (16)
-        --world N        replay one world of the seed, again and again, until it fails
+        --seed N         the workload; by default a random one
+        --operations N   the minimum number of operations (100000)
+        --worlds N       the number of concurrent worlds (16)
+        --world N        replay one world of the seed repeatedly until it fails
         --steps N,N      only these operations of that world
         --faults R:F,R:F with these faults, before these rounds
         """;
 
-    /// <summary>Simulates; as <c>instance</c>, serves.</summary>
-    /// <returns>0, or 1 when something that was answered is not true, or 2 when the simulation could not run.</returns>
+    /// <summary>
+    /// Runs the simulation, or an instance of the service when the first argument is <c>instance</c>.
+    /// </summary>
+    /// <returns>0 on success, 1 when a violation was found, 2 when the simulation could not run.</returns>
     public static async Task<int> Main(string[] args)
     {
         ArgumentNullException.ThrowIfNull(args);
@@ -26,7 +28,7 @@ public static class Program
             await Stage.Serve(args[1..]);
             return 0;
         }
-        // However it is ended, it takes its processes and directories with it.
+        // Handle signals, so that processes and directories are removed on every exit.
         using var stop = new CancellationTokenSource();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
@@ -39,7 +41,7 @@ public static class Program
         }
     }
 
-    /// <summary>The same, with another output, until it is told to stop.</summary>
+    /// <summary>Runs the simulation with the given output until it ends or is cancelled.</summary>
     public static async Task<int> Run(string[] args, TextWriter output, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(args);

@@ -1,15 +1,15 @@
 namespace CancelService.Simulation;
 
-/// <summary>A fault with the time that it took, in the driver's own time.</summary>
+/// <summary>A fault with its start and end as timestamps of the driver.</summary>
 internal sealed record Happening(Fault Fault, long From, long To);
 
 /// <summary>
-/// What is rare, and where services of this kind break. A run names what it reached, and a long run that missed something fails,
-/// because it has not tested it.
+/// Counts the rare states in which services of this kind break. A run prints the reached states. A long run fails when
+/// it misses a state, because it has not tested that state.
 /// </summary>
 internal sealed class RareStates(IReadOnlyList<Happening> faults, Func<Trouble, bool> canHappen)
 {
-    /// <summary>How many operations a run has to have for every one of these states to be reached.</summary>
+    /// <summary>The number of operations from which on a run must reach every state.</summary>
     public const int Enough = 100_000;
 
     private readonly Dictionary<string, int> _seen = All.Where(state =>
@@ -33,47 +33,47 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults, Func<Trouble, 
         "a failure of a cancelled payment",
         "a failure that contradicts a refund",
         "a payment that arrives after its cancel",
-        "a repeat that asks for another extendInfo",
-        "two cancels of a payment at once",
-        "a cancel and a success at once",
-        "a cancel and a capture at once",
-        "a cancel and a refund at once",
-        "a cancel and the payment's registration at once",
-        "a balance that is too low for a cancel, and enough later",
-        "a cancel that is on its way when the clock jumps",
-        "a write that is on its way when an instance is killed",
-        "a write that is on its way when an instance stands still",
-        "a write that is on its way when the database is killed",
-        "a write that is on its way when the disk is full",
-        "a write that is on its way while a later version migrates",
-        "a cancel that is on its way when its instance's clock is set",
-        "a write that is on its way when the standby is cut off",
-        "a write that is on its way when the standby stands still",
-        "a write that is on its way when the primary stands still",
-        "a write that is on its way when the standby is promoted",
-        "a repeat that is not told while the standby is away",
-        "a cancellation that is told again after a promotion",
+        "a repeat with another extendInfo",
+        "two concurrent cancels of a payment",
+        "a cancel concurrent with a success",
+        "a cancel concurrent with a capture",
+        "a cancel concurrent with a refund",
+        "a cancel concurrent with the payment's registration",
+        "a balance too low for a cancel at first and sufficient later",
+        "a cancel in flight when the clock jumps",
+        "a write in flight when an instance is killed",
+        "a write in flight when an instance is frozen",
+        "a write in flight when the database is killed",
+        "a write in flight when the disk is full",
+        "a write in flight while a later version migrates",
+        "a cancel in flight when its instance's clock is set",
+        "a write in flight when the standby is disconnected",
+        "a write in flight when the standby is paused",
+        "a write in flight when the primary is paused",
+        "a write in flight when the standby is promoted",
+        "a repeat without an answer while the standby is away",
+        "a cancellation with the same answer after a promotion",
     ];
 
-    // Those of a fault that not every database can have.
+    // States that need a fault that some databases cannot have.
     private static readonly Dictionary<string, Trouble> Need = new(StringComparer.Ordinal)
     {
-        ["a write that is on its way when the disk is full"] = Trouble.FillDisk,
-        ["a write that is on its way when the standby is cut off"] = Trouble.CutStandby,
-        ["a write that is on its way when the standby stands still"] = Trouble.PauseStandby,
-        ["a write that is on its way when the primary stands still"] = Trouble.PausePrimary,
-        ["a write that is on its way when the standby is promoted"] = Trouble.FailOver,
-        ["a repeat that is not told while the standby is away"] = Trouble.CutStandby,
-        ["a cancellation that is told again after a promotion"] = Trouble.FailOver,
+        ["a write in flight when the disk is full"] = Trouble.FillDisk,
+        ["a write in flight when the standby is disconnected"] = Trouble.CutStandby,
+        ["a write in flight when the standby is paused"] = Trouble.PauseStandby,
+        ["a write in flight when the primary is paused"] = Trouble.PausePrimary,
+        ["a write in flight when the standby is promoted"] = Trouble.FailOver,
+        ["a repeat without an answer while the standby is away"] = Trouble.CutStandby,
+        ["a cancellation with the same answer after a promotion"] = Trouble.FailOver,
     };
 
-    /// <summary>What could be reached, and how often it was.</summary>
+    /// <summary>The reachable states with the number of times that the run reached them.</summary>
     public IReadOnlyDictionary<string, int> Seen => _seen;
 
-    /// <summary>What was not reached.</summary>
+    /// <summary>The states that the run did not reach.</summary>
     public IEnumerable<string> Missed => _seen.Where(state => state.Value == 0).Select(state => state.Key);
 
-    /// <summary>Looks for the states in what a world has seen.</summary>
+    /// <summary>Counts the rare states in the history of a world.</summary>
     public void Look(World world)
     {
         var history = world.History;
@@ -112,7 +112,7 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults, Func<Trouble, 
             && wasThere
             && Overlaps(first, Trouble.FailOver, Trouble.CutAndFailOver, Trouble.PauseAndFailOver)
         )
-            Note("a cancellation that is told again after a promotion");
+            Note("a cancellation with the same answer after a promotion");
     }
 
     private void LookAtAnswer(Attempt attempt, IReadOnlyList<Attempt> history)
@@ -133,7 +133,7 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults, Func<Trouble, 
                     when attempt.Op.Id.Length > 0
                         && attempt.Op.Id != World.Again
                         && !receipt.EndsWith($"'{attempt.Op.Id}'", StringComparison.Ordinal) =>
-                    "a repeat that asks for another extendInfo",
+                    "a repeat with another extendInfo",
                 _ => "",
             }
         );
@@ -143,7 +143,7 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults, Func<Trouble, 
             attempt.Op.Act is Act.Cancel
             && Overlaps(attempt, Trouble.JumpToCutOff, Trouble.JumpAnHour, Trouble.JumpADay)
         )
-            Note("a cancel that is on its way when the clock jumps");
+            Note("a cancel in flight when the clock jumps");
         if (
             attempt.Op.Act is Act.Cancel
             && faults.Any(happening =>
@@ -153,9 +153,9 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults, Func<Trouble, 
                 && happening.From <= attempt.Received
             )
         )
-            Note("a cancel that is on its way when its instance's clock is set");
+            Note("a cancel in flight when its instance's clock is set");
         if (Overlaps(attempt, Trouble.Migrate))
-            Note("a write that is on its way while a later version migrates");
+            Note("a write in flight while a later version migrates");
         if (
             attempt.Op.Act is Act.Cancel
             && attempt.Code is null
@@ -165,27 +165,27 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults, Func<Trouble, 
             if (
                 history.Any(a => a.Code == "SUCCESS" && a.Op.Payment == attempt.Op.Payment && a.Received < attempt.Sent)
             )
-                Note("a repeat that is not told while the standby is away");
+                Note("a repeat without an answer while the standby is away");
         }
-        // It is answered after the instance goes on, or never.
+        // A frozen instance answers after it resumes, or never.
         if (Spans(attempt, Trouble.FreezeInstance))
-            Note("a write that is on its way when an instance stands still");
+            Note("a write in flight when an instance is frozen");
         if (attempt.IsKnown)
             return;
         if (Overlaps(attempt, Trouble.KillInstance))
-            Note("a write that is on its way when an instance is killed");
+            Note("a write in flight when an instance is killed");
         if (Overlaps(attempt, Trouble.KillDatabase))
-            Note("a write that is on its way when the database is killed");
+            Note("a write in flight when the database is killed");
         if (Overlaps(attempt, Trouble.FillDisk))
-            Note("a write that is on its way when the disk is full");
+            Note("a write in flight when the disk is full");
         if (Overlaps(attempt, Trouble.CutStandby))
-            Note("a write that is on its way when the standby is cut off");
+            Note("a write in flight when the standby is disconnected");
         if (Overlaps(attempt, Trouble.PauseStandby))
-            Note("a write that is on its way when the standby stands still");
+            Note("a write in flight when the standby is paused");
         if (Overlaps(attempt, Trouble.PausePrimary, Trouble.PauseAndFailOver))
-            Note("a write that is on its way when the primary stands still");
+            Note("a write in flight when the primary is paused");
         if (Overlaps(attempt, Trouble.FailOver, Trouble.CutAndFailOver, Trouble.PauseAndFailOver))
-            Note("a write that is on its way when the standby is promoted");
+            Note("a write in flight when the standby is promoted");
     }
 
     private void LookAtPayment(IReadOnlyList<Attempt> attempts)
@@ -196,11 +196,11 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults, Func<Trouble, 
                 Note(
                     other.Op.Act switch
                     {
-                        Act.Cancel => "two cancels of a payment at once",
-                        Act.Succeed => "a cancel and a success at once",
-                        Act.Capture => "a cancel and a capture at once",
-                        Act.Refund => "a cancel and a refund at once",
-                        Act.Register => "a cancel and the payment's registration at once",
+                        Act.Cancel => "two concurrent cancels of a payment",
+                        Act.Succeed => "a cancel concurrent with a success",
+                        Act.Capture => "a cancel concurrent with a capture",
+                        Act.Refund => "a cancel concurrent with a refund",
+                        Act.Register => "a cancel concurrent with the payment's registration",
                         _ => "",
                     }
                 );
@@ -208,7 +208,7 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults, Func<Trouble, 
                 cancel.Code == "MERCHANT_BALANCE_NOT_ENOUGH"
                 && attempts.Any(a => a.Code == "SUCCESS" && a.Sent > cancel.Received)
             )
-                Note("a balance that is too low for a cancel, and enough later");
+                Note("a balance too low for a cancel at first and sufficient later");
         }
     }
 
@@ -224,7 +224,7 @@ internal sealed class RareStates(IReadOnlyList<Happening> faults, Func<Trouble, 
         return false;
     }
 
-    // Whether it was sent before the fault ended, and answered only afterwards, if at all.
+    // True for an attempt that was sent before the end of the fault and not answered until then.
     private bool Spans(Attempt attempt, Trouble trouble) =>
         faults.Any(happening =>
             happening.Fault.Trouble == trouble

@@ -6,8 +6,8 @@ using System.Text.RegularExpressions;
 namespace CancelService.Simulation;
 
 /// <summary>
-/// Many small worlds at once, one after the other, with faults that hit them all. The seed gives the plan of each world,
-/// and the number of operations after which each fault happens; who is faster is up to the machine, so a replay tries often.
+/// Runs many small worlds concurrently and injects faults that hit them all. The seed determines the plan of each world
+/// and the number of operations before each fault. It does not determine the schedule, so a replay takes many tries.
 /// </summary>
 internal sealed partial class Simulator(
     int seed,
@@ -27,9 +27,11 @@ internal sealed partial class Simulator(
     private (int Number, World World, ViolationException Violation)? _failure;
     private int _copies;
 
-    private Stage Stage => _stage ?? throw new InvalidOperationException("The stage is not set.");
+    private Stage Stage => _stage ?? throw new InvalidOperationException("The stage has not started yet.");
 
-    /// <summary>Simulates at least so many operations. False: something that was answered is not true; it is printed.</summary>
+    /// <summary>
+    /// Simulates at least the given number of operations. Returns false after a violation, which it prints.
+    /// </summary>
     public async Task<bool> Run(int operations)
     {
         await output.WriteLineAsync(
@@ -68,7 +70,7 @@ internal sealed partial class Simulator(
         }
     }
 
-    // False: a run that is long enough has missed one.
+    // Returns false when a long run missed a rare state, or too many worlds were inconclusive.
     private async Task<bool> NameRareStates(int operations)
     {
         var rare = new RareStates([.. Stage.Happened], Stage.Has);
@@ -77,11 +79,13 @@ internal sealed partial class Simulator(
         await output.WriteLineAsync(
             $"{rare.Seen.Count(state => state.Value > 0)} of {rare.Seen.Count} rare states: {string.Join(", ", rare.Seen.Select(state => $"{state.Key} {state.Value}"))}"
         );
-        var tangled = _finished.Values.Count(world => world.IsTangled);
-        await output.WriteLineAsync($"{tangled} worlds were too tangled to try every order of what was under way");
-        if (tangled * 20 > _finished.Count)
+        var inconclusive = _finished.Values.Count(world => world.IsInconclusive);
+        await output.WriteLineAsync(
+            $"{inconclusive} worlds were inconclusive: their concurrent attempts have too many orders to search"
+        );
+        if (operations >= RareStates.Enough && inconclusive * 20 > _finished.Count) // A few worlds prove little.
         {
-            await output.WriteLineAsync($"\nFAILED: seed {seed}: that is more than one in twenty");
+            await output.WriteLineAsync($"\nFAILED: seed {seed}: more than 5 % of the worlds were inconclusive");
             return false;
         }
         if (operations < RareStates.Enough || !rare.Missed.Any())
@@ -90,7 +94,9 @@ internal sealed partial class Simulator(
         return false;
     }
 
-    /// <summary>Runs one world of the seed again and again, several at a time. False: it failed, and is printed.</summary>
+    /// <summary>
+    /// Replays one world of the seed, several copies at a time. Returns false after a violation, which it prints.
+    /// </summary>
     public async Task<bool> Replay(int number, string? steps, string? faults)
     {
         _stage = await Stage.Set();
@@ -140,7 +146,7 @@ internal sealed partial class Simulator(
         {
             // The simulation is over.
         }
-        // Whatever it is: an answer that can't be understood is a violation too.
+        // Every other exception counts as a violation: it may come from an answer that can't be parsed.
         catch (Exception e)
         {
             lock (_finished)
@@ -149,7 +155,7 @@ internal sealed partial class Simulator(
         }
     }
 
-    // Faults by the number of operations so far, and after those that matter a look back at what was answered.
+    // Injects faults by the number of operations, and rechecks earlier answers after faults that could lose them.
     private async Task MakeTrouble(int until, CancellationTokenSource end)
     {
         var random = new Random(seed);
@@ -168,7 +174,7 @@ internal sealed partial class Simulator(
             await Stage.Happen(fault);
             if (fault.Trouble is >= Trouble.CutBefore and < Trouble.JumpToCutOff)
                 continue;
-            // What was promoted is whole, while it is in use.
+            // The ledger of a promoted standby must be consistent while it serves.
             if (fault.Promotes && await Stage.VerifyLedger() is { } verdict)
             {
                 await Blame(verdict);
@@ -204,11 +210,11 @@ internal sealed partial class Simulator(
         }
         if (_failure is null)
             await output.WriteLineAsync(
-                $"every answer was true; the whole database is as the auditor believes, {_finished.Count:N0} clients; the core was told of every cancellation, by {Stage.Core.Received:N0} events; verify-ledger found nothing ({Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s)"
+                $"every answer was true; the database agrees with the auditor on all {_finished.Count:N0} clients; the core received every cancellation, in {Stage.Core.Received:N0} events; verify-ledger found nothing ({Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s)"
             );
     }
 
-    // Finds the world of which verify-ledger tells.
+    // Attributes a finding of verify-ledger to its world.
     private async Task Blame(string verdict)
     {
         await output.WriteLineAsync(verdict);
@@ -233,9 +239,9 @@ internal sealed partial class Simulator(
     )
     {
         var (summary, answers) = database.GetValueOrDefault(world.Client, ("", []));
-        if (!world.IsTangled && !world.Summaries.Contains(summary))
+        if (!world.IsInconclusive && !world.Summaries.Contains(summary))
             return new ViolationException(
-                $"The database says of {world.Client}\n    {summary}\n  The auditor believes\n    {string.Join("\n    ", world.Summaries.Take(4))}"
+                $"The database has for {world.Client}\n    {summary}\n  The auditor expects one of\n    {string.Join("\n    ", world.Summaries.Take(4))}"
             );
         foreach (var (payment, answer) in world.Answers)
         {
@@ -252,7 +258,7 @@ internal sealed partial class Simulator(
         await output.WriteLineAsync($"\nFAILED: seed {seed}, world {number}: {violation.Message}");
         await PrintHistory(world, violation.Attempt);
 
-        // The faults that hit this world, and the round in which they did.
+        // The faults that hit this world, with the round of each.
         var end = violation.Attempt?.Received ?? long.MaxValue;
         var troubles = Stage
             .Troubles.Where(t => t.At >= world.RoundStarts[0] && t.At <= end)
@@ -270,7 +276,7 @@ internal sealed partial class Simulator(
         if (shortest is null)
         {
             await output.WriteLineAsync(
-                $"It did not fail again in {4 * Copies} runs: the history above is what there is."
+                $"It did not fail again in {4 * Copies} runs. Only the history above shows the failure."
             );
             await PrintCommand(number, plan, troubles);
             return;
@@ -314,7 +320,7 @@ internal sealed partial class Simulator(
             ];
     }
 
-    // Several copies at once, each with a client of its own; the first injects the faults.
+    // Runs several copies concurrently, each with a client of its own; the first injects the faults.
     private async Task<(World World, ViolationException Violation)?> Fails(
         Plan plan,
         List<(int Round, Fault Fault)> faults,
@@ -347,7 +353,7 @@ internal sealed partial class Simulator(
                 throw violation;
             if (!again)
                 return;
-            await Task.Delay(1100, end.Token); // Times are answered in seconds.
+            await Task.Delay(1100, end.Token); // Answers truncate times to seconds.
             await world.AskAgain(end.Token);
         }
 
@@ -367,10 +373,10 @@ internal sealed partial class Simulator(
         );
     }
 
-    // What concerns the payment, or the account, of the answer that can't be true; everything without one.
+    // Prints the attempts that concern the payment or account of the failed attempt; all attempts when it is null.
     private async Task PrintHistory(World world, Attempt? failed)
     {
-        // Of the repeats of what stays unknown, the first and the last are enough.
+        // Attempts of unknown outcome are reduced to the first and the last of their operation.
         var history = world
             .History.GroupBy(attempt => attempt.Op)
             .SelectMany(attempts => attempts.Where((a, i) => a.IsKnown || i == 0 || i == attempts.Count() - 1))

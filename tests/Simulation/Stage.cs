@@ -10,12 +10,12 @@ using static System.FormattableString;
 namespace CancelService.Simulation;
 
 /// <summary>
-/// The clocks of several processes: the machine's monotonic one, and what a small file adds to it for all, and for each instance. The
-/// merchants' and the core's clock is the one that nothing is added to for an instance.
+/// A clock that several processes share: the monotonic clock of the machine, plus an offset for all processes and one
+/// for each instance, both in a memory-mapped file. Merchants and core have no offset of their own.
 /// </summary>
 internal sealed class SharedClock : TimeProvider, IDisposable
 {
-    /// <summary>The furthest that an instance's clock is from the merchants'.</summary>
+    /// <summary>The maximum skew of an instance's clock against the merchants' clock.</summary>
     public static readonly TimeSpan MaxSkew = TimeSpan.FromSeconds(1.5);
 
     private const int Instances = 2;
@@ -34,13 +34,13 @@ internal sealed class SharedClock : TimeProvider, IDisposable
 
     public long UtcTicks => _zero.ReadInt64(0) + Stopwatch.GetElapsedTime(0).Ticks;
 
-    /// <summary>What an instance takes for the time.</summary>
+    /// <summary>Returns the UTC ticks on the clock of an instance; -1 stands for merchants and core.</summary>
     public long Of(int instance) => UtcTicks + (instance < 0 ? 0 : _zero.ReadInt64(At(instance)));
 
-    /// <summary>Puts every process's clock forward, or for the first time to the right time.</summary>
+    /// <summary>Advances the clock of every process; the first jump sets the time.</summary>
     public void Jump(long ticks) => _zero.Write(0, _zero.ReadInt64(0) + ticks);
 
-    /// <summary>Sets an instance's clock so far ahead of the merchants', or behind.</summary>
+    /// <summary>Sets the skew of an instance's clock against the merchants' clock.</summary>
     public void Skew(int instance, TimeSpan ahead) => _zero.Write(At(instance), ahead.Ticks);
 
     public override DateTimeOffset GetUtcNow() => new(Of(_instance), TimeSpan.Zero);
@@ -54,40 +54,44 @@ internal sealed class SharedClock : TimeProvider, IDisposable
     private static long At(int instance) => (1 + instance) * sizeof(long);
 }
 
-/// <summary>What goes wrong.</summary>
+/// <summary>The kind of a fault.</summary>
 internal enum Trouble
 {
     KillInstance,
 
-    /// <summary>An instance stands still for longer than its claims and time-outs, and goes on.</summary>
+    /// <summary>Pauses an instance for longer than its claims and timeouts.</summary>
     FreezeInstance,
     KillDatabase,
 
-    /// <summary>The standby gets nothing for a while: commits wait for it, and some are visible without it.</summary>
+    /// <summary>Disconnects the standby for a while: commits wait for it, and some become visible without it.</summary>
     CutStandby,
 
-    /// <summary>The primary dies, and the standby is promoted.</summary>
+    /// <summary>Kills the primary and promotes the standby.</summary>
     FailOver,
 
-    /// <summary>The same, after the standby was cut off for a while: whatever only the primary has is lost.</summary>
+    /// <summary>
+    /// Fails over after the standby was disconnected for a while, so that commits of the primary are lost.
+    /// </summary>
     CutAndFailOver,
 
-    /// <summary>The standby stands still for a while, and goes on: what waited for it is confirmed then.</summary>
+    /// <summary>Pauses the standby for a while; it confirms the waiting commits when it resumes.</summary>
     PauseStandby,
 
-    /// <summary>The primary stands still for longer than the instances wait, and goes on.</summary>
+    /// <summary>Pauses the primary for longer than the timeout of the instances.</summary>
     PausePrimary,
 
-    /// <summary>The primary stands still, the standby is promoted, and the old primary is killed before it goes on.</summary>
+    /// <summary>
+    /// Pauses the primary, promotes the standby, and kills the old primary before it resumes.
+    /// </summary>
     PauseAndFailOver,
 
-    /// <summary>Nothing fits on the primary's disk, so it stops; later there is room, and it is started.</summary>
+    /// <summary>Fills the disk of the primary until it stops; later frees the disk and starts it again.</summary>
     FillDisk,
 
-    /// <summary>A later version's migration: each table gets a column, while instances of this version serve.</summary>
+    /// <summary>Runs the migration of a later version, which adds a column to each table, under load.</summary>
     Migrate,
 
-    /// <summary>An instance's clock jumps ahead or behind, and stays there.</summary>
+    /// <summary>Sets the clock of an instance ahead or back for good.</summary>
     SkewClock,
     CutAll,
     CutBefore,
@@ -100,13 +104,13 @@ internal enum Trouble
     JumpADay,
 }
 
-/// <summary>A fault, which instance it hits, and the text that it waits for on the network.</summary>
+/// <summary>A fault with the instance that it hits and the text on the network that triggers it.</summary>
 internal sealed record Fault(Trouble Trouble, int Instance, string Text)
 {
-    /// <summary>Whether a standby is promoted.</summary>
+    /// <summary>True for faults that promote the standby.</summary>
     public bool Promotes => Trouble is Trouble.FailOver or Trouble.CutAndFailOver or Trouble.PauseAndFailOver;
 
-    // What a write says to PostgreSQL, whether or not its statement is prepared: the values are always sent.
+    // Values of writes on the wire. They occur there also when the statement is prepared.
     private static readonly string[] Writes =
     [
         "CANCELLED",
@@ -120,7 +124,9 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
         "payment_requests",
     ];
 
-    /// <summary>Faults of every kind, shuffled: however short a run is, it draws most kinds; those that cost much are few.</summary>
+    /// <summary>
+    /// Returns shuffled faults of every kind, so that even a short run draws most kinds; expensive ones are rare.
+    /// </summary>
     public static Queue<Fault> Deck(Random random, Func<Trouble, bool> canHappen)
     {
         var kinds = Enum.GetValues<Trouble>()
@@ -145,7 +151,7 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
         return new(kinds.Select(trouble => new Fault(trouble, random.Next(2), TextFor(trouble, random))));
     }
 
-    // Of a clock, how many milliseconds it is ahead.
+    // For a clock, the text is its skew in milliseconds.
     private static string TextFor(Trouble trouble, Random random)
     {
         var furthest = (int)SharedClock.MaxSkew.TotalMilliseconds;
@@ -157,21 +163,23 @@ internal sealed record Fault(Trouble Trouble, int Instance, string Text)
     public static Fault Parse(string text) =>
         text.Split('.') is [var trouble, var instance, var write]
             ? new Fault(Enum.Parse<Trouble>(trouble), int.Parse(instance, CultureInfo.InvariantCulture), write)
-            : throw new FormatException($"'{text}' is no fault.");
+            : throw new FormatException($"'{text}' is not a fault. Write KIND.INSTANCE.TEXT.");
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Trouble}.{Instance}.{Text}");
 }
 
-/// <summary>Two instances of the service, their database, the network between, and the clock.</summary>
+/// <summary>The system under test: two instances, their database, the network in between, and the clocks.</summary>
 internal sealed class Stage : IAsyncDisposable
 {
-    /// <summary>How long the instances go on with terms that have changed.</summary>
+    /// <summary>The time for which instances may serve stale terms.</summary>
     public static readonly TimeSpan CacheTime = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan CutOff = new(16, 15, 0); // 00:15 at UTC+8.
     private static readonly TimeSpan DatabaseTimeout = TimeSpan.FromSeconds(2);
 
-    /// <summary>Longer than an answer waits for the database, so that commits are given up which are visible all the same.</summary>
+    /// <summary>
+    /// Longer than the timeout of the database, so that instances give up on commits that still become visible.
+    /// </summary>
     public static readonly TimeSpan Long = DatabaseTimeout + TimeSpan.FromSeconds(1);
 
     private readonly string _directory = Directory.CreateTempSubdirectory("cancelservice-").FullName;
@@ -194,26 +202,26 @@ internal sealed class Stage : IAsyncDisposable
 
     public SharedClock Clock => _clock!;
 
-    /// <summary>The operations with a known outcome.</summary>
+    /// <summary>The number of operations with a known outcome.</summary>
     public long Operations => Interlocked.Read(ref _operations);
 
-    /// <summary>The requests whose outcome was unknown.</summary>
+    /// <summary>The number of attempts of unknown outcome.</summary>
     public long Unknown => Interlocked.Read(ref _unknown);
 
-    /// <summary>How often each answer came.</summary>
+    /// <summary>The number of answers by code.</summary>
     public System.Collections.Concurrent.ConcurrentDictionary<string, int> Answers { get; } =
         new(StringComparer.Ordinal);
 
-    /// <summary>The faults so far, and when they began, in the driver's own time.</summary>
+    /// <summary>The faults so far with their start as a timestamp of the driver.</summary>
     public System.Collections.Concurrent.ConcurrentQueue<(long At, Fault Fault)> Troubles { get; } = [];
 
-    /// <summary>The faults that are over, with the time that each took.</summary>
+    /// <summary>The faults that have ended, with their start and end.</summary>
     public System.Collections.Concurrent.ConcurrentQueue<Happening> Happened { get; } = [];
 
-    /// <summary>The wallet's core, which is told of every cancellation.</summary>
+    /// <summary>The wallet's core, which receives an event about every cancellation.</summary>
     public Core Core => _core!;
 
-    /// <summary>Whether a fault can happen here.</summary>
+    /// <summary>Returns true when the database supports a fault.</summary>
     public bool Has(Trouble trouble) => _database!.Has(trouble);
 
     public static async Task<Stage> Set()
@@ -250,7 +258,7 @@ internal sealed class Stage : IAsyncDisposable
         );
     }
 
-    /// <summary>Lets a fault happen; one that takes a process down brings it up again.</summary>
+    /// <summary>Injects a fault; a killed process is restarted before the return.</summary>
     public async Task Happen(Fault fault)
     {
         await _oneTrouble.WaitAsync();
@@ -279,7 +287,7 @@ internal sealed class Stage : IAsyncDisposable
                 or Trouble.PauseAndFailOver
                 or Trouble.FillDisk:
                     await _database!.Happen(fault.Trouble);
-                    NpgsqlConnection.ClearAllPools(); // The auditor's.
+                    NpgsqlConnection.ClearAllPools(); // The pooled connections of this process are broken.
                     break;
                 case Trouble.Migrate:
                     await Migrate();
@@ -294,7 +302,7 @@ internal sealed class Stage : IAsyncDisposable
                     foreach (var way in _network)
                         way.CutAll();
                     break;
-                case Trouble.JumpToCutOff: // Less than a second before it: some see it come.
+                case Trouble.JumpToCutOff: // Half a second before the cut-off, so that some requests straddle it.
                     var sinceCutOff = (Clock.UtcTicks - CutOff.Ticks) % TimeSpan.TicksPerDay;
                     Clock.Jump(TimeSpan.TicksPerDay - sinceCutOff - (TimeSpan.TicksPerSecond / 2));
                     break;
@@ -305,7 +313,7 @@ internal sealed class Stage : IAsyncDisposable
                     Clock.Jump(TimeSpan.FromHours(25).Ticks);
                     break;
                 default:
-                    // Only the primary is sent a write.
+                    // Writes go to the primary alone.
                     _network[_database!.Primary].Arm(fault.Text, Enum.Parse<Harness.Fault>(fault.Trouble.ToString()));
                     break;
             }
@@ -317,7 +325,7 @@ internal sealed class Stage : IAsyncDisposable
         }
     }
 
-    // As migrate does it: it gives up when somebody uses a table for long.
+    // Migrates as the command does, with a lock timeout for tables in use.
     private async Task Migrate()
     {
         await using var connection = new NpgsqlConnection(_database!.ConnectionString);
@@ -345,12 +353,12 @@ internal sealed class Stage : IAsyncDisposable
         catch (PostgresException e)
             when (e.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected)
         {
-            // The next one may find the tables free.
+            // The tables were in use; a later migration may succeed.
         }
     }
 
     /// <summary>
-    /// Waits until the core was told of every cancellation, for a minute at most, and compares: what differs, or null.
+    /// Waits at most a minute until the core has received every cancellation. Returns the difference, or null.
     /// </summary>
     public async Task<string?> Told()
     {
@@ -384,12 +392,14 @@ internal sealed class Stage : IAsyncDisposable
         return cancelled;
     }
 
-    /// <summary>What the database says of a client, or of all, in the auditor's words, and the answers that it stores.</summary>
+    /// <summary>
+    /// Returns the state of a client, or of all, in the auditor's notation, with the stored answers.
+    /// </summary>
     public async Task<IReadOnlyDictionary<string, (string Summary, Dictionary<int, string> Answers)>> Summaries(
         string? client
     )
     {
-        await _oneTrouble.WaitAsync(); // Not while the database is down.
+        await _oneTrouble.WaitAsync(); // A fault may have taken the database down.
         try
         {
             return await Summarize(client);
@@ -455,7 +465,7 @@ internal sealed class Stage : IAsyncDisposable
             int.Parse(row.GetString(column).AsSpan(1), CultureInfo.InvariantCulture);
     }
 
-    /// <summary>Runs <c>verify-ledger</c>: what it says, null when all is well.</summary>
+    /// <summary>Runs <c>verify-ledger</c>; returns its findings, or null when it has none.</summary>
     public async Task<string?> VerifyLedger()
     {
         using var process = Process.Start(
@@ -476,7 +486,7 @@ internal sealed class Stage : IAsyncDisposable
             : $"verify-ledger ended with {process.ExitCode}:\n{string.Concat(await output)}";
     }
 
-    /// <summary>The processor time of the two instances so far.</summary>
+    /// <summary>The CPU time of both instances so far.</summary>
     public TimeSpan InstancesCpu =>
         _instances.Aggregate(_cpu, (sum, instance) => sum + instance.Process.TotalProcessorTime);
 
@@ -496,7 +506,9 @@ internal sealed class Stage : IAsyncDisposable
         Directory.Delete(_directory, recursive: true);
     }
 
-    /// <summary>What an executable of ours does that is started as an instance: it serves, by the shared clock.</summary>
+    /// <summary>
+    /// Runs an instance of the service with the shared clock; the entry point of the child processes.
+    /// </summary>
     public static async Task Serve(string[] args)
     {
         using var clock = new SharedClock(args[0], int.Parse(args[1], CultureInfo.InvariantCulture));
@@ -511,7 +523,8 @@ internal sealed class Stage : IAsyncDisposable
         _clock.Jump(TimeProvider.System.GetUtcNow().Ticks - _clock.UtcTicks);
         _core = await Core.Start();
         _database = await StageDatabase.Start();
-        // The first instance's connections can be cut; the second one's go past the network, which costs nothing.
+        // The first instance connects through the forwarders, which can cut it off; the second connects directly, which
+        // is cheaper.
         _network = [.. _database.Servers.Select(server => new TcpForwarder(server))];
         var through = To(_database.Servers, _network.Select(way => Invariant($"127.0.0.1:{way.Port}")));
         through.SslMode = SslMode.Disable;

@@ -1,4 +1,4 @@
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using static System.FormattableString;
@@ -6,21 +6,21 @@ using static System.FormattableString;
 namespace CancelService.Simulation;
 
 /// <summary>
-/// The database of a stage, and what can go wrong with it: a primary with a synchronous standby, or a Citus of somebody else's, where
-/// CANCELSERVICE_TEST_DISTRIBUTE=true and CANCELSERVICE_TEST_POSTGRES names a coordinator.
+/// The database of a stage with its faults. It is a primary with a synchronous standby, or an existing Citus cluster
+/// when CANCELSERVICE_TEST_DISTRIBUTE is true and CANCELSERVICE_TEST_POSTGRES names a coordinator.
 /// </summary>
 internal abstract class StageDatabase : IAsyncDisposable
 {
-    /// <summary>How to reach each server that an instance may be connected to.</summary>
+    /// <summary>The connection strings of the servers that an instance may connect to.</summary>
     public abstract IReadOnlyList<string> Servers { get; }
 
-    /// <summary>Which of them takes writes.</summary>
+    /// <summary>The index of the server that accepts writes.</summary>
     public abstract int Primary { get; }
 
-    /// <summary>How the one that takes writes is reached.</summary>
+    /// <summary>The connection string of the server that accepts writes.</summary>
     public string ConnectionString => Servers[Primary];
 
-    /// <summary>What a migration sets for its transaction.</summary>
+    /// <summary>The SQL settings of the transaction of a migration.</summary>
     public abstract string Migrating { get; }
 
     protected abstract bool IsDistributed { get; }
@@ -32,7 +32,7 @@ internal abstract class StageDatabase : IAsyncDisposable
                 ? await Distributed.Create(
                     Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_POSTGRES")
                         ?? throw new InvalidOperationException(
-                            "CANCELSERVICE_TEST_DISTRIBUTE needs a coordinator of Citus in CANCELSERVICE_TEST_POSTGRES."
+                            "CANCELSERVICE_TEST_POSTGRES names no coordinator of Citus. Set it, or unset CANCELSERVICE_TEST_DISTRIBUTE."
                         )
                 )
                 : new Replicated(await ReplicatedPostgres.Start());
@@ -50,10 +50,10 @@ internal abstract class StageDatabase : IAsyncDisposable
         return started;
     }
 
-    /// <summary>Whether a fault can happen to it.</summary>
+    /// <summary>Returns true when the database supports a fault.</summary>
     public abstract bool Has(Trouble trouble);
 
-    /// <summary>Lets a fault happen that is the database's own; it serves again afterwards.</summary>
+    /// <summary>Injects a fault into the database and returns when it serves again.</summary>
     public abstract Task Happen(Trouble trouble);
 
     public abstract ValueTask DisposeAsync();
@@ -140,7 +140,7 @@ internal abstract class StageDatabase : IAsyncDisposable
             return new(nodes, name);
         }
 
-        // Somebody else's servers are neither stopped nor promoted.
+        // The servers of an existing cluster must be neither stopped nor promoted.
         public override bool Has(Trouble trouble) =>
             trouble
                 is not (
@@ -153,7 +153,7 @@ internal abstract class StageDatabase : IAsyncDisposable
                     or Trouble.FillDisk
                 );
 
-        // All sessions of one node end, whatever they are doing: those of the instances, and those that Citus has between nodes.
+        // Terminates all sessions of one node: the sessions of the instances and the sessions of Citus between nodes.
         public override Task Happen(Trouble trouble) =>
             CitusNodes.Execute(
                 nodes[_killed++ % nodes.Count],

@@ -10,12 +10,12 @@ using System.Text.Json;
 namespace CancelService.Simulation;
 
 /// <summary>
-/// A plan as it is carried out, for a client of its own: sends the operations of a round at once, repeats what has an
-/// unknown outcome until it is known, and has every round audited.
+/// Executes a plan for a client of its own. It sends the operations of a round concurrently, repeats an operation until
+/// its outcome is known, and audits every round.
 /// </summary>
 internal sealed class World(Stage stage, Plan plan, string client, long start, CancellationToken cancellationToken)
 {
-    /// <summary>The extendInfo of a cancel that only looks whether an old answer still stands.</summary>
+    /// <summary>The extendInfo of a cancel that only checks an earlier answer.</summary>
     public const string Again = "again";
 
     private const string Path = "/v2/payments/cancel";
@@ -23,7 +23,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
     private static readonly KeyPair[] Keys = [.. Enumerable.Range(0, 5).Select(_ => KeyPair.Generate())];
     private static readonly AuthenticationHeaderValue Token = new("Bearer", Bearer.All);
 
-    // A bound, not a measure: in a container on a busy machine PostgreSQL is away for most of a minute after a kill.
+    // A generous bound: in a container on a busy machine PostgreSQL needs most of a minute to recover after a kill.
     private static readonly TimeSpan GivesUpAfter = TimeSpan.FromMinutes(3);
 
     private readonly ConcurrentQueue<Attempt> _attempts = [];
@@ -39,22 +39,22 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
 
     public Plan Plan => plan;
 
-    /// <summary>The answers of the cancelled payments, by their numbers.</summary>
+    /// <summary>The answers to cancelled payments by the number of the payment.</summary>
     public IReadOnlyDictionary<int, string> Answers => _auditor.Answers;
 
-    /// <inheritdoc cref="Auditor.IsTangled"/>
-    public bool IsTangled => _auditor.IsTangled;
+    /// <inheritdoc cref="Auditor.IsInconclusive"/>
+    public bool IsInconclusive => _auditor.IsInconclusive;
 
-    /// <summary>What the database may say of the client at the end.</summary>
+    /// <summary>The possible summaries of the client in the database after the last round.</summary>
     public IReadOnlySet<string> Summaries { get; private set; } = new HashSet<string>(StringComparer.Ordinal);
 
-    /// <summary>When each round began, in the driver's own time.</summary>
+    /// <summary>The start of each round as a timestamp of the driver.</summary>
     public List<long> RoundStarts { get; } = [];
 
-    /// <summary>Every request that was sent, and what came back.</summary>
+    /// <summary>All attempts in the order of their sends.</summary>
     public IReadOnlyList<Attempt> History => [.. _attempts.OrderBy(attempt => attempt.Sent)];
 
-    /// <exception cref="ViolationException">Something that was answered can't be true.</exception>
+    /// <exception cref="ViolationException">An answer can't be true.</exception>
     public async Task Run(Func<int, Task>? beforeRound = null)
     {
         for (var number = 0; number < plan.Rounds.Count; number++)
@@ -70,10 +70,10 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
         _finished = Stopwatch.GetTimestamp();
     }
 
-    /// <summary>Asks once more for every answer that the world ever got.</summary>
+    /// <summary>Repeats the cancel of every cancelled payment and compares the answers.</summary>
     public async Task AskAgain(CancellationToken stop)
     {
-        // The last terms are in force once no instance remembers others.
+        // The last terms are in force once no cache has older ones.
         var wait = Stage.CacheTime - Stopwatch.GetElapsedTime(_finished);
         if (wait > TimeSpan.Zero)
             await Task.Delay(wait, stop);
@@ -90,7 +90,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
             var attempt = (await Perform(op))[^1];
             if (attempt.Code != "PARAM_ILLEGAL" && attempt.Text != answer)
                 throw new ViolationException(
-                    $"p{payment} of {client} was answered\n    {answer}\n  and is answered now\n    {attempt.Code} {attempt.Text}",
+                    $"p{payment} of {client} had the answer\n    {answer}\n  and now has\n    {attempt.Code} {attempt.Text}",
                     attempt
                 );
         }
@@ -98,7 +98,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
 
     private int HighestKey => 31 - int.LeadingZeroCount(_auditor.Terms.Keys);
 
-    // Until the outcome is known: repeating the same request resolves every U.
+    // Repeats the operation until its outcome is known, because a repeat resolves every U.
     private async Task<IReadOnlyList<Attempt>> Perform(Op op)
     {
         if (op.Act is Act.Pause)
@@ -127,7 +127,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
                     $"{op} has no known outcome after {GivesUpAfter.TotalSeconds} s: {attempt.Text}",
                     attempt
                 );
-            // As merchants do it, longer and longer: what repeats at once takes the processor from what comes back.
+            // Backs off as merchants do; immediate retries would take CPU time from recovering processes.
             await Task.Delay(Math.Min(1000, 40 * tries * tries), cancellationToken);
         }
         if (op.Act <= Act.RevokeKey)
@@ -144,7 +144,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
             _ => null,
         };
 
-    /// <summary>Sends one request. False: it did not even leave, because nobody listened.</summary>
+    /// <summary>Sends one request. Returns false when the connection was refused, so that nothing was sent.</summary>
     private async Task<bool> Send(Attempt attempt)
     {
         using var request = attempt.Op.Act is Act.Cancel ? CancelRequest(attempt) : InternalRequest(attempt);
@@ -159,8 +159,8 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
             Read(attempt, response, body);
             if (attempt.IsKnown)
                 attempt.ReceivedClock = clock;
-            // The instance's clock was set back meanwhile, nobody knows when. So the decision may be as early as the answer's time
-            // less what the exchange took, and as late as the request's time plus that.
+            // The clock of the instance was set back at an unknown time during the exchange. So the decision may be as
+            // early as the answer's time minus the duration of the exchange, or as late as the request's time plus it.
             var took = Stopwatch.GetElapsedTime(attempt.Sent, attempt.Received).Ticks;
             if (clock < attempt.SentClock + took - TimeSpan.TicksPerMillisecond)
                 (attempt.SentClock, attempt.ReceivedClock) = (
@@ -196,7 +196,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
             members.Add($"\"extendInfo\":\"{op.Id}\"");
         var body = $"{{{string.Join(',', members)}}}";
 
-        // The same request within a minute is the same bytes, signature included.
+        // Equal requests within a minute share their bytes and signature.
         var same = (op.Payment, op.Request, op.Id, op.Key, op.Flaw);
         var now = stage.Clock.UtcTicks;
         if (!_signatures.TryGetValue(same, out var signed) || now - signed.At > TimeSpan.TicksPerMinute)
@@ -356,7 +356,7 @@ internal sealed class World(Stage stage, Plan plan, string client, long start, C
                 }
         )
             throw new ViolationException($"{(int)response.StatusCode} {attempt.Text}", attempt);
-        // Every twentieth answer: verifying is cheap, but not free.
+        // Verifies every twentieth signature, because each costs CPU time.
         if (Interlocked.Increment(ref _sent) % 20 == 0 && !IsSigned(response, body))
             throw new ViolationException($"The signature of this answer does not verify: {attempt.Text}", attempt);
         if (code == "UNKNOWN_EXCEPTION")

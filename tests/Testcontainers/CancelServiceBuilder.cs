@@ -6,8 +6,8 @@ using DotNet.Testcontainers.Configurations;
 namespace CancelService.Testcontainers;
 
 /// <summary>
-/// Describes a container of the service with SQLite and the demo wallet. What the service is told beyond that comes from its
-/// own settings: <c>WithEnvironment("Notifications__Url", …)</c>.
+/// Configures a container of the service with SQLite and the demo wallet. Set further settings of the service by
+/// environment variables: <c>WithEnvironment("Notifications__Url", …)</c>.
 /// </summary>
 public sealed class CancelServiceBuilder
     : ContainerBuilder<CancelServiceBuilder, CancelServiceContainer, ContainerConfiguration>
@@ -19,8 +19,15 @@ public sealed class CancelServiceBuilder
     internal const string Audience = "cancelservice";
     internal const string TokenKey = $"{Bearer}__SigningKeys__0__Value";
 
-    /// <summary>Describes a container of an image.</summary>
-    /// <param name="image">The service's image, such as <c>cancelservice:1.0.0</c>.</param>
+    /// <summary>The sandbox's image of this version.</summary>
+    public const string DefaultImage = "cancelservice-sandbox:1.0.0";
+
+    /// <summary>Configures a container of <see cref="DefaultImage"/>.</summary>
+    public CancelServiceBuilder()
+        : this(DefaultImage) { }
+
+    /// <summary>Configures a container of the given image.</summary>
+    /// <param name="image">The sandbox's image, such as <c>cancelservice-sandbox:1.0.0</c>.</param>
     public CancelServiceBuilder(string image)
         : this(new ContainerConfiguration()) =>
         DockerResourceConfiguration = Init().WithImage(image).DockerResourceConfiguration;

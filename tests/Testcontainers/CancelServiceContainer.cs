@@ -7,10 +7,10 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace CancelService.Testcontainers;
 
-/// <summary>The service with its demo wallet, in a container. Its database and its keys end with it.</summary>
+/// <summary>The service with its demo wallet in a container. Its database and keys are removed with it.</summary>
 public sealed class CancelServiceContainer : DockerContainer
 {
-    /// <summary>The demo's merchant.</summary>
+    /// <summary>The client id of the demo merchant.</summary>
     public const string ClientId = "DEMO_CLIENT";
 
     private const string Keys = "/app/data/demo";
@@ -21,19 +21,24 @@ public sealed class CancelServiceContainer : DockerContainer
     internal CancelServiceContainer(ContainerConfiguration configuration)
         : base(configuration) => _configuration = configuration;
 
-    /// <summary>The merchants' port, as this machine reaches it.</summary>
+    /// <summary>The base address of the public port, mapped to this host.</summary>
     public Uri Address => Of(CancelServiceBuilder.PublicPort);
 
-    /// <summary>The internal port, as this machine reaches it: the internal API, <c>/sandbox</c>, <c>/metrics</c>.</summary>
+    /// <summary>
+    /// The base address of the internal port, mapped to this host: the internal API, <c>/sandbox</c> and
+    /// <c>/metrics</c>.
+    /// </summary>
     public Uri InternalAddress => Of(CancelServiceBuilder.InternalPort);
 
-    /// <summary>The private key of the demo's merchant, in PEM.</summary>
+    /// <summary>Reads the private key of the demo merchant in PEM.</summary>
     public Task<string> ReadMerchantPrivateKeyAsync(CancellationToken ct = default) => Read("merchant-private.pem", ct);
 
-    /// <summary>The wallet's public key in PEM, which answers are verified with.</summary>
+    /// <summary>Reads the wallet's public key in PEM, to verify answers with.</summary>
     public Task<string> ReadWalletPublicKeyAsync(CancellationToken ct = default) => Read("wallet-public.pem", ct);
 
-    /// <summary>A client of the merchants' port that signs what it sends, as the demo's merchant.</summary>
+    /// <summary>
+    /// Creates a client of the public port that signs its requests with the key of the demo merchant.
+    /// </summary>
     public async Task<HttpClient> CreateMerchantAsync(CancellationToken ct = default) =>
         new(
             new SigningHandler(ClientId, keyVersion: 1, await ReadMerchantPrivateKeyAsync(ct))
@@ -45,7 +50,9 @@ public sealed class CancelServiceContainer : DockerContainer
             BaseAddress = Address,
         };
 
-    /// <summary>A client of the internal API, with a token that has every scope and lasts for a day.</summary>
+    /// <summary>
+    /// Creates a client of the internal API with a token that has every scope and expires after a day.
+    /// </summary>
     public HttpClient CreateCore()
     {
         var token = new JsonWebTokenHandler().CreateToken(

@@ -4,11 +4,11 @@ using CancelService.Harness;
 
 namespace CancelService.Testcontainers;
 
-/// <summary>Signs every request as the API's documentation asks for it, over the bytes that are sent.</summary>
-/// <param name="clientId">Who signs.</param>
-/// <param name="keyVersion">The version under which the wallet knows the key.</param>
-/// <param name="privateKey">The merchant's private key, in PEM.</param>
-/// <param name="time">The clock of Request-Time; the system's when it is left out.</param>
+/// <summary>Signs every request over the sent bytes, by the scheme in the API's documentation.</summary>
+/// <param name="clientId">The client id of the merchant.</param>
+/// <param name="keyVersion">The version under which the key is registered with the wallet.</param>
+/// <param name="privateKey">The merchant's private key in PEM.</param>
+/// <param name="time">The clock of Request-Time; the system clock by default.</param>
 public sealed class SigningHandler(string clientId, int keyVersion, string privateKey, TimeProvider? time = null)
     : DelegatingHandler
 {

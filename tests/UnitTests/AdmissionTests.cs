@@ -6,7 +6,7 @@ using Microsoft.Extensions.Options;
 
 namespace CancelService.UnitTests;
 
-/// <summary>How many requests get a place, a look-up or a signature, and who has to wait.</summary>
+/// <summary>Goal: admission control bounds the work of an instance, and no client starves the others.</summary>
 public sealed class AdmissionTests
 {
     private readonly CancelOperation _cancel = new(null!, null!, TimeProvider.System); // Executes nothing.
@@ -14,14 +14,14 @@ public sealed class AdmissionTests
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
     [Fact]
-    public async Task A_client_holds_its_share_of_the_places_and_leaves_the_others_to_other_clients()
+    public async Task A_client_holds_at_most_its_share_of_the_places()
     {
         await using var admission = Admission(
             new()
             {
                 MaxConcurrentRequests = 8,
                 ClientSharePercent = 25,
-                MaxQueueTime = TimeSpan.FromMinutes(1), // Who may not wait does not.
+                MaxQueueTime = TimeSpan.FromMinutes(1), // Has no effect where mayWait is false.
             }
         );
         var (one, other) = (Client("ONE"), Client("OTHER"));
@@ -36,7 +36,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task However_small_its_share_is_a_client_gets_a_place()
+    public async Task A_client_gets_at_least_one_place_however_small_its_share()
     {
         await using var admission = Admission(new() { MaxConcurrentRequests = 3, ClientSharePercent = 1 });
 
@@ -44,7 +44,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task All_clients_together_get_no_more_than_the_places_and_who_gets_none_keeps_no_share()
+    public async Task Clients_together_hold_at_most_all_places_and_a_rejected_request_releases_its_share()
     {
         await using var admission = Admission(new() { MaxConcurrentRequests = 4, ClientSharePercent = 25 });
         var places = new List<Slot>();
@@ -57,7 +57,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task A_request_waits_for_its_turn_in_a_queue_of_bounded_length()
+    public async Task Requests_of_one_client_wait_in_a_bounded_queue()
     {
         await using var admission = Admission(
             new()
@@ -79,7 +79,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task Requests_of_all_clients_wait_in_a_queue_of_bounded_length()
+    public async Task Requests_of_all_clients_wait_in_a_bounded_queue()
     {
         await using var admission = Admission(
             new()
@@ -99,7 +99,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task A_request_that_has_waited_too_long_is_turned_away()
+    public async Task A_request_is_rejected_after_the_maximum_queue_time()
     {
         await using var admission = Admission(
             new() { MaxConcurrentRequests = 1, MaxQueueTime = TimeSpan.FromMilliseconds(10) }
@@ -112,7 +112,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task Look_ups_for_unverified_requests_have_one_share_together()
+    public async Task Look_ups_for_unverified_requests_share_one_quota()
     {
         await using var admission = Admission(
             new()
@@ -132,13 +132,13 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task Clients_that_the_instance_has_not_met_are_looked_up_at_a_rate_and_others_at_any()
+    public async Task Look_ups_are_rate_limited_for_unknown_clients_only()
     {
         await using var admission = Admission(new() { UnknownClientsPerSecond = 3 });
         var start = TimeProvider.System.GetTimestamp();
         var asked = 0;
         var introduced = 0;
-        // As many as a burst and what may have been added meanwhile, and one more.
+        // One look-up more than the burst and the tokens that may have been added meanwhile.
         while (asked++ <= Most())
         {
             if ((await admission.LookUp(isNew: true)).GoesOn(out var place, out var reply))
@@ -154,7 +154,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task An_idle_instance_signs_a_burst_of_unverified_answers_and_then_so_many_a_second()
+    public async Task Unverified_answers_are_rate_limited_after_a_burst()
     {
         await using var admission = Admission(new() { UnverifiedAnswersPerSecond = 2, UnverifiedAnswersBurst = 20 });
         var start = TimeProvider.System.GetTimestamp();
@@ -167,7 +167,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task A_contract_allows_a_burst_and_a_changed_one_holds_as_soon_as_it_is_seen()
+    public async Task A_contract_allows_a_burst_and_a_change_of_it_takes_effect_at_once()
     {
         await using var admission = Admission(new());
         var start = TimeProvider.System.GetTimestamp();

@@ -6,12 +6,13 @@ using CsCheck;
 
 namespace CancelService.UnitTests;
 
-/// <summary>What a body may be, and the sentence for each mistake: a merchant's developer sees nothing else.</summary>
+/// <summary>
+/// Goal: valid bodies parse, and each mistake has a message of its own: a merchant's developer sees nothing else.
+/// </summary>
 public sealed class BodyTests
 {
     private static readonly string[] Names = ["paymentId", "paymentRequestId", "extendInfo"];
 
-    // What is read: paymentId, paymentRequestId and extendInfo.
     [Theory]
     [InlineData("""{"paymentId":"1","paymentRequestId":"2","extendInfo":"3"}""", "1", "2", "3")]
     [InlineData("""{"extendInfo":"3","paymentRequestId":"2","paymentId":"1"}""", "1", "2", "3")]
@@ -28,7 +29,7 @@ public sealed class BodyTests
     [InlineData("""{"paymentId":"1","x":"\ud83d"}""", "1", null, null)]
     [InlineData("""{"extendInfo":"{\"memo\":\"\u00e9 \uD83D\uDE00\"}"}""", null, null, "{\"memo\":\"é 😀\"}")]
     [InlineData("""{"extendInfo":"a\u0000b"}""", null, null, "a\0b")]
-    public void A_body_is_read(string body, string? paymentId, string? requestId, string? extendInfo) =>
+    public void A_body_is_parsed(string body, string? paymentId, string? requestId, string? extendInfo) =>
         StringMembers
             .Read(Body(body), Names)
             .ShouldBeOfType<StringMembers.Given>()
@@ -141,7 +142,7 @@ public sealed class BodyTests
     [InlineData("""{"paymentRequestId":["1"]}""", "paymentRequestId must be a string, not an array.")]
     [InlineData("""{"paymentId":"1","paymentRequestId":2}""", "paymentRequestId must be a string, not a number.")]
     [InlineData("""{"paymentId":"1","extendInfo":{"memo":"memo"}}""", "extendInfo must be a string, not an object.")]
-    public void Each_mistake_in_a_body_has_a_sentence_of_its_own(string body, string sentence) =>
+    public void Each_mistake_in_a_body_has_a_message_of_its_own(string body, string sentence) =>
         Problem(Encoding.UTF8.GetBytes(body)).ShouldBe(sentence);
 
     [Theory]
@@ -163,14 +164,17 @@ public sealed class BodyTests
     [InlineData("7B0022007D00", "", "The body is in UTF-16 or UTF-32; send it in UTF-8.")]
     [InlineData("007B0022007D", "", "The body is in UTF-16 or UTF-32; send it in UTF-8.")]
     [InlineData("7B0000002200000022", "", "The body is in UTF-16 or UTF-32; send it in UTF-8.")]
-    public void A_body_that_is_not_UTF_8_is_told_what_it_is(string hex, string encoding, string sentence) =>
-        Problem(Convert.FromHexString(hex), encoding).ShouldBe(sentence);
+    public void A_body_in_another_encoding_is_refused_with_the_name_of_the_encoding(
+        string hex,
+        string encoding,
+        string sentence
+    ) => Problem(Convert.FromHexString(hex), encoding).ShouldBe(sentence);
 
     [Theory]
     [InlineData(63, true)]
     [InlineData(64, false)]
     [InlineData(30_000, false)]
-    public void A_body_that_is_nested_too_deeply_is_refused_and_does_no_harm(int depth, bool accepted)
+    public void A_body_is_refused_when_it_is_nested_more_than_64_levels_deep(int depth, bool accepted)
     {
         var body = $$"""{"paymentId":"1","x":{{new string('[', depth)}}{{new string(']', depth)}}}""";
 
@@ -180,9 +184,13 @@ public sealed class BodyTests
             Problem(Encoding.UTF8.GetBytes(body)).ShouldBe("The body is nested more than 64 levels deep.");
     }
 
-    /// <summary>Whatever was cut, doubled or changed: a sentence of ours, within its length, and never an exception.</summary>
+    /// <summary>
+    /// Goal: a body that was truncated, duplicated or mutated at random gets one of our messages, within its maximum
+    /// length, and never an exception.
+    /// </summary>
+    [Trait(Category.Trait, Category.Seeded)]
     [Fact]
-    public void No_body_is_without_its_sentence_and_none_is_echoed()
+    public void Mutated_bodies_get_a_message_that_does_not_echo_them()
     {
         const string good = """{"paymentId":"SECRET","x":[1,{"y":null}],"extendInfo":"{\"a\":\"SECRET \u00e9\"}"}""";
         const string bytes = "{}[]\",:'/\\0\n\0eu-\u00e9“";
@@ -210,7 +218,7 @@ public sealed class BodyTests
     [InlineData("é ä 漢 \u2028 <&'+>", "\"é ä 漢 \u2028 <&'+>\"")]
     [InlineData("\"\\/", "\"\\\"\\\\/\"")]
     [InlineData("\n\r\t\b\f\0\u001f\u007f", "\"\\n\\r\\t\\b\\f\\u0000\\u001F\u007f\"")]
-    public void Text_is_answered_in_raw_UTF_8_and_only_what_JSON_requires_is_escaped(string text, string json)
+    public void Text_is_written_in_raw_UTF_8_with_the_escapes_that_JSON_requires(string text, string json)
     {
         var written = JsonSerializer.SerializeToUtf8Bytes(text, WireJson.Options);
 

@@ -9,6 +9,7 @@ using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
+using CancelService.Protocol;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -30,7 +31,7 @@ public sealed class CancelPaymentTests
     [InlineData("Failed", "Cancelled")]
     [InlineData("Captured", "MoneyMoved")]
     [InlineData("Refunded", "MoneyMoved")]
-    public async Task The_outcome_is_what_the_aggregate_decides(string state, string expected)
+    public async Task The_handler_returns_the_decision_of_the_aggregate(string state, string expected)
     {
         _payments.Add(Given.PaymentThatIs(state));
 
@@ -41,7 +42,7 @@ public sealed class CancelPaymentTests
     }
 
     [Fact]
-    public async Task A_cancel_commits_the_change_with_the_answer_that_it_gives()
+    public async Task A_cancel_commits_its_change_and_its_answer_together()
     {
         _payments.Add(Given.PaymentThatIs("Success"));
 
@@ -56,7 +57,7 @@ public sealed class CancelPaymentTests
     }
 
     [Fact]
-    public async Task A_contract_without_cancelling_denies_access_before_it_tells_whether_a_payment_exists()
+    public async Task A_contract_without_cancelling_denies_access_whether_or_not_the_payment_exists()
     {
         _payments.Add(Given.PaymentThatIs("CancelledClosed"), Encoding.UTF8.GetBytes("stored"));
         var client = Given.Client(new Contract { MayCancel = false });
@@ -76,7 +77,11 @@ public sealed class CancelPaymentTests
     [InlineData(null, "unknown", "NotFound")]
     [InlineData("req-pay-1", null, "NotFound")]
     [InlineData(null, "pay-1", "NotFound")]
-    public async Task With_both_identifiers_the_paymentId_decides(string? id, string? requestId, string outcome)
+    public async Task The_paymentId_takes_precedence_over_the_paymentRequestId(
+        string? id,
+        string? requestId,
+        string outcome
+    )
     {
         _payments.Add(Given.PaymentThatIs("Processing"));
 
@@ -84,7 +89,7 @@ public sealed class CancelPaymentTests
     }
 
     [Fact]
-    public async Task The_answer_holds_the_stored_pair_whatever_was_asked_by()
+    public async Task The_answer_holds_both_stored_identifiers_whichever_the_request_had()
     {
         _payments.Add(Given.PaymentThatIs("Processing"));
 
@@ -92,7 +97,7 @@ public sealed class CancelPaymentTests
     }
 
     [Fact]
-    public async Task Another_clients_payment_does_not_exist()
+    public async Task A_payment_of_another_client_is_not_found()
     {
         _payments.Add(Given.PaymentThatIs("Processing"));
         var other = new Client
@@ -107,7 +112,7 @@ public sealed class CancelPaymentTests
     }
 
     [Fact]
-    public async Task The_window_is_the_one_of_the_contract()
+    public async Task The_window_comes_from_the_contract()
     {
         _payments.Add(Given.PaymentThatIs("Processing"));
         var oneHour = new Contract { Window = new CancelWindow.Lasting(TimeSpan.FromHours(1)) };
@@ -152,7 +157,7 @@ public sealed class CancelPaymentTests
         _payments.Add(Given.PaymentThatIs("Success"));
         var month = new Contract { Window = new CancelWindow.Lasting(TimeSpan.FromDays(30)) };
         var commits = 0;
-        // The first cancel is decided. Before it is written, a second one is refused.
+        // A second cancel is refused after the first is decided and before it commits.
         _payments.BeforeCommit = async () =>
         {
             if (++commits > 1)
@@ -164,7 +169,7 @@ public sealed class CancelPaymentTests
             _payments.Balance = Given.FullAmount;
         };
 
-        // It is decided again, on what is true now.
+        // The fence makes the first cancel lose its race, so it decides again on fresh data.
         (await Cancel("pay-1", client: Given.Client(month)))
             .Outcome()
             .ShouldBe("Cancelled");
@@ -173,7 +178,7 @@ public sealed class CancelPaymentTests
     }
 
     [Fact]
-    public async Task A_repeated_cancel_answers_with_the_stored_bytes_for_ever()
+    public async Task A_repeated_cancel_always_answers_with_the_stored_bytes()
     {
         _payments.Add(Given.PaymentThatIs("Success"));
         var first = await Cancel("pay-1", extendInfo: "first");
@@ -184,6 +189,7 @@ public sealed class CancelPaymentTests
         second.Outcome().ShouldBe("Cancelled");
         AnswerOf(second).ShouldBe(AnswerOf(first));
         _payments.Writes.Count.ShouldBe(1);
+        _payments.LastTelling.ShouldBe(Telling.Cancellation);
     }
 
     [Fact]
@@ -212,7 +218,7 @@ public sealed class CancelPaymentTests
     [InlineData("Processing", "success", "Cancelled", CancelEffect.Refunded)]
     [InlineData("Processing", "failure", "Cancelled", CancelEffect.Closed)]
     [InlineData("Authorized", "failure", "Cancelled", CancelEffect.Closed)]
-    public async Task A_cancel_that_loses_to_a_report_is_decided_again_on_what_it_left(
+    public async Task A_cancel_that_loses_to_a_report_is_decided_again_on_the_new_state(
         string state,
         string reported,
         string outcome,
@@ -248,7 +254,7 @@ public sealed class CancelPaymentTests
     }
 
     [Fact]
-    public async Task A_balance_that_vanishes_before_the_commit_is_not_enough()
+    public async Task A_cancel_is_refused_when_the_balance_is_spent_before_the_commit()
     {
         _payments.Add(Given.PaymentThatIs("Success"));
         _payments.BeforeCommit = () =>
@@ -268,11 +274,11 @@ public sealed class CancelPaymentTests
     [Theory]
     [InlineData(Races.MaxAttempts - 1, "Cancelled", Races.MaxAttempts)]
     [InlineData(Races.MaxAttempts, "Unknown", Races.MaxAttempts)]
-    public async Task A_cancel_that_keeps_losing_is_given_up_as_unknown(int losses, string outcome, int reads)
+    public async Task A_cancel_ends_as_unknown_when_it_loses_every_attempt(int losses, string outcome, int reads)
     {
         _payments.Add(Given.PaymentThatIs("Success"));
         var lost = 0;
-        // Somebody takes the money out before each commit, and puts it back before the next look.
+        // A concurrent payout empties the balance before each commit, and a deposit restores it before the next read.
         _payments.BeforeFind = () => _payments.Balance = Given.FullAmount;
         _payments.BeforeCommit = () =>
         {
@@ -289,10 +295,10 @@ public sealed class CancelPaymentTests
     }
 
     [Fact]
-    public async Task A_commit_that_fails_is_not_taken_for_an_outcome()
+    public async Task A_failed_commit_propagates_its_exception()
     {
         _payments.Add(Given.PaymentThatIs("Processing"));
-        _payments.BeforeCommit = () => throw new TimeoutException("The database went away.");
+        _payments.BeforeCommit = () => throw new TimeoutException("The connection to the database broke.");
 
         await Should.ThrowAsync<TimeoutException>(() => Cancel("pay-1"));
 
@@ -318,7 +324,12 @@ public sealed class CancelPaymentTests
     [InlineData("p", Sixty4 + "5", 0, "paymentRequestId must be 1 to 64 letters, digits, '_', '-' or '.'.")]
     [InlineData("p", "r", 4097, "extendInfo must be at most 4096 characters.")]
     [InlineData("", "", 4097, "paymentId must be 1 to 64 letters, digits, '_', '-' or '.'.")]
-    public void A_command_is_well_formed_or_refused_with_the_field(string? id, string? requestId, int size, string? why)
+    public void A_malformed_command_is_refused_with_the_name_of_its_field(
+        string? id,
+        string? requestId,
+        int size,
+        string? why
+    )
     {
         var extendInfo = size == 0 ? null : new string('x', size);
         var command = new CancelPaymentCommand(Given.Client(), id, requestId, extendInfo, Given.Canceller);
@@ -354,7 +365,7 @@ public sealed class CancelPaymentTests
     }
 
     [Fact]
-    public void The_mappings_are_complete() => Mapping("+08:00").AssertConfigurationIsValid();
+    public void The_AutoMapper_configuration_is_valid() => Mapping("+08:00").AssertConfigurationIsValid();
 
     private const string Result =
         """{"result":{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"Success"},"paymentId":"p","paymentRequestId":"req-p","cancelTime":""";
@@ -375,7 +386,12 @@ public sealed class CancelPaymentTests
         "{\"memo\":\"é<&'+>\"}",
         "\"2021-06-08T12:12:12+08:00\",\"extendInfo\":\"{\\\"memo\\\":\\\"é<&'+>\\\"}\"}"
     )]
-    public void A_receipt_is_written_in_the_wallets_zone(string zone, string time, string? extendInfo, string rest)
+    public void A_receipt_has_its_time_in_the_zone_of_the_wallet(
+        string zone,
+        string time,
+        string? extendInfo,
+        string rest
+    )
     {
         var format = new ReceiptFormat(Mapping(zone).CreateMapper());
 
@@ -385,7 +401,7 @@ public sealed class CancelPaymentTests
     }
 
     [Fact]
-    public void ExtendInfo_is_repeated_character_by_character()
+    public void A_receipt_repeats_extendInfo_unchanged()
     {
         var format = new ReceiptFormat(Mapping("+08:00").CreateMapper());
         var extendInfo = string.Concat(Enumerable.Range(0, 0x3000).Select(i => (char)i)) + "😀";
@@ -431,7 +447,10 @@ public sealed class CancelPaymentTests
     }
 
     private static MapperConfiguration Mapping(string zone) =>
-        new(mapper => mapper.AddProfile(new WireProfile(TimeZones.Find(zone)!)), NullLoggerFactory.Instance);
+        new(
+            mapper => mapper.AddProfile(new WireProfile(new WalletClock(TimeZones.Find(zone)!))),
+            NullLoggerFactory.Instance
+        );
 
     private static string Text(CancelPaymentResult result) => Encoding.UTF8.GetString(AnswerOf(result));
 

@@ -5,14 +5,15 @@ using CsCheck;
 namespace CancelService.UnitTests;
 
 /// <summary>
-/// Promises that hold for every history, not only for those that someone thought of. A failure prints its seed;
-/// setting CsCheck_Seed to it repeats the case.
+/// Goal: the invariants of a payment hold for random histories. A failure prints its seed; set CsCheck_Seed to it to
+/// repeat the case.
 /// </summary>
+[Trait(Category.Trait, Category.Seeded)]
 public sealed class CancelPropertiesTests
 {
     private const long Amount = 100;
 
-    // Zones changed over the date line and back in the past: what counts is that windows of our time are sound.
+    // Some zones crossed the date line before; only windows of the present rules matter.
     private static readonly DateTimeOffset From = Given.Time("2016-01-01");
     private static readonly long Ticks = (Given.Time("2040-01-01") - From).Ticks;
 
@@ -50,7 +51,7 @@ public sealed class CancelPropertiesTests
     private static readonly Gen<DateTimeOffset> Times = Gen.Long[0, Ticks].Select(ticks => From.AddTicks(ticks));
 
     [Fact]
-    public void A_cancelled_payment_stays_cancelled_by_the_same_cancellation() =>
+    public void A_cancelled_payment_keeps_its_cancellation() =>
         ForEveryStep(step =>
         {
             if (step.Before.Status is not PaymentStatus.Cancelled)
@@ -58,13 +59,13 @@ public sealed class CancelPropertiesTests
             step.After.Status.ShouldBe(PaymentStatus.Cancelled);
             step.After.Cancellation.ShouldBeSameAs(step.Before.Cancellation);
             (step.After.Captured, step.After.Refunded).ShouldBe((step.Before.Captured, step.Before.Refunded));
-            if (step.Action is not PaymentAction.Fail) // A failure goes on record, and changes nothing.
+            if (step.Action is not PaymentAction.Fail) // A failure is recorded, but changes nothing.
                 step.Outcome.ShouldNotBeOfType<ReportDecision.Applied>();
             step.Change?.Transfer.ShouldBeNull();
         });
 
     [Fact]
-    public void A_cancel_is_idempotent_whenever_it_is_repeated() =>
+    public void A_repeated_cancel_is_idempotent() =>
         ForEveryStep(step =>
         {
             if (step.Action is not PaymentAction.Cancel || step.Before.Cancellation is not { } first)
@@ -88,7 +89,7 @@ public sealed class CancelPropertiesTests
         });
 
     [Fact]
-    public void Every_change_is_the_next_version_from_the_status_before_to_the_status_after() =>
+    public void A_change_increments_the_version_and_records_both_statuses() =>
         ForEveryStep(step =>
         {
             if (step.Change is not { } change)
@@ -99,7 +100,7 @@ public sealed class CancelPropertiesTests
         });
 
     [Fact]
-    public void Every_transfer_is_between_the_merchant_and_its_payers_of_the_amount_of_its_change() =>
+    public void A_transfer_moves_the_amount_of_its_change_between_merchant_and_payers() =>
         ForEveryStep(step =>
         {
             if (step.Change is not { Transfer: { } transfer } change)
@@ -112,7 +113,7 @@ public sealed class CancelPropertiesTests
         });
 
     [Fact]
-    public void What_is_captured_and_refunded_stays_within_the_amount() =>
+    public void Captures_and_refunds_never_exceed_the_amount() =>
         ForEveryStep(step =>
         {
             step.After.Captured.ShouldBeInRange(step.Before.Captured, Amount);
@@ -120,7 +121,7 @@ public sealed class CancelPropertiesTests
         });
 
     [Fact]
-    public void A_payment_brings_its_merchant_at_most_its_amount_and_nothing_once_it_is_cancelled() =>
+    public void A_merchant_earns_at_most_the_amount_and_nothing_from_a_cancelled_payment() =>
         ForEveryStep(step =>
         {
             step.Earned.ShouldBeInRange(0, Amount);
@@ -130,7 +131,7 @@ public sealed class CancelPropertiesTests
         });
 
     [Fact]
-    public void A_payment_that_was_initiated_later_can_be_cancelled_at_least_as_long() =>
+    public void A_later_payment_has_a_window_that_closes_no_earlier() =>
         Gen.Select(Windows, Times, Gen.OneOf(Gen.Long[0, TimeSpan.TicksPerHour * 4], Gen.Long[0, Ticks]))
             .Sample(
                 (window, initiatedAt, later) =>
@@ -151,7 +152,7 @@ public sealed class CancelPropertiesTests
             );
 
     [Fact]
-    public void A_window_does_not_depend_on_the_offset_in_which_a_time_is_written() =>
+    public void A_window_does_not_depend_on_the_offset_of_a_time() =>
         Gen.Select(Windows, Times, Gen.Int[-14 * 60, 14 * 60])
             .Sample(
                 (window, initiatedAt, offset) =>
@@ -160,7 +161,7 @@ public sealed class CancelPropertiesTests
             );
 
     [Fact]
-    public void A_cut_off_is_the_last_reading_of_the_clocks_on_its_day_or_the_end_of_the_gap_that_skips_it() =>
+    public void A_cut_off_is_the_last_instant_with_its_local_time_or_the_end_of_the_gap_that_skips_it() =>
         Gen.Select(CutOffs, Times)
             .Sample(
                 (window, initiatedAt) =>
@@ -170,7 +171,7 @@ public sealed class CancelPropertiesTests
                     var wanted = day.AddDays(cutOff.Days).ToDateTime(cutOff.Time);
                     var closesAt = TimeZoneInfo.ConvertTime(window.ClosesAt(initiatedAt), cutOff.Zone);
 
-                    // Every offset of the days around, and those under which the clocks really show what is wanted.
+                    // The instants at which the zone's clocks show that time, by the offsets of the days around.
                     var readings = Enumerable
                         .Range(-48, 97)
                         .Select(hours => cutOff.Zone.GetUtcOffset(Utc(wanted).AddHours(hours)))
@@ -184,7 +185,7 @@ public sealed class CancelPropertiesTests
             );
 
     [Fact]
-    public void A_window_is_read_back_as_it_was_written() =>
+    public void A_window_survives_a_round_trip_as_text() =>
         Windows.Sample(window => CancelWindow.Parse(window.ToString()!) == window, iter: 5_000);
 
     private static DateTimeOffset Utc(DateTime time) => new(time, TimeSpan.Zero);
@@ -199,8 +200,8 @@ public sealed class CancelPropertiesTests
             iter: 10_000
         );
 
-    // The merchant's balance is what its deposits and this payment's transfers make of it, so a refusal for its sake
-    // is as likely as one for the payment's.
+    // Deposits and the payment's own transfers make up the balance, so that refusals for the balance are about as
+    // frequent as refusals for the payment's status.
     private static IEnumerable<Taken> Walk(PaymentKind kind, Step[] steps)
     {
         var (payment, _) = Payment.Register(

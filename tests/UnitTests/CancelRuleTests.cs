@@ -8,7 +8,7 @@ namespace CancelService.UnitTests;
 
 public sealed class CancelRuleTests
 {
-    // The balance is of 1 less than the amount, of exactly the amount, or of 1 more.
+    // The column of the balance relates it to the payment's amount: 1 less, equal, or 1 more.
     public static readonly TheoryData<string[]> Rule = Table.Cases(
         """
         payment            window  balance  decision
@@ -51,7 +51,7 @@ public sealed class CancelRuleTests
         """
     );
 
-    // An event of an amount names it; the balance is 1000 unless it is named.
+    // Captures and refunds name their amount; the balance is 1000 where a line names none.
     public static readonly TheoryData<string[]> Events = Table.Cases(
         """
         payment                     event                decision
@@ -143,7 +143,7 @@ public sealed class CancelRuleTests
 
     [Theory]
     [MemberData(nameof(Rule))]
-    public void The_rule_for_cancelling(string[] columns)
+    public void A_cancel_is_decided_as_the_table_says(string[] columns)
     {
         var (payment, window, balance) = (Given.PaymentThatIs(columns[0]), columns[1], columns[2]);
         var now = window == "open" ? Given.Noon.AddDays(1).AddTicks(-1) : Given.Noon.AddDays(1);
@@ -167,7 +167,7 @@ public sealed class CancelRuleTests
     }
 
     [Fact]
-    public void The_tables_hold_every_status()
+    public void The_tables_cover_every_status()
     {
         foreach (var table in new[] { Rule, Events })
         {
@@ -181,7 +181,7 @@ public sealed class CancelRuleTests
     [InlineData("Failed", CancelEffect.Closed, "")]
     [InlineData("Authorized", CancelEffect.HoldReleased, "")]
     [InlineData("Success", CancelEffect.Refunded, "Merchant to Payers 1000 USD")]
-    public void A_cancel_moves_money_back_only_where_money_was_taken(string state, CancelEffect effect, string transfer)
+    public void A_cancel_returns_money_only_when_money_was_taken(string state, CancelEffect effect, string transfer)
     {
         var payment = Given.PaymentThatIs(state);
         var (status, version) = (payment.Status, payment.Version);
@@ -200,7 +200,7 @@ public sealed class CancelRuleTests
     }
 
     [Fact]
-    public void A_cancelled_payment_answers_before_the_window_and_with_the_first_cancellation()
+    public void A_cancelled_payment_answers_with_its_first_cancellation_after_the_window_closed()
     {
         var payment = Given.PaymentThatIs("CancelledRefunded");
         var first = payment.Cancellation;
@@ -213,7 +213,7 @@ public sealed class CancelRuleTests
 
     [Theory]
     [MemberData(nameof(Events))]
-    public void What_the_core_reports_is_applied_refused_or_too_late(string[] columns)
+    public void A_report_is_applied_refused_or_late_as_the_table_says(string[] columns)
     {
         var payment = StateOf(columns[0]);
         var (status, version) = (payment.Status, payment.Version);
@@ -245,7 +245,7 @@ public sealed class CancelRuleTests
     }
 
     [Fact]
-    public void Captures_and_refunds_add_up_in_part_until_nothing_is_left()
+    public void Partial_captures_and_refunds_add_up_to_the_whole_amount()
     {
         var payment = Given.PaymentThatIs("Authorized");
 
@@ -259,7 +259,7 @@ public sealed class CancelRuleTests
     }
 
     [Fact]
-    public void A_registered_payment_is_the_first_line_of_its_history()
+    public void A_registration_is_the_first_line_of_the_history()
     {
         var initiated = Given.Time("2026-03-10T20:00:00+08:00");
 
@@ -283,7 +283,7 @@ public sealed class CancelRuleTests
     }
 
     [Fact]
-    public void Every_time_is_kept_in_UTC()
+    public void Times_are_converted_to_UTC()
     {
         var atEight = Given.Time("2026-03-10T20:00:00+08:00");
         var (payment, registered) = Payment.Register(
@@ -313,7 +313,7 @@ public sealed class CancelRuleTests
     }
 
     [Fact]
-    public void A_transfer_changes_the_merchants_balance_only_where_the_merchant_takes_part()
+    public void A_transfer_changes_the_merchants_balance_only_when_the_merchant_is_a_party()
     {
         Transfer.Paid(Given.Amount).Change.ShouldBe(Given.FullAmount);
         Transfer.Refunded(Given.Amount).Change.ShouldBe(-Given.FullAmount);
@@ -337,7 +337,7 @@ public sealed class CancelRuleTests
         return payment;
     }
 
-    // "Refund 1000 EUR of 999": the event, its amount, its currency and the balance.
+    // Parses "Refund 1000 EUR of 999": the event, its amount, its currency and the balance.
     private static ReportDecision Report(Payment payment, string reported)
     {
         var words = reported.Split(' ');
@@ -350,7 +350,7 @@ public sealed class CancelRuleTests
             "Capture" => payment.Capture(currency.Of(Number(words[1])), available, Given.Noon),
             "Refund" => payment.Refund(currency.Of(Number(words[1])), available, Given.Noon),
             "Fail" => payment.Fail(Given.Noon),
-            _ => throw new ArgumentOutOfRangeException(nameof(reported), reported, "There is no such event."),
+            _ => throw new ArgumentOutOfRangeException(nameof(reported), reported, "The table names an unknown event."),
         };
     }
 
@@ -378,11 +378,11 @@ public sealed class CancelRuleTests
     private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
 
     /// <summary>
-    /// Goal: only where an earlier cancel may have been allowed a moment ago does a refusal wait for it; the others can't change
-    /// with time or balance.
+    /// Goal: a refusal waits for an earlier cancel only where that cancel may still have been allowed. Time and balance
+    /// can have changed since; the other reasons can't.
     /// </summary>
     [Fact]
-    public void A_refusal_rests_on_time_or_balance_when_a_window_closed_or_a_balance_is_too_low()
+    public void Only_a_closed_window_and_a_low_balance_rest_on_time_or_balance()
     {
         new CancelRefusal.WindowClosed().RestsOnTimeOrBalance.ShouldBeTrue();
         new CancelRefusal.BalanceNotEnough().RestsOnTimeOrBalance.ShouldBeTrue();
@@ -395,7 +395,7 @@ public sealed class CancelRuleTests
     [InlineData(PaymentStatus.Captured)]
     [InlineData(PaymentStatus.Refunded)]
     [InlineData(PaymentStatus.Cancelled)]
-    public void A_cancellation_from_a_status_that_can_t_be_cancelled_has_no_effect_but_is_loud(PaymentStatus from) =>
+    public void The_effect_of_a_cancellation_throws_when_its_status_could_not_be_cancelled(PaymentStatus from) =>
         Should
             .Throw<UnreachableException>(() => new Cancellation(from, Given.Noon).Effect)
             .Message.ShouldContain(from.ToString());

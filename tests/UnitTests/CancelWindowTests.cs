@@ -4,7 +4,7 @@ namespace CancelService.UnitTests;
 
 public sealed class CancelWindowTests
 {
-    // When a window closes on a payment; the last tick before is open.
+    // Each window with the instant at which it closes; the tick before is still open.
     public static readonly TheoryData<string[]> Closings = Table.Cases(
         """
         window                           initiated at               closes at                  because
@@ -57,7 +57,7 @@ public sealed class CancelWindowTests
 
     [Theory]
     [MemberData(nameof(Closings))]
-    public void A_window_is_open_until_the_tick_before_it_closes(string[] columns)
+    public void A_window_is_open_until_the_tick_before_its_close(string[] columns)
     {
         var window = CancelWindow.Parse(columns[0]);
         var (initiatedAt, closesAt) = (Given.Time(columns[1]), Given.Time(columns[2]));
@@ -84,7 +84,7 @@ public sealed class CancelWindowTests
     [InlineData("PT24H", "P1D")]
     [InlineData("P7D", "P7D")]
     [InlineData("PT1H30M0.5S", "PT1H30M0.5S")]
-    public void A_window_is_read_and_written(string text, string written)
+    public void A_window_is_parsed_and_formatted(string text, string written)
     {
         var window = CancelWindow.Parse(text);
 
@@ -112,7 +112,7 @@ public sealed class CancelWindowTests
     [InlineData("T+1 00:15:00.5 +08:00")]
     [InlineData("T+99999999999 00:15 +08:00")]
     [InlineData("P99999999999D")]
-    public void A_text_that_is_no_window_is_refused(string text) =>
+    public void A_malformed_window_is_refused(string text) =>
         Should.Throw<FormatException>(() => CancelWindow.Parse(text)).Message.ShouldContain($"'{text}'");
 
     [Theory]
@@ -142,7 +142,7 @@ public sealed class CancelWindowTests
     }
 
     [Fact]
-    public void A_cut_off_is_a_whole_second_because_a_contract_is_stored_as_text() =>
+    public void A_cut_off_with_a_fraction_of_a_second_is_refused() =>
         Should.Throw<ArgumentException>(() => new CancelWindow.CutOff(1, new TimeOnly(0, 15, 0, 500), "+08:00"));
 
     [Theory]
@@ -155,7 +155,7 @@ public sealed class CancelWindowTests
     [InlineData("-14:00", -14 * 60)]
     [InlineData("Asia/Kathmandu", (5 * 60) + 45)]
     [InlineData("UTC", 0)]
-    public void A_zone_is_found_by_its_name_or_its_offset(string name, int minutes)
+    public void A_zone_is_found_by_name_or_offset(string name, int minutes)
     {
         var zone = TimeZones.Find(name).ShouldNotBeNull();
 
@@ -174,5 +174,5 @@ public sealed class CancelWindowTests
     [InlineData("08:00")]
     [InlineData("+-8:00")]
     [InlineData("Mars/Olympus_Mons")]
-    public void A_zone_that_does_not_exist_is_not_found(string name) => TimeZones.Find(name).ShouldBeNull();
+    public void An_unknown_zone_is_not_found(string name) => TimeZones.Find(name).ShouldBeNull();
 }

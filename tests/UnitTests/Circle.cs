@@ -1,4 +1,4 @@
-#pragma warning disable CA1812, MA0048, MA0182 // Two folders that depend on each other, for CirclesTests; nobody uses them.
+#pragma warning disable CA1812, MA0048, MA0182 // A circular dependency for CirclesTests to find.
 namespace CancelService.UnitTests.Circle.One
 {
     internal sealed class First

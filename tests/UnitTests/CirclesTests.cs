@@ -20,7 +20,7 @@ public sealed class CirclesTests
         )
     );
 
-    // The types in the root of a layer are shared by its folders, or put them together, and belong to none.
+    // Types in the root of a layer belong to no folder: they are shared, or they compose the folders.
     [Theory]
     [InlineData("CancelService.Domain.(*)")]
     [InlineData("CancelService.Application.(*)")]
@@ -35,7 +35,7 @@ public sealed class CirclesTests
     }
 
     [Fact]
-    public void A_circle_is_found()
+    public void A_circular_dependency_is_found()
     {
         var tests = new ArchLoader()
             .LoadNamespacesWithinAssembly(typeof(CirclesTests).Assembly, "CancelService.UnitTests.Circle")
@@ -45,7 +45,7 @@ public sealed class CirclesTests
         slices.Should().BeFreeOfCycles().Evaluate(tests).ShouldContain(result => !result.Passed);
     }
 
-    // Without the migrations, which are long and generated.
+    // Loading the generated migrations would only take time.
     private static Architecture Load(params Assembly[] layers) =>
         layers
             .Aggregate(

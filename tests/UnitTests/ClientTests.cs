@@ -12,7 +12,7 @@ namespace CancelService.UnitTests;
 
 public sealed class ClientTests
 {
-    // The client's keys are valid from one hour before noon to one hour after, unless their line says otherwise.
+    // Keys are valid from 11:00 to 13:00 unless their line says otherwise.
     public static readonly TheoryData<string[]> KeyChoices = Table.Cases(
         """
         keys                            asked  found  because
@@ -40,7 +40,7 @@ public sealed class ClientTests
 
     [Theory]
     [MemberData(nameof(KeyChoices))]
-    public void The_key_of_a_version_is_found_while_it_is_active(string[] columns)
+    public void A_key_is_found_by_its_version_while_it_is_active(string[] columns)
     {
         var keys = columns[0] == "none" ? [] : columns[0].Split(", ").Select(Key).ToArray();
         int? asked = columns[1] == "-" ? null : Number(columns[1]);
@@ -72,7 +72,7 @@ public sealed class ClientTests
 
         key.Pem.ShouldBe(rsa.ExportSubjectPublicKeyInfoPem());
         key.Verifies(hash, signature).ShouldBeTrue();
-        key.Verifies(hash, signature).ShouldBeTrue("a key is used many times");
+        key.Verifies(hash, signature).ShouldBeTrue("a key must verify more than once");
         key.Verifies(SHA256.HashData("test"u8), signature).ShouldBeFalse();
         key.Verifies(hash, signature.AsSpan(1)).ShouldBeFalse();
         key.Verifies(hash, []).ShouldBeFalse();
@@ -80,7 +80,7 @@ public sealed class ClientTests
     }
 
     [Fact]
-    public async Task A_key_verifies_for_many_at_once()
+    public async Task A_key_verifies_concurrently()
     {
         var key = Given.PublicKey;
         var signed = Enumerable.Range(0, 16).Select(i => SHA256.HashData([(byte)i])).ToList();
@@ -99,7 +99,7 @@ public sealed class ClientTests
             Given.KeyPair.SignHash(hash, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
     }
 
-    // The keys are new in each run, so the rows are known by their names alone: a row has the same name in every run.
+    // Rows are known by name, because the keys differ in each run and test names must not.
     private static readonly Dictionary<string, string> Forms = new(StringComparer.Ordinal)
     {
         { "PEM", Good },
@@ -129,7 +129,7 @@ public sealed class ClientTests
 
     [Theory]
     [MemberData(nameof(FormNames))]
-    public void Every_form_in_which_merchants_have_the_key_is_the_same_key(string form)
+    public void A_key_is_parsed_from_every_form_that_merchants_send(string form)
     {
         PublicKeyText.TryRead(Forms[form], out var der, out var problem).ShouldBeTrue($"{form}: {problem}");
 
@@ -183,7 +183,7 @@ public sealed class ClientTests
         ("1024 bits", Rsa(1024), "1024 bits; at least 2048"),
         ("2047 bits", Spki(bits: 2047, exponent: 65537), "2047 bits; at least 2048"),
         ("8193 bits", Spki(bits: 8193, exponent: 65537), "8193 bits; at most 8192"),
-        // Some platforms refuse to load such a key, on others it is our check that does.
+        // Some platforms refuse to load such a key; elsewhere our own check refuses it.
         ("exponent 1", Spki(bits: 2048, exponent: 1), "public"),
         ("exponent 65536", Spki(bits: 2048, exponent: 65536), "public"),
     ];
@@ -199,11 +199,11 @@ public sealed class ClientTests
 
         key.ShouldBeNull();
         problem.ShouldNotBeNull().ShouldContain(reason);
-        problem.ShouldNotContain("MII"); // No key is quoted.
+        problem.ShouldNotContain("MII"); // The message must not quote the key.
     }
 
     [Fact]
-    public void The_crafted_keys_are_refused_for_what_is_wrong_with_them_and_for_nothing_else()
+    public void A_crafted_key_without_a_defect_is_accepted()
     {
         PublicKeyText.TryRead(Spki(bits: 2048, exponent: 65537), out _, out var problem).ShouldBeTrue(problem);
         PublicKeyText.TryRead(Spki(bits: 8192, exponent: 65537), out _, out problem).ShouldBeTrue(problem);
@@ -225,7 +225,7 @@ public sealed class ClientTests
     [InlineData("é", false)]
     [InlineData("１", false)]
     [InlineData("a\0", false)]
-    public void An_identifier_is_1_to_64_letters_digits_underscores_hyphens_and_dots(string? text, bool wellFormed)
+    public void An_identifier_has_1_to_64_letters_digits_underscores_hyphens_and_dots(string? text, bool wellFormed)
     {
         Identifier.IsWellFormed(text).ShouldBe(wellFormed);
         Func<string>[] identifiers =
@@ -242,7 +242,7 @@ public sealed class ClientTests
         }
     }
 
-    // The string to sign ends a client's identifier with a dot.
+    // A dot ends the client's identifier in the string to sign, so a dot in it would be ambiguous.
     [Theory]
     [InlineData("a", true)]
     [InlineData("TEST_5X00000000000000", true)]
@@ -256,7 +256,7 @@ public sealed class ClientTests
     [InlineData("a b", false)]
     [InlineData("a\n", false)]
     [InlineData("é", false)]
-    public void A_clients_identifier_holds_no_dot(string? text, bool wellFormed)
+    public void A_client_identifier_has_no_dot(string? text, bool wellFormed)
     {
         ClientId.IsWellFormed(text).ShouldBe(wellFormed);
         if (wellFormed)
@@ -317,7 +317,7 @@ public sealed class ClientTests
 
     private static string Good => Given.KeyPair.ExportSubjectPublicKeyInfoPem();
 
-    // "2 revoked": a version, and what is special about it.
+    // Parses "2 revoked": a version and its deviation from the usual key.
     private static ClientKey Key(string text)
     {
         var words = text.Split(' ', 2);
@@ -381,7 +381,7 @@ public sealed class ClientTests
         return key.ExportSubjectPublicKeyInfoPem();
     }
 
-    // A key of our making: any odd number will do for a modulus, because nobody has to sign with it.
+    // Any odd number serves as the modulus, because no test signs with the key.
     private static string Spki(int bits, int exponent, string algorithm = "1.2.840.113549.1.1.1")
     {
         var modulus = (System.Numerics.BigInteger.One << bits) - 1;

@@ -4,7 +4,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using CancelService.Api;
 using CancelService.Api.Exchange;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using k8s;
 using k8s.Models;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
@@ -13,8 +13,8 @@ using Microsoft.Extensions.Configuration;
 namespace CancelService.UnitTests;
 
 /// <summary>
-/// Goal: what deploy/ and compose.yaml say about the service is true of it. A misspelt field, setting, port or path would
-/// otherwise be noticed in the cluster: Kubernetes drops some, and the service ignores a setting that it does not know.
+/// Goal: deploy/ and compose.yaml agree with the service. Without these tests a misspelt field, setting, port or path
+/// would surface only in the cluster: Kubernetes drops unknown fields, and the service ignores unknown settings.
 /// </summary>
 public sealed partial class DeploymentTests
 {
@@ -52,7 +52,7 @@ public sealed partial class DeploymentTests
     }
 
     [Fact]
-    public void A_misspelt_field_would_be_noticed() =>
+    public void The_manifest_check_finds_a_misspelt_field() =>
         Should.Throw<Exception>(() =>
             KubernetesYaml.LoadAllFromString(
                 "apiVersion: apps/v1\nkind: Deployment\nspec: { replica: 2 }",
@@ -62,7 +62,7 @@ public sealed partial class DeploymentTests
 
     [Theory]
     [MemberData(nameof(FilesWithSettings))]
-    public void Every_setting_that_is_named_exists(string file)
+    public void Every_named_setting_exists(string file)
     {
         var named = SettingNames()
             .Matches(Read(file))
@@ -72,7 +72,7 @@ public sealed partial class DeploymentTests
     }
 
     [Fact]
-    public void The_setting_check_knows_a_wrong_name()
+    public void The_setting_check_finds_a_wrong_name()
     {
         Exists("Database:ConnectionString").ShouldBeTrue();
         Exists("Database:Connection").ShouldBeFalse();
@@ -81,7 +81,7 @@ public sealed partial class DeploymentTests
     }
 
     [Fact]
-    public void Instances_listen_where_probes_services_and_policies_look()
+    public void Probes_services_and_policies_use_the_ports_that_instances_listen_on()
     {
         var container = One<V1Deployment>().Spec.Template.Spec.Containers.Single();
         var ports = container.Ports.ToDictionary(port => port.Name, port => port.ContainerPort, StringComparer.Ordinal);
@@ -99,7 +99,7 @@ public sealed partial class DeploymentTests
     }
 
     [Fact]
-    public void Only_labelled_namespaces_reach_the_internal_port()
+    public void The_network_policy_admits_only_labelled_namespaces_to_the_internal_port()
     {
         var policy = All<V1NetworkPolicy>().Single(policy => policy.Spec.Ingress is not null).Spec;
 
@@ -110,7 +110,7 @@ public sealed partial class DeploymentTests
     }
 
     [Fact]
-    public void A_rolling_update_loses_no_capacity_and_leaves_time_to_drain()
+    public void A_rolling_update_keeps_capacity_and_leaves_time_to_drain()
     {
         var deployment = One<V1Deployment>().Spec;
         var shutdown = new Api.Hosting.ShutdownOptions();
@@ -126,9 +126,12 @@ public sealed partial class DeploymentTests
         One<V1PodDisruptionBudget>().Spec.Selector.MatchLabels.ShouldBe(deployment.Selector.MatchLabels);
     }
 
-    /// <summary>Goal: a request is sent to no instance that has stopped listening, and never on a connection that it closes.</summary>
+    /// <summary>
+    /// Goal: the load balancer sends no request to an instance that has stopped listening, nor on a connection that the
+    /// instance is closing.
+    /// </summary>
     [Fact]
-    public void The_load_balancer_notices_within_the_drain_time_and_hangs_up_first()
+    public void The_load_balancer_notices_a_stop_within_the_drain_time_and_closes_idle_connections_first()
     {
         var file = Read("deploy/haproxy.cfg");
         var limits = new LimitsOptions();
@@ -173,7 +176,10 @@ public sealed partial class DeploymentTests
         One<V1Job>().Spec.Template.Spec.Containers.Single().Args.ShouldBe(["migrate"]);
     }
 
-    /// <summary>Goal: who is woken finds the panel that shows it. The disk is another exporter's.</summary>
+    /// <summary>
+    /// Goal: an operator finds the panel of each alert. The alert on disk space has none, because its metric comes from
+    /// another exporter.
+    /// </summary>
     [Fact]
     public void The_dashboard_has_a_panel_for_every_alert_and_names_no_other()
     {
@@ -199,13 +205,14 @@ public sealed partial class DeploymentTests
     }
 
     [Fact]
-    public void Every_place_names_the_version_of_the_build()
+    public void Every_file_names_the_version_of_the_build()
     {
         var version = typeof(Program).Assembly.GetName().Version!.ToString(3);
 
         Read($"{Folder}/kustomization.yaml").ShouldContain($"newTag: {version}\n");
         One<V1Job>().Metadata.Name.ShouldBe($"cancelservice-migrate-{version.Replace('.', '-')}");
         Read("deploy/compose.yaml").ShouldContain($"cancelservice:{version}}}");
+        Read("deploy/compose.yaml").ShouldContain($"cancelservice-sandbox:{version}}}");
         Read("deploy/compose.yaml").ShouldContain($"VERSION: {version},");
     }
 

@@ -5,14 +5,14 @@ using CancelService.Api.Hosting;
 
 namespace CancelService.UnitTests;
 
-/// <summary>Documents name tests that exist, and settings as they are.</summary>
+/// <summary>Goal: documents name existing tests, and every setting with its default.</summary>
 public sealed partial class DocumentationTests
 {
     private static readonly char[] AfterClass = ['(', ' ', '\n', '\r'];
 
     [Theory]
     [InlineData("docs/security.md")]
-    public void Every_test_that_a_document_names_exists(string document)
+    public void Every_test_named_in_a_document_exists(string document)
     {
         var sources = Directory
             .EnumerateFiles(Path.Combine(Root(), "tests"), "*Tests.cs", SearchOption.AllDirectories)
@@ -53,7 +53,7 @@ public sealed partial class DocumentationTests
         row.ShouldNotBeNull();
         var member = type.GetProperty(name)!;
         var byDefault = member.GetValue(Activator.CreateInstance(type));
-        // A default that depends on the machine, or is no value, is said in words.
+        // Documents describe a default in words where it depends on the machine or has no literal.
         if (byDefault is int or TimeSpan or bool or Enum && name != nameof(LimitsOptions.UnverifiedAnswersPerSecond))
             Literal()
                 .Matches(row[1])
@@ -74,7 +74,7 @@ public sealed partial class DocumentationTests
     {
         var root = new DirectoryInfo(AppContext.BaseDirectory);
         while (!File.Exists(Path.Combine(root.FullName, "CancelService.sln")))
-            root = root.Parent.ShouldNotBeNull("The tests run from inside the repository.");
+            root = root.Parent.ShouldNotBeNull("CancelService.sln was not found. Run the tests inside the repository.");
         return root.FullName;
     }
 
@@ -82,7 +82,7 @@ public sealed partial class DocumentationTests
         source.Contains($" {method}(", StringComparison.Ordinal)
         && (type == "" || AfterClass.Any(end => source.Contains($" class {type}{end}", StringComparison.Ordinal)));
 
-    // A test's name is a sentence, so it holds an underscore; its class may stand before it.
+    // An underscore tells a test's name from other code; its class may precede it.
     [GeneratedRegex(
         @"`((?<class>[A-Z]\w+)\.)?(?<method>[A-Z]\w*_\w*[a-z]\w*)`",
         RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,

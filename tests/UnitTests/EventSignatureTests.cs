@@ -8,7 +8,10 @@ using StandardWebhooks;
 
 namespace CancelService.UnitTests;
 
-/// <summary>Events are signed by Standard Webhooks: a receiver verifies them with a library, and nothing else passes for one.</summary>
+/// <summary>
+/// Goal: receivers verify events with a published library of Standard Webhooks, and no other signed text passes for an
+/// event.
+/// </summary>
 public sealed class EventSignatureTests : IDisposable
 {
     private static readonly Guid Id = Guid.Parse("019ab0c2-6f1e-7c5a-9d43-0b6a5a2f7e11");
@@ -21,7 +24,7 @@ public sealed class EventSignatureTests : IDisposable
 
     public void Dispose() => File.Delete(_walletKey);
 
-    // The library compares the timestamp with the machine's clock.
+    // The library compares the timestamp with the machine's clock, so a fixed time would be rejected.
     private static DateTimeOffset Now => TimeProvider.System.GetUtcNow();
 
     [Fact]
@@ -34,11 +37,11 @@ public sealed class EventSignatureTests : IDisposable
     }
 
     [Fact]
-    public void During_a_rotation_an_event_verifies_with_the_old_secret_and_with_the_new_one()
+    public void An_event_verifies_with_the_old_and_the_new_secret_during_a_rotation()
     {
         var headers = Signed([Old, New], "{}");
 
-        // One of the signatures has to verify; the library looks at the first.
+        // Standard Webhooks asks for any matching signature, but this library checks the first alone.
         string[] signatures = headers["webhook-signature"].ToString().Split(' ');
         signatures.Length.ShouldBe(2);
         IsVerified(Old, "{}", With(signatures[0])).ShouldBeTrue();
@@ -54,7 +57,7 @@ public sealed class EventSignatureTests : IDisposable
     [InlineData("webhook-timestamp", "+1")]
     [InlineData("body", "{ }")]
     [InlineData("body", "")]
-    public void What_was_changed_on_the_way_does_not_verify(string part, string value)
+    public void A_tampered_event_does_not_verify(string part, string value)
     {
         var headers = Signed([Old], "{}");
         if (part != "body")
@@ -73,7 +76,7 @@ public sealed class EventSignatureTests : IDisposable
     [InlineData("whsec_not base64 at all, not even nearly", false)]
     [InlineData("", false)]
     [InlineData(null, false)]
-    public void A_secret_is_whsec_and_the_base64_of_24_to_64_bytes(string? text, bool accepted)
+    public void A_secret_has_the_prefix_whsec_and_24_to_64_bytes_in_base64(string? text, bool accepted)
     {
         EventSignature.IsSecret(text).ShouldBe(accepted);
         if (accepted)
@@ -88,7 +91,8 @@ public sealed class EventSignatureTests : IDisposable
     public void A_secret_has_at_most_64_bytes(int bytes, bool accepted) =>
         EventSignature.IsSecret("whsec_" + Convert.ToBase64String(new byte[bytes])).ShouldBe(accepted);
 
-    // A stranger chooses the method, the path and the Client-Id of what the wallet answers and signs.
+    // An attacker chooses the method, path and Client-Id of a request, and the wallet signs them in its answer.
+    [Trait(Category.Trait, Category.Seeded)]
     [Fact]
     public void Nothing_that_the_wallet_signs_for_merchants_verifies_as_an_event()
     {

@@ -1,6 +1,6 @@
 using CancelService.Api.Exchange;
 using CancelService.Domain.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Infrastructure.Signing;
 using CancelService.Protocol;
 using Microsoft.Extensions.Logging;
@@ -9,7 +9,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace CancelService.UnitTests;
 
-/// <summary>When the database counts as away, and which answers share a signature.</summary>
+/// <summary>Goal: an instance recognises an outage of the database, and signs equal answers once a second.</summary>
 public sealed class ExchangeTests
 {
     private static readonly IncomingRequest Request = new(
@@ -27,7 +27,7 @@ public sealed class ExchangeTests
     public ExchangeTests() => _watch = Watch(TimeSpan.FromSeconds(3));
 
     [Fact]
-    public async Task A_failure_that_nobody_could_be_served_after_counts_until_an_answer_and_for_five_seconds_at_most()
+    public async Task A_connection_failure_counts_as_an_outage_until_the_next_answer_or_for_five_seconds()
     {
         _watch.IsAway.ShouldBeFalse();
 
@@ -44,7 +44,7 @@ public sealed class ExchangeTests
     }
 
     [Fact]
-    public async Task A_bug_of_ours_is_no_outage()
+    public async Task A_bug_is_not_an_outage()
     {
         await Fail(new InvalidOperationException("a bug"));
 
@@ -52,7 +52,7 @@ public sealed class ExchangeTests
     }
 
     [Fact]
-    public async Task A_database_that_is_silent_for_more_than_a_second_is_away_until_it_answers_somebody()
+    public async Task A_database_is_away_after_a_second_of_silence_until_it_answers_any_request()
     {
         var answer = new TaskCompletionSource<string>();
         using var deadline = _watch.NewDeadline();
@@ -62,18 +62,18 @@ public sealed class ExchangeTests
         _time.Advance(TimeSpan.FromSeconds(0.1));
         _watch.IsAway.ShouldBeTrue();
 
-        _watch.HasAnswered(); // Somebody else.
+        _watch.HasAnswered(); // Another request got an answer.
         _watch.IsAway.ShouldBeFalse();
         _time.Advance(TimeSpan.FromSeconds(1.1));
         _watch.IsAway.ShouldBeTrue();
 
         answer.SetResult("done");
         (await asked).ShouldBe(new Step<string>.Next("done"));
-        _watch.IsAway.ShouldBeFalse(); // Nobody waits.
+        _watch.IsAway.ShouldBeFalse(); // No request is waiting any more.
     }
 
     [Fact]
-    public async Task A_failure_is_answered_U_with_the_cause_and_the_key_version_for_the_log()
+    public async Task A_failure_is_answered_U_and_logged_with_its_cause_and_key_version()
     {
         using var deadline = _watch.NewDeadline();
         var asked = await _watch.Ask<string>(deadline, Request, true, _ => throw new TimeoutException());
@@ -87,7 +87,7 @@ public sealed class ExchangeTests
     }
 
     [Fact]
-    public async Task The_time_of_a_request_starts_with_its_first_question_and_runs_on_through_the_others()
+    public async Task The_deadline_of_a_request_starts_at_its_first_query_and_covers_all_of_them()
     {
         using var deadline = _watch.NewDeadline();
         var given = new List<CancellationToken>();
@@ -110,7 +110,7 @@ public sealed class ExchangeTests
     }
 
     [Fact]
-    public async Task A_question_that_does_not_look_at_the_time_is_answered_U_all_the_same()
+    public async Task A_query_that_ignores_its_cancellation_is_answered_U_at_the_deadline()
     {
         var watch = Watch(TimeSpan.FromMilliseconds(100));
         using var deadline = watch.NewDeadline();
@@ -125,7 +125,7 @@ public sealed class ExchangeTests
     }
 
     [Fact]
-    public async Task A_cause_is_logged_again_after_ten_seconds_with_a_count_and_causes_are_bounded()
+    public async Task A_cause_is_logged_every_ten_seconds_with_a_count_and_the_causes_in_memory_are_bounded()
     {
         await Fail(new IOException("first"));
         await Fail(new IOException("first"));
@@ -140,12 +140,12 @@ public sealed class ExchangeTests
         for (var i = 0; i < 1000; i++)
             await Fail(new IOException($"cause {i}"));
         _log.Clear();
-        await Fail(new IOException("first")); // Forgotten, so it counts as new.
+        await Fail(new IOException("first")); // It was evicted, so it counts as new.
         _log.ShouldBe(["first. 0 more"]);
     }
 
     [Fact]
-    public void Answers_share_a_signature_only_when_all_that_is_signed_is_the_same_and_within_one_second()
+    public void Answers_share_a_signature_only_when_the_signed_text_is_equal_and_within_one_second()
     {
         var signer = Signer();
         var envelope = Request.Envelope;
@@ -162,7 +162,7 @@ public sealed class ExchangeTests
             signer.Prepare(envelope with { Path = "/v2/payments/cancel?" }, refusal),
             signer.Prepare(envelope with { ClientId = "" }, refusal),
             signer.Prepare(envelope, refusal with { Body = [.. refusal.Body, (byte)' '] }),
-            signer.Prepare(envelope, refusal with { IsFinal = true }), // In milliseconds.
+            signer.Prepare(envelope, refusal with { IsFinal = true }), // Its time has milliseconds.
         ];
         others.ShouldAllBe(seal => !signer.TryFind(seal, out shared));
 
@@ -172,7 +172,7 @@ public sealed class ExchangeTests
     }
 
     [Fact]
-    public void The_signatures_that_are_kept_are_bounded()
+    public void The_cache_of_signatures_is_bounded()
     {
         var signer = Signer();
         var refusal = Answer.Of(ResultCode.InvalidApi);
@@ -209,7 +209,7 @@ public sealed class ExchangeTests
         }
     }
 
-    /// <summary>Keeps of each line the failure's text and the count of those before it.</summary>
+    /// <summary>Records the failure's text and the count of suppressed repeats of each log line.</summary>
     private sealed class Causes(List<string> lines) : ILogger<ExchangeLog>
     {
         public IDisposable? BeginScope<TState>(TState state)

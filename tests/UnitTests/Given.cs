@@ -12,17 +12,17 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace CancelService.UnitTests;
 
-/// <summary>What the tests start from. Payments get where they are by the aggregate's own transitions.</summary>
+/// <summary>Fixtures of the unit tests. Payments reach their state by the aggregate's own transitions.</summary>
 internal static class Given
 {
-    /// <summary>What counts lost races, for nobody in particular.</summary>
+    /// <summary>A counter of lost races with no listener.</summary>
     public static Races Races() =>
         new(
             new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<IMeterFactory>(),
             NullLogger<Races>.Instance
         );
 
-    /// <summary>Who cancels.</summary>
+    /// <summary>The key version and trace that cancels are recorded with.</summary>
     public static readonly Canceller Canceller = new(1, "trace-1");
 
     public const long FullAmount = 1000;
@@ -34,7 +34,7 @@ internal static class Given
 
     private static readonly Lazy<RSA> Rsa = new(() => RSA.Create(2048));
 
-    /// <summary>A key pair of the merchant, the same in every test.</summary>
+    /// <summary>The merchant's key pair, shared by all tests because generating one is slow.</summary>
     public static RSA KeyPair => Rsa.Value;
 
     public static PublicKey PublicKey => PublicKey.Parse(KeyPair.ExportSubjectPublicKeyInfoPem());
@@ -68,8 +68,8 @@ internal static class Given
             .Payment;
 
     /// <summary>
-    /// A payment in a state: those of <see cref="PaymentStatus"/>, PartlyCaptured and PartlyRefunded (with 400 of the
-    /// 1000), and the cancelled ones by what the cancel did: CancelledClosed, CancelledHeld, CancelledRefunded.
+    /// Creates a payment in a state: a <see cref="PaymentStatus"/>, PartlyCaptured or PartlyRefunded (400 of 1000), or
+    /// cancelled with one of the effects CancelledClosed, CancelledHeld and CancelledRefunded.
     /// </summary>
     public static Payment PaymentThatIs(string state, string id = "pay-1")
     {
@@ -89,14 +89,16 @@ internal static class Given
             "PartlyRefunded" => payment.Refund(Usd.Of(400), FullAmount, Noon),
             "Failed" => payment.Fail(Noon),
             "CancelledClosed" or "CancelledHeld" or "CancelledRefunded" => payment.Cancel(OneDay, FullAmount, Noon),
-            _ => throw new ArgumentOutOfRangeException(nameof(state), state, "There is no such state."),
+            _ => throw new ArgumentOutOfRangeException(nameof(state), state, "The test names an unknown state."),
         };
         (last is null or ReportDecision.Applied or CancelDecision.Cancelled).ShouldBeTrue();
         return payment;
     }
 }
 
-/// <summary>Reads a table of test cases: a line of headings, then a case a line, in columns two spaces apart or more.</summary>
+/// <summary>
+/// Parses a table of test cases: a line of headings, then one case on each line, in columns at least two spaces apart.
+/// </summary>
 internal static partial class Table
 {
     public static TheoryData<string[]> Cases(string table)
@@ -106,7 +108,7 @@ internal static partial class Table
             .Select(line => Cells().Split(line))
             .ToList();
         var cases = lines.Skip(1).Where(line => line is not [""]).ToList();
-        cases.ShouldAllBe(line => line.Length == lines[0].Length, "every line has a cell in every column");
+        cases.ShouldAllBe(line => line.Length == lines[0].Length, "every line must have a cell in every column");
         return [.. cases];
     }
 

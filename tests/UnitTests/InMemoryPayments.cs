@@ -6,7 +6,7 @@ using CancelService.Domain.Payments;
 
 namespace CancelService.UnitTests;
 
-/// <summary>What was written.</summary>
+/// <summary>The arguments of one committed write.</summary>
 internal sealed record PaymentWrite(
     Payment Payment,
     PaymentChange Change,
@@ -18,8 +18,8 @@ internal sealed record PaymentWrite(
 );
 
 /// <summary>
-/// Payments that keep the promises of their port: what is found is a copy, and a write is committed when it
-/// follows the version that is stored and the balance pays for it, or else leaves everything as it is.
+/// A fake that honours the port's contract: a read returns a copy, and a write commits only when it follows the stored
+/// version and the balance covers it; otherwise it changes nothing.
 /// </summary>
 internal sealed class InMemoryPayments : IPayments
 {
@@ -37,7 +37,7 @@ internal sealed class InMemoryPayments : IPayments
 
     public List<PaymentWrite> Writes { get; } = [];
 
-    /// <summary>How often a refusal for time or balance was fenced.</summary>
+    /// <summary>The number of fences that refusals for time or balance have set.</summary>
     public int Fences { get; private set; }
 
     public Action? BeforeFind { get; set; }
@@ -46,12 +46,12 @@ internal sealed class InMemoryPayments : IPayments
 
     public Func<Task>? BeforeCommit { get; set; }
 
-    /// <summary>Runs before a refusal that waits for earlier writes.</summary>
+    /// <summary>Runs before a refusal waits for earlier writes.</summary>
     public Action? BeforeRefusal { get; set; }
 
     public Action? BeforeRemember { get; set; }
 
-    /// <summary>The paymentRequestIds whose cancel is remembered.</summary>
+    /// <summary>The paymentRequestIds that were cancelled before their payment arrived.</summary>
     public IReadOnlyCollection<PaymentRequestId> Remembered => _refused.Keys;
 
     public void Add(Payment payment, byte[]? answer = null) => _stored.Add((payment, answer));
@@ -63,14 +63,22 @@ internal sealed class InMemoryPayments : IPayments
     public void Change(string id, Func<Payment, ReportDecision> change) =>
         change(_stored[IndexOf(new PaymentId(id))].Payment).ShouldBeOfType<ReportDecision.Applied>();
 
-    public Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken) =>
-        Find(payment => payment.ClientId == clientId && payment.Id == id);
+    /// <summary>The facts that the last caller of Find said it would tell.</summary>
+    public Telling? LastTelling { get; private set; }
+
+    public Task<FoundPayment?> Find(
+        ClientId clientId,
+        PaymentId id,
+        Telling telling,
+        CancellationToken cancellationToken
+    ) => Find(telling, payment => payment.ClientId == clientId && payment.Id == id);
 
     public Task<FoundPayment?> Find(
         ClientId clientId,
         PaymentRequestId requestId,
+        Telling telling,
         CancellationToken cancellationToken
-    ) => Find(payment => payment.ClientId == clientId && payment.RequestId == requestId);
+    ) => Find(telling, payment => payment.ClientId == clientId && payment.RequestId == requestId);
 
     public Task<RecordedReport?> FindReport(
         ClientId clientId,
@@ -191,8 +199,9 @@ internal sealed class InMemoryPayments : IPayments
         return WriteResult.Written;
     }
 
-    private Task<FoundPayment?> Find(Predicate<Payment> which)
+    private Task<FoundPayment?> Find(Telling telling, Predicate<Payment> which)
     {
+        LastTelling = telling;
         BeforeFind?.Invoke();
         Reads++;
         var index = _stored.FindIndex(entry => which(entry.Payment));

@@ -15,7 +15,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace CancelService.UnitTests;
 
-/// <summary>The use cases of the core and of the operators.</summary>
+/// <summary>Goal: the use cases of the core and operators are idempotent and decide again after a lost race.</summary>
 public sealed class IntakeTests
 {
     private const string ClientName = "MERCHANT_1";
@@ -42,7 +42,7 @@ public sealed class IntakeTests
         );
 
     [Fact]
-    public async Task A_payment_is_registered_then_known()
+    public async Task A_repeated_registration_is_answered_as_known()
     {
         var registered = (await Send(Registration)).ShouldBeOfType<RegisterPaymentResult.Registered>();
         registered.Payment.Status.ShouldBe(PaymentStatus.Processing);
@@ -54,7 +54,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task A_registration_that_says_something_else_is_told_what_differs()
+    public async Task A_conflicting_registration_is_refused_with_the_difference()
     {
         await Send(Registration);
         await Send(Registration with { PaymentId = "pay-2", PaymentRequestId = "req-pay-2" });
@@ -93,7 +93,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task A_payment_that_was_cancelled_before_it_arrived_is_refused_with_the_time()
+    public async Task A_registration_after_its_cancel_is_refused_with_the_time_of_the_cancel()
     {
         (await Cancel(requestId: "req-pay-1")).Outcome().ShouldBe("NotFound");
         _time.Advance(TimeSpan.FromMinutes(1));
@@ -103,7 +103,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task A_cancel_that_comes_between_the_look_and_the_registration_was_first()
+    public async Task A_cancel_between_the_read_and_the_registration_wins()
     {
         _payments.BeforeCommit = async () =>
         {
@@ -115,7 +115,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task A_contract_can_do_without_remembering()
+    public async Task A_contract_can_disable_cancels_before_arrival()
     {
         (await Cancel(requestId: "req-pay-1")).Outcome().ShouldBe("NotFound");
         _clients.Client = Given.Client(new Contract { RememberUnknown = false });
@@ -129,7 +129,7 @@ public sealed class IntakeTests
     [InlineData("pay-1", null, false)]
     [InlineData("pay-1", "req-pay-1", true)]
     [InlineData(null, "req-pay-1", true)]
-    public async Task A_cancel_of_an_unknown_payment_is_remembered_by_the_merchants_identifier(
+    public async Task A_cancel_of_an_unknown_payment_is_remembered_by_its_paymentRequestId(
         string? id,
         string? requestId,
         bool remembered
@@ -140,7 +140,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task A_cancel_of_an_unknown_payment_leaves_no_note_when_the_merchants_identifier_is_another_payments()
+    public async Task A_cancel_of_an_unknown_payment_is_not_remembered_when_another_payment_has_its_paymentRequestId()
     {
         _payments.Add(Given.PaymentThatIs("Processing"));
         (await Cancel("pay-2", "req-pay-1")).Outcome().ShouldBe("NotFound");
@@ -151,7 +151,7 @@ public sealed class IntakeTests
     [Theory]
     [InlineData("pay-1")]
     [InlineData(null)]
-    public async Task A_payment_that_arrives_between_the_look_and_the_note_is_cancelled(string? id)
+    public async Task A_payment_that_arrives_before_its_cancel_is_remembered_is_cancelled(string? id)
     {
         _payments.BeforeRemember = () => _payments.Add(Given.PaymentThatIs("Processing"));
         (await Cancel(id, "req-pay-1")).Outcome().ShouldBe("Cancelled");
@@ -162,9 +162,9 @@ public sealed class IntakeTests
     [Theory]
     [InlineData(Attempts - 1, "Registered")]
     [InlineData(Attempts, "Unknown")]
-    public async Task A_registration_that_keeps_losing_is_given_up_as_unknown(int losses, string outcome)
+    public async Task A_registration_ends_as_unknown_when_it_loses_every_attempt(int losses, string outcome)
     {
-        // A cancel is remembered before each commit, and forgotten before the next look.
+        // Another cancel is remembered before each commit and forgotten before the next read.
         var lost = 0;
         _payments.BeforeFind = () => _payments.Forget();
         _payments.BeforeCommit = async () =>
@@ -176,7 +176,7 @@ public sealed class IntakeTests
         _payments.Writes.Count.ShouldBe(outcome == "Registered" ? 1 : 0);
     }
 
-    // By state: what authorize, succeed, capture, refund (of one minor unit) and fail lead to.
+    // The outcomes by state of authorize, succeed, capture, refund (of one minor unit) and fail, in this order.
     [Theory]
     [InlineData("Processing", "Refused Applied Refused Refused Applied")]
     [InlineData("Authorized", "Refused Refused Applied Refused Applied")]
@@ -189,7 +189,10 @@ public sealed class IntakeTests
     [InlineData("CancelledClosed", "ReleaseHold RefundPayer RefundPayer Refused Applied")]
     [InlineData("CancelledHeld", "ReleaseHold RefundPayer RefundPayer Refused Applied")]
     [InlineData("CancelledRefunded", "ReleaseHold None RefundPayer Refused Refused")]
-    public async Task A_report_ends_as_the_aggregate_decides_and_is_answered_so_for_ever(string state, string expected)
+    public async Task A_report_gets_the_decision_of_the_aggregate_and_the_same_answer_when_repeated(
+        string state,
+        string expected
+    )
     {
         PaymentAction[] actions =
         [
@@ -214,6 +217,7 @@ public sealed class IntakeTests
             (_payments.Writes.Count - writes).ShouldBe(cell == "Refused" ? 0 : 1);
             if (cell == "Refused")
                 continue;
+            _payments.LastTelling.ShouldBe(Telling.Anything, "the answer to a repeat tells the payment as read");
             (_payments.Writes[^1].EventId, _payments.Writes[^1].Actor).ShouldBe(("e1", "core"));
             var another = action is PaymentAction.Fail ? PaymentAction.Succeed : PaymentAction.Fail;
             (await Send(command with { Action = another })).Outcome().ShouldBe("EventDiffers");
@@ -241,7 +245,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task An_authorisation_is_authorised()
+    public async Task A_report_authorises_an_authorisation()
     {
         _payments.Add(Given.Registered(PaymentKind.Authorization));
         (await Send(Event(PaymentAction.Authorize))).Outcome().ShouldBe("Applied");
@@ -262,7 +266,7 @@ public sealed class IntakeTests
         (await Send(Event(PaymentAction.Succeed))).Outcome().ShouldBe("PaymentNotFound");
 
     [Fact]
-    public async Task What_is_no_report_of_the_core_is_a_defect()
+    public async Task An_action_that_the_core_cannot_report_throws()
     {
         _payments.Add(Given.PaymentThatIs("Processing"));
         foreach (var action in (PaymentAction[])[PaymentAction.Cancel, PaymentAction.Register])
@@ -286,7 +290,7 @@ public sealed class IntakeTests
     [Theory]
     [InlineData(Attempts - 1, "Applied")]
     [InlineData(Attempts, "Unknown")]
-    public async Task A_report_that_keeps_losing_is_given_up_as_unknown(int losses, string outcome)
+    public async Task A_report_ends_as_unknown_when_it_loses_every_attempt(int losses, string outcome)
     {
         _payments.Add(Given.PaymentThatIs("Success"));
         var lost = 0;
@@ -303,7 +307,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task A_late_report_that_keeps_losing_is_given_up_as_unknown()
+    public async Task A_late_report_ends_as_unknown_when_it_loses_every_attempt()
     {
         _payments.Add(Given.PaymentThatIs("CancelledClosed"));
         var other = 0;
@@ -324,7 +328,7 @@ public sealed class IntakeTests
     [InlineData("before the payment is read")]
     [InlineData("before the event is looked for")]
     [InlineData("before the commit")]
-    public async Task A_report_that_is_made_twice_at_once_is_applied_once_and_answered_alike(string moment)
+    public async Task Concurrent_duplicates_of_a_report_are_applied_once_and_answered_alike(string moment)
     {
         _payments.Add(Given.PaymentThatIs("Processing"));
         switch (moment)
@@ -358,7 +362,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task A_payout_that_is_posted_twice_at_once_is_known_also_when_it_has_emptied_the_account()
+    public async Task A_concurrent_duplicate_of_a_payout_is_known_even_when_the_payout_emptied_the_account()
     {
         _accounts.Balances[Given.Usd] = 100;
         var payout = Deposit with { Kind = TransferKind.Payout };
@@ -376,7 +380,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task A_transfer_is_posted_then_known()
+    public async Task A_repeated_transfer_is_answered_as_known()
     {
         var posted = (await Send(Deposit)).ShouldBeOfType<PostTransferResult.Posted>().Transfer;
         (posted.Transfer.Amount, posted.Actor).ShouldBe((Given.Usd.Of(100), "operator"));
@@ -390,7 +394,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task A_payout_is_posted_as_far_as_the_balance_goes()
+    public async Task A_payout_is_refused_when_it_exceeds_the_balance()
     {
         await Send(Deposit);
         var payout = Deposit with { Kind = TransferKind.Payout, Id = "t2" };
@@ -401,7 +405,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task A_balance_has_a_limit()
+    public async Task A_deposit_is_refused_when_it_exceeds_the_maximum_balance()
     {
         _accounts.Balances[Given.Usd] = Money.MaxBalance - 100;
         (await Send(Deposit with { MinorUnits = 101 })).Outcome().ShouldBe("BalanceLimit");
@@ -417,7 +421,7 @@ public sealed class IntakeTests
     [Theory]
     [InlineData(Attempts - 1, "Posted")]
     [InlineData(Attempts, "Unknown")]
-    public async Task A_transfer_that_keeps_losing_is_given_up_as_unknown(int losses, string outcome)
+    public async Task A_transfer_ends_as_unknown_when_it_loses_every_attempt(int losses, string outcome)
     {
         _accounts.Losses = losses;
         (await Send(Deposit)).Outcome().ShouldBe(outcome);
@@ -426,7 +430,7 @@ public sealed class IntakeTests
     private static readonly ChangeAuthor Author = new("operator", "a test", Given.Noon);
 
     [Fact]
-    public async Task A_client_gets_the_usual_contract_unless_told_otherwise()
+    public async Task A_client_gets_the_default_contract_when_the_command_has_none()
     {
         (await Send(new PutClientCommand("NEW", "A shop", true, null, null, null, null, null, Author)))
             .Outcome()
@@ -469,7 +473,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task A_key_is_revoked_now()
+    public async Task A_revocation_of_a_key_takes_effect_at_once()
     {
         (await Send(new RevokeClientKeyCommand(ClientName, 3, Author))).Outcome().ShouldBe("Done");
         _clients.Revoked.ShouldBe((new ClientId(ClientName), 3, Given.Noon));
@@ -478,7 +482,7 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task A_malformed_command_is_refused_with_the_field()
+    public async Task A_malformed_command_is_refused_with_the_name_of_its_field()
     {
         var put = new PutClientCommand("NEW", "A shop", true, null, null, null, null, null, Author);
         var key = new PutClientKeyCommand(ClientName, 1, "pem", null, null, Author);
@@ -525,12 +529,12 @@ public sealed class IntakeTests
     }
 
     [Fact]
-    public async Task What_is_at_the_bounds_is_well_formed()
+    public async Task A_command_at_its_bounds_is_accepted()
     {
         (await Send(Registration with { InitiatedAt = Given.Noon.AddMinutes(5), Payer = new string('x', 128) }))
             .Outcome()
             .ShouldBe("Registered");
-        // An event without an amount of its own may come with one, which is of no account.
+        // The amount of an event that needs none is ignored.
         (await Send(Event(PaymentAction.Succeed) with { MinorUnits = -1, Currency = "?" }))
             .Outcome()
             .ShouldBe("Applied");
@@ -563,7 +567,7 @@ public sealed class IntakeTests
         message.ShouldStartWith($"{field} must ", Case.Sensitive, $"{command}");
     }
 
-    // As the API does it: through the pipeline.
+    // The API's pipeline, so that validation runs too.
     private async Task<T> Send<T>(IRequest<T> command)
     {
         await using var services = new ServiceCollection()
@@ -585,7 +589,7 @@ public sealed class IntakeTests
         public byte[] Write(Payment cancelled, string? extendInfo) => [];
     }
 
-    /// <summary>One client, and what was last written.</summary>
+    /// <summary>A fake registry of one client; it records the last write.</summary>
     private sealed class InMemoryClients : IClients, IClientRegistry
     {
         public Client Client { get; set; } = Given.Client();
@@ -632,7 +636,7 @@ public sealed class IntakeTests
         }
     }
 
-    /// <summary>Accounts of one client that keep the promises of their port, but lose as many races as they are told.</summary>
+    /// <summary>A fake of one client's accounts; it honours the port's contract and loses given races.</summary>
     private sealed class InMemoryAccounts : IAccounts
     {
         private readonly Dictionary<string, PostedTransfer> _transfers = new(StringComparer.Ordinal);
@@ -641,7 +645,7 @@ public sealed class IntakeTests
 
         public int Losses { get; set; }
 
-        /// <summary>What somebody else posts just before the balance is read.</summary>
+        /// <summary>A concurrent transfer, posted just before the next read of the balance.</summary>
         public PostedTransfer? Meanwhile { get; set; }
 
         public async Task<long> Balance(ClientId clientId, Currency currency, CancellationToken cancellationToken)

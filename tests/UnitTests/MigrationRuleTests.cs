@@ -1,4 +1,4 @@
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
@@ -7,19 +7,18 @@ using Microsoft.EntityFrameworkCore.Migrations.Operations;
 namespace CancelService.UnitTests;
 
 /// <summary>
-/// Expand, then contract (docs/decisions/0009-expand-then-contract.md): the release before goes on serving while and after a
-/// migration runs. So a migration only adds, in ways that lock no table for long. What is not known to be safe is refused.
+/// Goal: expand, then contract (docs/decisions/0009-expand-then-contract.md). The previous release serves during and
+/// after a migration, so a migration only adds, and locks no table for long. Operations outside the allow-list fail.
 /// </summary>
 public sealed class MigrationRuleTests
 {
     private const string Sqlite = "Microsoft.EntityFrameworkCore.Sqlite";
     private const string Postgres = "Npgsql.EntityFrameworkCore.PostgreSQL";
 
-    // Migrations that contract, each with the last release that needs what it takes away: that one must not run any more.
+    // Contracting migrations by name, each with the last release that needs the removed part and must not run any more.
     private static readonly Dictionary<string, string> Contractions = new(StringComparer.Ordinal);
 
-    // SQL by hand that locks out nobody: what builds or drops an index beside its readers and writers, what checks
-    // existing rows against a constraint that was added as not valid, and how long locks are waited for.
+    // Handwritten SQL that blocks neither readers nor writers.
     private static readonly string[] SafeSql =
     [
         "CREATE INDEX CONCURRENTLY ",
@@ -27,7 +26,7 @@ public sealed class MigrationRuleTests
         "SET lock_timeout = ",
     ];
 
-    // What somebody may plan, with whether the release before can live with it.
+    // Operations with the verdict whether the previous release can serve beside them.
     private static readonly Dictionary<string, (MigrationOperation Operation, bool Safe)> Planned = new(
         StringComparer.Ordinal
     )
@@ -73,7 +72,7 @@ public sealed class MigrationRuleTests
         ["a key that is dropped"] = (new DropPrimaryKeyOperation { Table = "payments", Name = "pk" }, false),
         ["rows that are rewritten"] = (new UpdateDataOperation { Table = "payments" }, false),
         ["rows that are deleted"] = (new DeleteDataOperation { Table = "payments" }, false),
-        ["SQL that nobody has judged"] = (new SqlOperation { Sql = "UPDATE payments SET version = 1" }, false),
+        ["SQL outside the allow-list"] = (new SqlOperation { Sql = "UPDATE payments SET version = 1" }, false),
         ["an index by hand"] = (Sql("CREATE INDEX i ON payments (client_id)", inTransaction: false), false),
         ["an index by hand, beside writers"] = (
             Sql("CREATE INDEX CONCURRENTLY i ON payments (client_id)", inTransaction: false),
@@ -83,7 +82,7 @@ public sealed class MigrationRuleTests
             Sql("CREATE INDEX CONCURRENTLY i ON payments (client_id)", inTransaction: true),
             false
         ),
-        ["safe SQL with something behind it"] = (
+        ["safe SQL with another statement behind it"] = (
             Sql("SET lock_timeout = 0; DROP TABLE payments", inTransaction: false),
             false
         ),
@@ -95,23 +94,23 @@ public sealed class MigrationRuleTests
 
     [Theory]
     [MemberData(nameof(Plans))]
-    public void What_the_release_before_can_not_live_with_is_refused(string plan)
+    public void An_operation_is_refused_when_it_breaks_the_previous_release(string plan)
     {
         var (operation, safe) = Planned[plan];
         Refused([operation], Postgres).Count.ShouldBe(safe ? 0 : 1);
     }
 
     [Fact]
-    public void An_index_of_a_table_that_is_new_itself_is_safe() =>
+    public void An_index_of_a_new_table_is_safe() =>
         Refused([new CreateTableOperation { Name = "payments" }, Index(concurrently: false)], Postgres).ShouldBeEmpty();
 
     [Fact]
-    public void SQLite_has_one_process_whose_writers_an_index_may_keep_waiting() =>
+    public void An_index_on_SQLite_may_block_writers_because_one_process_serves() =>
         Refused([Index(concurrently: false)], Sqlite).ShouldBeEmpty();
 
     [Theory]
     [MemberData(nameof(Providers))]
-    public void Every_migration_expands_or_is_said_to_contract(string provider)
+    public void Every_migration_expands_or_is_listed_as_a_contraction(string provider)
     {
         using CancelDbContext db =
             provider == Postgres
@@ -119,7 +118,7 @@ public sealed class MigrationRuleTests
                 : new SqliteDbContext(new DbContextOptionsBuilder<SqliteDbContext>().UseSqlite().Options);
         var assembly = db.GetService<IMigrationsAssembly>();
         assembly.Migrations.ShouldNotBeEmpty();
-        foreach (var (id, type) in assembly.Migrations.Skip(1)) // Before the first there was no release.
+        foreach (var (id, type) in assembly.Migrations.Skip(1)) // No release preceded the first.
         {
             var name = id[(id.IndexOf('_', StringComparison.Ordinal) + 1)..];
             if (!Contractions.ContainsKey(name))

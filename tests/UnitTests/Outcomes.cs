@@ -5,7 +5,7 @@ namespace CancelService.UnitTests;
 
 internal static class Outcomes
 {
-    /// <summary>The name of a use case's result, or of the reason why it was refused, as tables of tests spell it.</summary>
+    /// <summary>The name of a use case's result or of its refusal, as the tables of test cases spell it.</summary>
     public static string Outcome(this object result) =>
         result switch
         {

@@ -1,17 +1,18 @@
 using CancelService.Application.Reading;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Servers;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Data.Sqlite;
 using Npgsql;
 
 namespace CancelService.UnitTests;
 
-/// <summary>How connections are set up, which refusals of a database are lost races, and what counts as under way.</summary>
+/// <summary>Goal: connections have safe defaults, and a refusal by the database is recognised as a lost race.</summary>
 public sealed class PersistenceTests
 {
     [Fact]
-    public void A_connection_to_PostgreSQL_gives_up_in_time_and_prepares_what_comes_again()
+    public void A_connection_to_PostgreSQL_has_timeouts_and_prepares_repeated_statements()
     {
         var options = new DatabaseOptions
         {
@@ -22,7 +23,7 @@ public sealed class PersistenceTests
         var connection = options.Postgres();
 
         connection.Host.ShouldBe("db");
-        connection.CommandTimeout.ShouldBe(3); // Whole seconds, and never 0, which means for ever.
+        connection.CommandTimeout.ShouldBe(3); // Rounded up to whole seconds, because 0 means no timeout.
         connection.Timeout.ShouldBe(3);
         connection.CancellationTimeout.ShouldBe(-1);
         connection.NoResetOnClose.ShouldBeTrue();
@@ -31,13 +32,13 @@ public sealed class PersistenceTests
         connection.ApplicationName.ShouldBe("cancelservice");
     }
 
-    /// <summary>Goal: failover is configuration: with several hosts the primary is found, in a second for each host.</summary>
+    /// <summary>Goal: with several hosts, connections fail over to the primary after one second a host.</summary>
     [Theory]
     [InlineData("Host=a,b", 1, "primary", 1)]
     [InlineData("Host=a,b;Target Session Attributes=any", 1, "any", 1)]
     [InlineData("Host=a,b;Host Recheck Seconds=7", 1, "primary", 7)]
     [InlineData("Host=a", 3, null, 10)]
-    public void With_several_hosts_the_primary_is_looked_for(
+    public void A_connection_with_several_hosts_looks_for_the_primary(
         string connectionString,
         int timeout,
         string? target,
@@ -59,7 +60,11 @@ public sealed class PersistenceTests
     [InlineData(DatabaseProvider.Postgres, 17, false)]
     [InlineData(DatabaseProvider.Sqlite, 0, true)]
     [InlineData(DatabaseProvider.Sqlite, 1, false)]
-    public void Only_PostgreSQL_has_standbys_and_at_most_16(DatabaseProvider provider, int standbys, bool possible)
+    public void A_configuration_has_up_to_16_standbys_and_on_PostgreSQL_only(
+        DatabaseProvider provider,
+        int standbys,
+        bool possible
+    )
     {
         var problem = new DatabaseOptions
         {
@@ -75,7 +80,7 @@ public sealed class PersistenceTests
     }
 
     [Fact]
-    public void What_an_operator_sets_in_the_connection_string_stays()
+    public void The_connection_string_overrides_our_defaults()
     {
         var options = new DatabaseOptions
         {
@@ -92,7 +97,7 @@ public sealed class PersistenceTests
     }
 
     [Fact]
-    public void A_connection_to_SQLite_gives_up_in_time_and_checks_foreign_keys()
+    public void A_connection_to_SQLite_has_a_timeout_and_checks_foreign_keys()
     {
         var connection = new DatabaseOptions { Timeout = TimeSpan.FromSeconds(2.5) }.Sqlite();
 
@@ -120,7 +125,7 @@ public sealed class PersistenceTests
     [InlineData("23503", null, false)]
     [InlineData("23502", null, false)]
     [InlineData("55P03", null, false)]
-    public void PostgreSQL_refuses_a_lost_race_by_a_constraint_that_decides_one(
+    public void A_violation_on_PostgreSQL_is_a_lost_race_when_its_constraint_decides_races(
         string state,
         string? constraint,
         bool isRace
@@ -129,7 +134,9 @@ public sealed class PersistenceTests
             .Refused(new PostgresException("refused", "ERROR", "ERROR", state, constraintName: constraint))
             .ShouldBe(isRace);
 
-    /// <summary>Goal: Citus names a node's constraint in the text alone, with the shard's number.</summary>
+    /// <summary>
+    /// Goal: constraints are recognised on Citus, which names them in the message alone, with the shard's number.
+    /// </summary>
     [Theory]
     [InlineData("23505", "duplicate key value violates unique constraint \"pk_payments_102040\"", true)]
     [InlineData("23505", "doppelter Schlüsselwert verletzt Unique-Constraint »pk_payment_history_1«", true)]
@@ -147,15 +154,20 @@ public sealed class PersistenceTests
         true
     )]
     [InlineData("23503", "insert or update on table \"x_7\" violates foreign key constraint \"fk_x_7\"", false)]
-    public void Citus_refuses_a_lost_race_by_a_constraint_that_its_text_names(string state, string text, bool isRace) =>
-        Arbiters.Refused(new PostgresException(text, "ERROR", "ERROR", state)).ShouldBe(isRace);
+    public void A_violation_on_Citus_is_a_lost_race_when_its_message_names_such_a_constraint(
+        string state,
+        string text,
+        bool isRace
+    ) => Arbiters.Refused(new PostgresException(text, "ERROR", "ERROR", state)).ShouldBe(isRace);
 
-    /// <summary>Goal: a relay on a distributed database misses no client that its own instance knows of, and is bounded.</summary>
+    /// <summary>
+    /// Goal: on a distributed database a relay misses no client of its own instance, within bounded memory.
+    /// </summary>
     [Fact]
-    public void Clients_are_due_at_the_earliest_time_that_was_noted_and_each_is_taken_once()
+    public void A_client_is_due_at_its_earliest_noted_time_and_taken_once()
     {
         var now = new DateTimeOffset(2026, 11, 25, 3, 0, 0, TimeSpan.Zero);
-        var due = new DueClients();
+        var due = new DueClients(() => new CitusCluster());
         due.Note(new("LATER"), now.AddSeconds(1));
         due.Note(new("SECOND"), now);
         due.Note(new("FIRST"), now.AddSeconds(2));
@@ -172,6 +184,16 @@ public sealed class PersistenceTests
         due.Take(now, int.MaxValue).Count.ShouldBe(DueClients.Max - 1);
     }
 
+    [Fact]
+    public void Single_server_tracks_no_due_clients()
+    {
+        var now = new DateTimeOffset(2026, 11, 25, 3, 0, 0, TimeSpan.Zero);
+        var due = new DueClients(() => SingleServer.Instance);
+        due.Note(new("C"), now);
+
+        due.Take(now, 10).ShouldBeEmpty();
+    }
+
     [Theory]
     [InlineData(1555, "UNIQUE constraint failed: payments.client_id, payments.payment_id'", true)]
     [InlineData(
@@ -185,8 +207,11 @@ public sealed class PersistenceTests
     [InlineData(275, "CHECK constraint failed: ck_payments_refunded'", false)]
     [InlineData(787, "FOREIGN KEY constraint failed'", true)]
     [InlineData(1299, "NOT NULL constraint failed: payments.kind'", false)]
-    public void SQLite_refuses_a_lost_race_by_a_constraint_that_decides_one(int code, string message, bool isRace) =>
-        Arbiters.Refused(new SqliteException($"SQLite Error 19: '{message}.", 19, code)).ShouldBe(isRace);
+    public void A_violation_on_SQLite_is_a_lost_race_when_its_constraint_decides_races(
+        int code,
+        string message,
+        bool isRace
+    ) => Arbiters.Refused(new SqliteException($"SQLite Error 19: '{message}.", 19, code)).ShouldBe(isRace);
 
     [Theory]
     [InlineData("00:01:00", 1, null)]
@@ -195,7 +220,11 @@ public sealed class PersistenceTests
     [InlineData("30.00:00:00.0000001", 1, "UnknownPayments:RememberFor")]
     [InlineData("1.00:00:00", 0, "UnknownPayments:MaxPerClient")]
     [InlineData("1.00:00:00", 10_001, "UnknownPayments:MaxPerClient")]
-    public void Unknown_payments_are_remembered_within_bounds(string rememberFor, int maxPerClient, string? wrong)
+    public void Settings_of_unknown_payments_are_refused_out_of_bounds(
+        string rememberFor,
+        int maxPerClient,
+        string? wrong
+    )
     {
         var problem = new UnknownPaymentsOptions
         {
@@ -210,7 +239,7 @@ public sealed class PersistenceTests
     }
 
     [Fact]
-    public void A_page_has_a_cursor_when_more_follows()
+    public void A_page_has_a_cursor_when_more_rows_follow()
     {
         var full = Page.Of([1, 2, 3], 2, item => $"{item}");
         full.Items.ShouldBe([1, 2]);

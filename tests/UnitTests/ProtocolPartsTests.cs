@@ -7,7 +7,7 @@ using CancelService.Api.Operations.Cancel;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Infrastructure.Signing;
 using CancelService.Protocol;
 using Microsoft.Extensions.Primitives;
@@ -33,7 +33,7 @@ public sealed class ProtocolPartsTests
     [InlineData("algorithm=,keyVersion=,signature=abc", "||abc")]
     [InlineData("nonce=1,signature=abc,nonce=2", "-|-|abc")]
     [InlineData("=1,signature=abc", "-|-|abc")]
-    public void A_signature_header_is_taken_apart(string header, string expected)
+    public void A_signature_header_is_parsed(string header, string expected)
     {
         SignatureHeader.TryParse(header, out var parsed).ShouldBeTrue();
 
@@ -58,7 +58,7 @@ public sealed class ProtocolPartsTests
         SignatureHeader.TryParse(header, out _).ShouldBeFalse();
 
     [Fact]
-    public void A_signature_header_is_looked_at_up_to_8192_characters()
+    public void A_signature_header_has_at_most_8192_characters()
     {
         var header = "signature=".PadRight(SignatureHeader.MaxLength, 'A');
 
@@ -77,7 +77,7 @@ public sealed class ProtocolPartsTests
     [InlineData("RSA512", false)]
     [InlineData("RS256", false)]
     [InlineData("none", false)]
-    public void There_is_one_algorithm_under_two_names(string? algorithm, bool accepted) =>
+    public void The_algorithm_RSA256_is_accepted_under_two_names(string? algorithm, bool accepted) =>
         new SignatureHeader(algorithm, null, "abc").IsRsa256.ShouldBe(accepted);
 
     [Theory]
@@ -92,10 +92,10 @@ public sealed class ProtocolPartsTests
     [InlineData(" 1", -1)]
     [InlineData("1.0", -1)]
     [InlineData("one", -1)]
-    public void A_key_version_that_cannot_be_ours_is_minus_1_and_never_the_default(string? text, int? number) =>
+    public void An_impossible_key_version_is_minus_1_and_never_the_default(string? text, int? number) =>
         new SignatureHeader(null, text, "abc").KeyVersionNumber.ShouldBe(number);
 
-    // Each text spells the bytes FB FF FE, or FB FF, or FB.
+    // Each text is an encoding of the bytes FB FF FE, FB FF or FB.
     [Theory]
     [InlineData("%2B%2F%2F%2B", "FBFFFE")]
     [InlineData("%2b%2f%2f%2b", "FBFFFE")]
@@ -113,13 +113,13 @@ public sealed class ProtocolPartsTests
     [InlineData("+w==", "FB")]
     [InlineData("-w", "FB")]
     [InlineData("%2bw%3d%3D", "FB")]
-    // In lines, as MIME encoders write it.
+    // MIME encoders break lines.
     [InlineData("%2B%2F%0A%2F%2B", "FBFFFE")]
     [InlineData("%2B%2F%0D%0A%2F%2B%0D%0A", "FBFFFE")]
     [InlineData("-__-%0a", "FBFFFE")]
     [InlineData("%2bw%3d%3D%0A", "FB")]
     [InlineData("%2bw%3d%0A%3D", "FB")]
-    public void A_signature_is_decoded_however_it_was_encoded(string text, string bytes)
+    public void A_signature_is_decoded_from_every_form_that_clients_send(string text, string bytes)
     {
         new SignatureHeader(null, null, text).TryDecode(out var decoded).ShouldBeTrue();
 
@@ -146,7 +146,7 @@ public sealed class ProtocolPartsTests
     [InlineData("AAA!")]
     [InlineData("AAA\u00e9")]
     [InlineData("%C3%A9AA")]
-    public void A_signature_that_is_not_base64_is_not_decoded(string text) =>
+    public void A_signature_that_is_not_base64_is_refused(string text) =>
         new SignatureHeader(null, null, text).TryDecode(out _).ShouldBeFalse();
 
     [Fact]
@@ -176,7 +176,7 @@ public sealed class ProtocolPartsTests
 
     [Theory]
     [MemberData(nameof(Tampered), DisableDiscoveryEnumeration = true)]
-    public void A_request_of_which_anything_was_changed_does_not_verify(string what, SdkRequest request)
+    public void A_tampered_request_does_not_verify(string what, SdkRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
         request.Verifies().ShouldBeFalse(what);
@@ -186,7 +186,7 @@ public sealed class ProtocolPartsTests
     public void Another_key_does_not_verify() => (Sdk with { Key = Given.PublicKey }).Verifies().ShouldBeFalse();
 
     [Fact]
-    public void The_string_to_sign_is_the_documented_one()
+    public void The_string_to_sign_has_the_documented_form()
     {
         var text = "POST /v2/payments/cancel\nCLIENT.2026-03-10T12:00:00Z.{\"a\":\"é\"}";
 
@@ -196,7 +196,7 @@ public sealed class ProtocolPartsTests
     }
 
     [Fact]
-    public void Our_own_signature_is_a_header_that_clients_can_split_by_position()
+    public void A_signature_of_the_wallet_has_its_parts_in_a_fixed_order()
     {
         var path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
         File.WriteAllText(path, Given.KeyPair.ExportPkcs8PrivateKeyPem());
@@ -225,7 +225,7 @@ public sealed class ProtocolPartsTests
     [InlineData("2019-04-04T12:08:56-00:00", "2019-04-04T12:08:56.0000000Z")]
     [InlineData("2019-04-04T12:08:56+14:00", "2019-04-03T22:08:56.0000000Z")]
     [InlineData("2019-04-04T12:08:56Z", "2019-04-04T12:08:56.0000000Z")]
-    // Java's own text form leaves out seconds that are zero.
+    // Java's toString omits zero seconds.
     [InlineData("2019-04-04T12:08Z", "2019-04-04T12:08:00.0000000Z")]
     [InlineData("2019-04-04T12:08+05:30", "2019-04-04T06:38:00.0000000Z")]
     [InlineData("2019-04-04T12:08-0330", "2019-04-04T15:38:00.0000000Z")]
@@ -243,7 +243,7 @@ public sealed class ProtocolPartsTests
     [InlineData("1554379736253", "2019-04-04T12:08:56.2530000Z")]
     [InlineData("0", "1970-01-01T00:00:00.0000000Z")]
     [InlineData("99999999999999", "5138-11-16T09:46:39.9990000Z")]
-    public void A_request_time_is_read_in_every_form_that_clients_send(string text, string expected)
+    public void A_request_time_is_parsed_from_every_form_that_clients_send(string text, string expected)
     {
         var read = RequestTime.Read(text).ShouldBeOfType<RequestTime.At>();
 
@@ -293,7 +293,7 @@ public sealed class ProtocolPartsTests
     public void A_malformed_request_time_is_refused(string text) =>
         RequestTime.Read(text).ShouldBeOfType<RequestTime.Illegal>();
 
-    // At 2026-11-23T12:00:00Z, with a tolerance of 300 s. What completes "The header Request-Time ...".
+    // The clock is at 2026-11-23T12:00:00Z and the tolerance is 300 s; the problem follows "The header Request-Time".
     [Theory]
     [InlineData("2026-11-23T12:05:00Z", "")]
     [InlineData("2026-11-23T12:05:00.0000001Z", "is more than 300 s away from our clock.")]
@@ -307,7 +307,7 @@ public sealed class ProtocolPartsTests
     [InlineData("2026-11-23T12:00", "has no offset; end it with Z or with an offset such as +05:30.")]
     [InlineData("2026-11-23 12:00:00Z", "must be ISO 8601 with an offset, such as 2019-04-04T12:08:56+05:30.")]
     [InlineData("", "must be ISO 8601 with an offset, such as 2019-04-04T12:08:56+05:30.")]
-    public void A_request_time_that_is_refused_is_told_why(string text, string problem)
+    public void A_refused_request_time_has_its_reason(string text, string problem)
     {
         var now = new DateTimeOffset(2026, 11, 23, 12, 0, 0, TimeSpan.Zero);
 
@@ -316,7 +316,7 @@ public sealed class ProtocolPartsTests
         (checkedTime is RequestTime.Illegal illegal ? illegal.Problem : "").ShouldBe(problem);
     }
 
-    // Lines of a header are separated by '|'.
+    // A '|' separates the lines of a header.
     [Theory]
     [InlineData(null, true)]
     [InlineData("", true)]
@@ -346,7 +346,7 @@ public sealed class ProtocolPartsTests
     [InlineData("application/json ; Q = 0.0", false)]
     [InlineData("text/plain;q=0, application/json;q=0", false)]
     [InlineData("application/json;charset=utf-8;q=0", false)]
-    public void Whoever_accepts_some_text_or_JSON_is_served(string? accept, bool served) =>
+    public void A_client_is_served_when_it_accepts_JSON_or_any_text(string? accept, bool served) =>
         MediaTypes.AcceptsJson(Lines(accept)).ShouldBe(served);
 
     [Theory]
@@ -368,10 +368,10 @@ public sealed class ProtocolPartsTests
     [InlineData("image/x+json", false)]
     [InlineData("*/*", false)]
     [InlineData("; charset=UTF-8", false)]
-    public void A_body_is_JSON_or_does_not_say_what_it_is(string? contentType, bool json) =>
+    public void A_content_type_must_be_JSON_or_absent(string? contentType, bool json) =>
         MediaTypes.IsJson(Lines(contentType)).ShouldBe(json);
 
-    // The API page's table, and for the rest the common table.
+    // The messages come from the API page's table, else from the common table.
     [Theory]
     [InlineData("SUCCESS", "S", "Success")]
     [InlineData(
@@ -401,7 +401,7 @@ public sealed class ProtocolPartsTests
     }
 
     [Fact]
-    public void Every_code_fits_the_wire_and_stands_in_the_catalogue_once()
+    public void Every_code_fits_the_wire_and_is_once_in_the_catalogue()
     {
         Catalogue.Count.ShouldBe(15);
         Catalogue.DistinctBy(entry => entry.Code, StringComparer.Ordinal).Count().ShouldBe(15);
@@ -412,7 +412,7 @@ public sealed class ProtocolPartsTests
         Catalogue.Count(entry => entry.Status == "F").ShouldBe(13);
     }
 
-    // The protocol's table, written out once outside src.
+    // The order of the protocol's table, repeated here so that a change in src alone fails.
     [Fact]
     public void The_codes_are_decided_in_the_order_of_the_protocol() =>
         CancelOperation
@@ -461,7 +461,7 @@ public sealed class ProtocolPartsTests
     }
 
     [Fact]
-    public void A_refusal_is_a_result_and_nothing_else() =>
+    public void A_refusal_has_a_result_as_its_only_member() =>
         Encoding
             .UTF8.GetString(Answer.Of(ResultCode.ParamIllegal.Because("paymentId's too long.")).Body)
             .ShouldBe(
@@ -469,7 +469,7 @@ public sealed class ProtocolPartsTests
             );
 
     [Fact]
-    public void The_default_settings_have_no_problem()
+    public void The_default_settings_are_valid()
     {
         new ApiOptions().Problem().ShouldBeNull();
         new ClientsOptions().Problem().ShouldBeNull();
@@ -483,7 +483,7 @@ public sealed class ProtocolPartsTests
     [InlineData("00:00:00.9999999", false)]
     [InlineData("01:00:00.0000001", false)]
     [InlineData("-00:05:00", false)]
-    public void The_tolerance_of_request_times_is_1_second_to_1_hour(string tolerance, bool possible) =>
+    public void A_tolerance_of_request_times_is_1_second_to_1_hour(string tolerance, bool possible) =>
         Problem(
             new ApiOptions { RequestTimeTolerance = Span(tolerance) }.Problem(),
             "Api:RequestTimeTolerance",
@@ -511,10 +511,10 @@ public sealed class ProtocolPartsTests
     }
 
     [Fact]
-    public void Without_prefixes_the_operation_is_the_path() =>
+    public void The_path_is_the_operation_when_no_prefix_is_configured() =>
         new ApiOptions().Paths("/v2/payments/cancel").ShouldBe(["/v2/payments/cancel"]);
 
-    // The bounds of each, and what is just outside of them.
+    // The bounds of each limit, and the nearest values outside of them.
     [Theory]
     [InlineData("MaxConnections", "10 1000000", "9 1000001")]
     [InlineData("HeadersTimeout", "00:00:01 00:05:00", "00:00:00.9999999 00:05:00.0000001")]
@@ -548,7 +548,7 @@ public sealed class ProtocolPartsTests
     [InlineData("00:05:00", true)]
     [InlineData("-00:00:00.0000001", false)]
     [InlineData("00:05:00.0000001", false)]
-    public void Clients_are_cached_for_at_most_5_minutes(string time, bool possible) =>
+    public void The_cache_time_of_clients_is_at_most_5_minutes(string time, bool possible) =>
         Problem(new ClientsOptions { CacheTime = Span(time) }.Problem(), "Clients:CacheTime", possible);
 
     [Theory]
@@ -556,7 +556,7 @@ public sealed class ProtocolPartsTests
     [InlineData("00:01:00", true)]
     [InlineData("00:00:00.0999999", false)]
     [InlineData("00:01:00.0000001", false)]
-    public void The_database_has_100_ms_to_1_minute(string timeout, bool possible) =>
+    public void The_timeout_of_the_database_is_100_ms_to_1_minute(string timeout, bool possible) =>
         Problem(new DatabaseOptions { Timeout = Span(timeout) }.Problem(), "Database:Timeout", possible);
 
     [Theory]
@@ -575,7 +575,11 @@ public sealed class ProtocolPartsTests
     [InlineData(DatabaseProvider.Postgres, "Host=db;Port=5432000000000", false)]
     [InlineData(DatabaseProvider.Postgres, "Host=db;Max Auto Prepare=many", false)]
     [InlineData(DatabaseProvider.Postgres, "junk", false)]
-    public void A_connection_string_is_one_of_its_provider(DatabaseProvider provider, string? text, bool possible) =>
+    public void A_connection_string_is_refused_when_it_belongs_to_another_provider(
+        DatabaseProvider provider,
+        string? text,
+        bool possible
+    ) =>
         Problem(
             new DatabaseOptions { Provider = provider, ConnectionString = text }.Problem(),
             "Database:ConnectionString",
@@ -607,7 +611,7 @@ public sealed class ProtocolPartsTests
             options.Zone.Id.ShouldBe(zone);
     }
 
-    /// <summary>A signed request, with all that its signature is about.</summary>
+    /// <summary>A signed request with every input of its signature.</summary>
     public sealed record SdkRequest(
         PublicKey Key,
         string Method,
@@ -656,7 +660,7 @@ public sealed class ProtocolPartsTests
                 .Select(code => (ResultCode)code.GetValue(null)!),
         ];
 
-    // A refusal of a setting names its key.
+    // The message must name the key of the setting, so that an operator finds it.
     private static void Problem(string? problem, string key, bool possible)
     {
         if (possible)

@@ -6,7 +6,9 @@ using Microsoft.Extensions.Logging;
 
 namespace CancelService.UnitTests;
 
-/// <summary>Lost races are counted, and a use case that gave up is counted and logged with what an operator looks for.</summary>
+/// <summary>
+/// Goal: an operator sees lost races and exhausted attempts in metrics, and the payments of the latter in the log.
+/// </summary>
 public sealed class RacesTests
 {
     [Theory]
@@ -14,11 +16,7 @@ public sealed class RacesTests
     [InlineData(2, 1, 0)]
     [InlineData(Races.MaxAttempts, Races.MaxAttempts - 1, 0)]
     [InlineData(int.MaxValue, Races.MaxAttempts, 1)]
-    public void Lost_races_and_exhausted_use_cases_are_counted_and_the_latter_logged(
-        int endsAt,
-        int lost,
-        int exhausted
-    )
+    public void Lost_races_are_counted_and_exhausted_attempts_also_logged(int endsAt, int lost, int exhausted)
     {
         using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
         var log = new Lines();

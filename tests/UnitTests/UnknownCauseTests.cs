@@ -4,7 +4,7 @@ using CancelService.Api.Failures;
 
 namespace CancelService.UnitTests;
 
-/// <summary>What an operator reads about a failure behind UNKNOWN_EXCEPTION.</summary>
+/// <summary>Goal: the log tells an operator the cause of an UNKNOWN_EXCEPTION on one line.</summary>
 public sealed class UnknownCauseTests
 {
     public static readonly TheoryData<Exception, string, bool, bool> Failures = new()
@@ -44,7 +44,7 @@ public sealed class UnknownCauseTests
 
     [Theory]
     [MemberData(nameof(Failures), DisableDiscoveryEnumeration = true)]
-    public void A_failure_is_told_on_one_line_with_a_trace_only_where_it_may_be_a_bug(
+    public void A_cause_has_one_line_and_a_stack_trace_only_when_it_may_be_a_bug(
         Exception failure,
         string text,
         bool isDatabaseAway,

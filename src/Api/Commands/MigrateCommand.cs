@@ -1,5 +1,6 @@
 using System.CommandLine;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Api.Hosting;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.Api.Commands;
 
@@ -25,6 +26,8 @@ internal sealed class MigrateCommand : Command, IExplained
             (line, cancellationToken) =>
                 runner.Run(async app =>
                 {
+                    foreach (var preparation in app.Services.GetServices<IDatabasePreparation>())
+                        await preparation.BeforeMigration(cancellationToken);
                     await app
                         .Services.GetRequiredService<Database>()
                         .Migrate(line.GetValue(create), cancellationToken, line.GetValue(distribute));

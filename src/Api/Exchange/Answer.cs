@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using CancelService.Domain;
 using CancelService.Protocol;
 
 namespace CancelService.Api.Exchange;
@@ -11,6 +12,8 @@ namespace CancelService.Api.Exchange;
 /// <param name="Body">The body's bytes.</param>
 public sealed record Answer(ResultCode Code, byte[] Body)
 {
+    private static readonly string[] Identifiers = ["paymentId", "paymentRequestId"];
+
     /// <summary>Whether every repeat gets these bytes. Only then is response-time exact to the millisecond.</summary>
     public bool IsFinal { get; init; }
 
@@ -28,6 +31,29 @@ public sealed record Answer(ResultCode Code, byte[] Body)
 
     /// <summary>For the log: the reason. It quotes nothing of the request but well-formed identifiers.</summary>
     public string Reason { get; init; } = "";
+
+    /// <summary>
+    /// Names the request's payment for the log, by the well-formed identifiers in its body. An answer that already
+    /// names a payment stays unchanged.
+    /// </summary>
+    public Answer NamedBy(VerifiedRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return
+            this is { PaymentId: null, PaymentRequestId: null }
+            && StringMembers.Read(request.Body, Identifiers)
+                is StringMembers.Given { Values: [var paymentId, var paymentRequestId] }
+            ? Naming(paymentId, paymentRequestId)
+            : this;
+    }
+
+    /// <summary>Names a payment for the log, by its well-formed identifiers.</summary>
+    public Answer Naming(string? paymentId, string? paymentRequestId) =>
+        this with
+        {
+            PaymentId = Identifier.IsWellFormed(paymentId) ? paymentId : null,
+            PaymentRequestId = Identifier.IsWellFormed(paymentRequestId) ? paymentRequestId : null,
+        };
 
     /// <summary>Makes an answer with a result and no other member.</summary>
     public static Answer Of(ResultCode code) =>

@@ -1,5 +1,5 @@
 using CancelService.Api.Failures;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Protocol;
 using Microsoft.Extensions.Options;
 

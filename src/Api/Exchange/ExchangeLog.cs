@@ -18,10 +18,10 @@ public sealed partial class ExchangeLog(TimeProvider time, ILogger<ExchangeLog> 
         ArgumentNullException.ThrowIfNull(envelope);
         Answered(
             answer.Code == ResultCode.UnknownException ? LogLevel.Warning : LogLevel.Information,
-            envelope.Operation,
             answer.Code.Code,
             envelope.ClientId,
             answer.KeyVersion,
+            envelope.Operation,
             answer.PaymentId,
             answer.PaymentRequestId,
             duration.TotalMilliseconds,
@@ -48,15 +48,15 @@ public sealed partial class ExchangeLog(TimeProvider time, ILogger<ExchangeLog> 
     }
 
     [LoggerMessage(
-        Message = "Answered {Operation} with {Code} to {ClientId}, key {KeyVersion}, payment {PaymentId}, request "
-            + "{PaymentRequestId}, in {DurationMs:0.0} ms, trace {TraceId}. {Reason}"
+        Message = "Answered {Code} to {ClientId}, key {KeyVersion}, {Operation} of payment {PaymentId}, "
+            + "request {PaymentRequestId}, in {DurationMs:0.0} ms, trace {TraceId}. {Reason}"
     )]
     private partial void Answered(
         LogLevel level,
-        string operation,
         string code,
         string clientId,
         int? keyVersion,
+        string operation,
         string? paymentId,
         string? paymentRequestId,
         double durationMs,

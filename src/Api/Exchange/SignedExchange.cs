@@ -63,6 +63,7 @@ public sealed class SignedExchange(
         var started = time.GetTimestamp();
         var envelope = reader.Address(http);
         var reply = await Decide(http, envelope);
+        http.Features.Set(new ExchangeOutcome(reply.IsVerified));
         if (
             !reply.IsVerified
             || reply is Reply.Answered { Answer.Code: var code } && code == ResultCode.RequestTrafficExceedLimit
@@ -244,3 +245,7 @@ public sealed class SignedExchange(
     /// <summary>A request that the cached, maybe stale client verifies, with its slot.</summary>
     private sealed record Admitted(VerifiedRequest Known, Slot Slot);
 }
+
+/// <summary>A feature of an exchange that was decided, for hosts that extend the service.</summary>
+/// <param name="IsVerified">True when the request's signature was verified.</param>
+public sealed record ExchangeOutcome(bool IsVerified);

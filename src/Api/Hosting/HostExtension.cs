@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Options;
+
 namespace CancelService.Api.Hosting;
 
 /// <summary>
@@ -24,7 +26,7 @@ public interface IHostExtension
 public interface IDatabasePreparation
 {
     /// <summary>Runs before the schema is migrated. The database may not exist yet.</summary>
-    /// <exception cref="InvalidOperationException">
+    /// <exception cref="OptionsValidationException">
     /// The database must not be used; the message has the reason.
     /// </exception>
     Task BeforeMigration(CancellationToken cancellationToken);

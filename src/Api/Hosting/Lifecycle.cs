@@ -1,7 +1,7 @@
 using System.Diagnostics.Metrics;
 using CancelService.Api.Failures;
 using CancelService.Application.Pipeline;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 

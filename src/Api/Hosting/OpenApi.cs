@@ -20,7 +20,10 @@ public static class OpenApi
 
     /// <summary>Removes background work and checks of settings: the build's tool has no settings.</summary>
     public static void OnlyDescribe(IServiceCollection services) =>
-        services.RemoveAll<IHostedService>().RemoveAll<IStartupValidator>();
+        services
+            .RemoveAll<IHostedService>()
+            .RemoveAll<IStartupValidator>()
+            .AddSingleton(new WalletClock(TimeZoneInfo.Utc)); // The wallet's zone is a setting.
 
     /// <summary>Adds both documents.</summary>
     public static IServiceCollection AddOpenApiDocuments(this IServiceCollection services) =>

@@ -4,6 +4,7 @@ using CancelService.Api.Exchange;
 using CancelService.Api.Failures;
 using CancelService.Api.Internal;
 using CancelService.Api.Operations.Cancel;
+using CancelService.Api.Operations.Inquire;
 using CancelService.Application;
 using CancelService.Application.Cancelling;
 using CancelService.Application.Pipeline;
@@ -11,9 +12,10 @@ using CancelService.Infrastructure;
 using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Signing;
+using CancelService.Infrastructure.Sql;
 using CancelService.OperatorConsole;
+using CancelService.Protocol;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 using OpenTelemetry;
@@ -87,11 +89,17 @@ public static class ServiceHost
             (provider, mapper) =>
             {
                 mapper.LicenseKey = provider.GetRequiredService<IConfiguration>()["AutoMapper:LicenseKey"];
-                mapper.AddProfile(new WireProfile(provider.GetRequiredService<IOptions<WalletOptions>>().Value.Zone));
+                mapper.AddProfile(new WireProfile(provider.GetRequiredService<WalletClock>()));
             },
             Array.Empty<Type>()
         );
-        services.AddPublicApi().AddSingleton<IOperation, CancelOperation>();
+        services
+            .AddPublicApi()
+            .AddSingleton<IOperation, CancelOperation>()
+            .AddSingleton<IOperation, InquiryOperation>();
+        services.AddSingleton(provider => new WalletClock(
+            provider.GetRequiredService<IOptions<WalletOptions>>().Value.Zone
+        ));
         services.AddSingleton(LoadWalletKey);
         services
             .AddSingleton<DatabaseStartup>()

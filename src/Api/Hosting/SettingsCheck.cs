@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 using System.Reflection;
+using Microsoft.Extensions.Configuration.EnvironmentVariables;
 using Microsoft.Extensions.Options;
 using Serilog.Events;
 
@@ -12,6 +13,9 @@ namespace CancelService.Api.Hosting;
 /// </summary>
 public sealed class SettingsCheck
 {
+    // Sections that the framework reads.
+    private static readonly string[] Framework = ["Authentication", "Kestrel", "Logging", "Serilog"];
+
     private readonly IConfiguration _configuration;
     private readonly Dictionary<string, Type> _sections;
     private readonly List<string> _failures = [];
@@ -31,7 +35,7 @@ public sealed class SettingsCheck
         ["AutoMapper"] = typeof(AutoMapperSettings),
         ["Changes"] = typeof(Internal.ChangesOptions),
         ["Clients"] = typeof(Infrastructure.Clients.ClientsOptions),
-        ["Database"] = typeof(Infrastructure.Persistence.DatabaseOptions),
+        ["Database"] = typeof(Infrastructure.Sql.DatabaseOptions),
         ["Limits"] = typeof(Exchange.LimitsOptions),
         ["Notifications"] = typeof(Infrastructure.Notifications.NotificationsOptions),
         ["Ops"] = typeof(OperatorConsole.OpsOptions),
@@ -69,11 +73,21 @@ public sealed class SettingsCheck
         {
             if (_sections.TryGetValue(section.Key, out var type))
                 Bound(section, type);
-            // The environment has many foreign names, but few of them have a colon.
-            else if (section.GetChildren().Any() && Nearest(section.Key, _sections.Keys) is { Distance: <= 2 } near)
+            else if (Framework.Contains(section.Key, StringComparer.OrdinalIgnoreCase) || !section.GetChildren().Any())
+                continue;
+            else if (Nearest(section.Key, _sections.Keys) is { Distance: <= 2 } near)
                 Unknown(section.Path, near.Name);
+            // The environment also has names of other programs.
+            else if (IsOursToSet(section.Key))
+                _failures.Add($"{section.Path} is no section of the settings. Remove it; README.md lists them.");
         }
     }
+
+    private bool IsOursToSet(string section) =>
+        _configuration is IConfigurationRoot root
+        && root.Providers.Any(provider =>
+            provider is not EnvironmentVariablesConfigurationProvider && provider.GetChildKeys([], section).Any()
+        );
 
     private void Bound(IConfigurationSection section, Type type)
     {

@@ -1,5 +1,5 @@
 using CancelService.Api.Failures;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.Options;
 
 namespace CancelService.Api.Internal;

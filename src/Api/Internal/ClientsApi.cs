@@ -29,12 +29,22 @@ public sealed record ClientBody(string? Name, bool? Enabled, ContractBody? Contr
 /// </param>
 /// <param name="Burst">The most requests at once on each instance, 1 to 100,000 (default 200).</param>
 /// <param name="RememberUnknown">Whether an early cancel refuses its payment (default true).</param>
+/// <param name="MayInquire">
+/// Whether the contract includes inquiries (default true); false answers ACCESS_DENIED.
+/// </param>
+/// <param name="InquiriesPerSecond">
+/// The sustained rate of inquiries on each instance, 1 to 100,000 a second (default 100).
+/// </param>
+/// <param name="InquiryBurst">The most inquiries at once on each instance, 1 to 100,000 (default 200).</param>
 public sealed record ContractBody(
     bool? MayCancel = null,
     string? Window = null,
     int? RequestsPerSecond = null,
     int? Burst = null,
-    bool? RememberUnknown = null
+    bool? RememberUnknown = null,
+    bool? MayInquire = null,
+    int? InquiriesPerSecond = null,
+    int? InquiryBurst = null
 );
 
 /// <summary>A public key with its validity.</summary>
@@ -117,7 +127,12 @@ public static class ClientsApi
                 contract?.Burst,
                 contract?.RememberUnknown,
                 author
-            ),
+            )
+            {
+                MayInquire = contract?.MayInquire,
+                InquiriesPerSecond = contract?.InquiriesPerSecond,
+                InquiryBurst = contract?.InquiryBurst,
+            },
             cancellationToken
         );
         if (Refusal(result) is { } refusal)

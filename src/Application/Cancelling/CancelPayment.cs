@@ -169,6 +169,11 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
 
     private Task<FoundPayment?> Find(CancelPaymentCommand request, CancellationToken cancellationToken) =>
         request.PaymentId is { } paymentId
-            ? payments.Find(request.Client.Id, new PaymentId(paymentId), cancellationToken)
-            : payments.Find(request.Client.Id, new PaymentRequestId(request.PaymentRequestId!), cancellationToken);
+            ? payments.Find(request.Client.Id, new PaymentId(paymentId), Telling.Cancellation, cancellationToken)
+            : payments.Find(
+                request.Client.Id,
+                new PaymentRequestId(request.PaymentRequestId!),
+                Telling.Cancellation,
+                cancellationToken
+            );
 }

@@ -79,7 +79,17 @@ public sealed record PutClientCommand(
     int? Burst,
     bool? RememberUnknown,
     ChangeAuthor Author
-) : IRequest<ClientResult>;
+) : IRequest<ClientResult>
+{
+    /// <summary>Whether the contract includes inquiries.</summary>
+    public bool? MayInquire { get; init; }
+
+    /// <summary>The sustained rate of inquiries on each instance, 1 to 100,000 a second.</summary>
+    public int? InquiriesPerSecond { get; init; }
+
+    /// <summary>The most inquiries at once on each instance, 1 to 100,000.</summary>
+    public int? InquiryBurst { get; init; }
+}
 
 /// <summary>Registers a key under a version, or changes the validity of the same key.</summary>
 /// <param name="ClientId">The client.</param>
@@ -122,6 +132,12 @@ public sealed class PutClientValidator : AbstractValidator<PutClientCommand>
             .InclusiveBetween(1, 100_000)
             .WithMessage("contract.requestsPerSecond must be 1 to 100000.");
         RuleFor(c => c.Burst).InclusiveBetween(1, 100_000).WithMessage("contract.burst must be 1 to 100000.");
+        RuleFor(c => c.InquiriesPerSecond)
+            .InclusiveBetween(1, 100_000)
+            .WithMessage("contract.inquiriesPerSecond must be 1 to 100000.");
+        RuleFor(c => c.InquiryBurst)
+            .InclusiveBetween(1, 100_000)
+            .WithMessage("contract.inquiryBurst must be 1 to 100000.");
     }
 }
 
@@ -168,6 +184,9 @@ public sealed class PutClientHandler(IClientRegistry registry) : IRequestHandler
                 RequestsPerSecond = request.RequestsPerSecond ?? Default.RequestsPerSecond,
                 Burst = request.Burst ?? Default.Burst,
                 RememberUnknown = request.RememberUnknown ?? Default.RememberUnknown,
+                MayInquire = request.MayInquire ?? Default.MayInquire,
+                InquiriesPerSecond = request.InquiriesPerSecond ?? Default.InquiriesPerSecond,
+                InquiryBurst = request.InquiryBurst ?? Default.InquiryBurst,
             },
         };
         await registry.Put(client, request.Author, cancellationToken);

@@ -93,10 +93,10 @@ public sealed class ReportPaymentHandler(IPayments payments, Races races, TimePr
         {
             // The order matters: a concurrent repeat may commit the report between the two reads. The look-up then
             // finds the report, and its own effect can't refuse it.
-            var found = await payments.Find(clientId, paymentId, cancellationToken);
+            var found = await payments.Find(clientId, paymentId, Telling.Cancellation, cancellationToken);
             var recorded = await payments.FindReport(clientId, paymentId, request.EventId!, cancellationToken);
-            if (recorded is not null)
-                found = await payments.Find(clientId, paymentId, cancellationToken);
+            if (recorded is not null) // The answer to a repeat tells the payment as it was read.
+                found = await payments.Find(clientId, paymentId, Telling.Anything, cancellationToken);
             if (found is null)
                 return new ReportPaymentResult.PaymentNotFound();
 

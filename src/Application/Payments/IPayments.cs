@@ -14,11 +14,26 @@ namespace CancelService.Application.Payments;
 /// </remarks>
 public interface IPayments
 {
-    /// <summary>Finds a payment by the wallet's paymentId; null when the client has no such payment.</summary>
-    Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken);
+    /// <summary>Finds a payment by the wallet's paymentId.</summary>
+    /// <param name="clientId">The client that owns the payment.</param>
+    /// <param name="id">The paymentId.</param>
+    /// <param name="telling">The facts that the caller will tell without writing.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>The payment; null when the client has no such payment.</returns>
+    Task<FoundPayment?> Find(ClientId clientId, PaymentId id, Telling telling, CancellationToken cancellationToken);
 
-    /// <summary>Finds a payment by the merchant's paymentRequestId; null when the client has no such payment.</summary>
-    Task<FoundPayment?> Find(ClientId clientId, PaymentRequestId requestId, CancellationToken cancellationToken);
+    /// <summary>Finds a payment by the merchant's paymentRequestId.</summary>
+    /// <param name="clientId">The client that owns the payment.</param>
+    /// <param name="requestId">The paymentRequestId.</param>
+    /// <param name="telling">The facts that the caller will tell without writing.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>The payment; null when the client has no such payment.</returns>
+    Task<FoundPayment?> Find(
+        ClientId clientId,
+        PaymentRequestId requestId,
+        Telling telling,
+        CancellationToken cancellationToken
+    );
 
     /// <summary>
     /// Finds a report of the core in the payment's history by its eventId; null when it is not there.
@@ -100,6 +115,24 @@ public interface IPayments
         byte[] answer,
         CancellationToken cancellationToken
     );
+}
+
+/// <summary>
+/// The facts that a caller will tell on the strength of a read alone. Before the read returns them, the synchronous
+/// standby must have them, because a promotion takes back everything else.
+/// </summary>
+public enum Telling
+{
+    /// <summary>
+    /// The caller tells a cancellation that was read, and everything else only after writing it. A payment that is not
+    /// cancelled returns without a wait for the standby.
+    /// </summary>
+    Cancellation,
+
+    /// <summary>
+    /// The caller tells every state that was read, so each payment that is found waits for the standby.
+    /// </summary>
+    Anything,
 }
 
 /// <summary>A payment with the facts that a decision needs.</summary>

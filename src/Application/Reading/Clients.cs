@@ -15,12 +15,18 @@ public sealed record ClientView(string ClientId, string Name, bool Enabled, Cont
 /// <param name="RequestsPerSecond">The sustained rate on each instance, in requests a second.</param>
 /// <param name="Burst">The most requests at once on each instance, before the rate applies.</param>
 /// <param name="RememberUnknown">Whether an early cancel refuses its payment.</param>
+/// <param name="MayInquire">Whether the contract includes inquiries; false answers ACCESS_DENIED.</param>
+/// <param name="InquiriesPerSecond">The sustained rate of inquiries on each instance, in requests a second.</param>
+/// <param name="InquiryBurst">The most inquiries at once on each instance, before their rate applies.</param>
 public sealed record ContractView(
     bool MayCancel,
     string Window,
     int RequestsPerSecond,
     int Burst,
-    bool RememberUnknown
+    bool RememberUnknown,
+    bool MayInquire,
+    int InquiriesPerSecond,
+    int InquiryBurst
 );
 
 /// <summary>A public key of a client.</summary>

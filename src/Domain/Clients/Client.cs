@@ -47,6 +47,17 @@ public sealed record Contract
 
     /// <summary>The most requests at once on each instance, before the rate applies.</summary>
     public int Burst { get; init; } = 200;
+
+    /// <summary>Whether the contract includes inquiries (otherwise: ACCESS_DENIED).</summary>
+    public bool MayInquire { get; init; } = true;
+
+    /// <summary>
+    /// The sustained rate of inquiries on each instance, in requests a second. Polling can't exhaust the rate of cancels.
+    /// </summary>
+    public int InquiriesPerSecond { get; init; } = 100;
+
+    /// <summary>The most inquiries at once on each instance, before their rate applies.</summary>
+    public int InquiryBurst { get; init; } = 200;
 }
 
 /// <summary>One version of a client's public key, with the time in which it is valid.</summary>

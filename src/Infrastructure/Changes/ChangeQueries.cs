@@ -1,12 +1,12 @@
 using System.Text.Json;
 using CancelService.Application.Reading;
 using CancelService.Domain;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Changes;
 
-/// <summary>Reads who changed what.</summary>
+/// <summary>Reads the record of changes.</summary>
 internal sealed class ChangeQueries(Database database) : IChangeQueries
 {
     public async Task<Page<Change>?> Changes(
@@ -74,7 +74,8 @@ internal sealed class ChangeQueries(Database database) : IChangeQueries
         return wanted;
     }
 
-    // The state before is in the previous record of the same client or key. A transfer or a requeue has none.
+    // The state before is in the previous record of the same client or key. Transfers and requeues have no state
+    // before.
     private static IQueryable<Changed> WithBefore(CancelDbContext db, IQueryable<ChangeRow> changes) =>
         changes.Select(c => new Changed
         {

@@ -4,44 +4,44 @@ using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
 namespace CancelService.Infrastructure.Changes;
 
 /// <summary>
-/// A change of a client, a key or a client's money, or an order to queue its events again. Rows are added, never changed, by
-/// the transaction that makes the change.
+/// A record of a change of a client, a key or a client's money, or of an order to queue its events again. The
+/// transaction that makes the change adds the row; rows never change.
 /// </summary>
 public sealed class ChangeRow
 {
     /// <summary>The client.</summary>
     public required ClientId ClientId { get; init; }
 
-    /// <summary>Which change of this client it is, from 1.</summary>
+    /// <summary>The number of the change within its client, from 1.</summary>
     public required int Number { get; init; }
 
-    /// <summary>When (UTC).</summary>
+    /// <summary>The time of the change (UTC).</summary>
     public required DateTimeOffset At { get; init; }
 
-    /// <summary>Who: the token's subject.</summary>
+    /// <summary>The subject of the caller's token.</summary>
     public required string Actor { get; init; }
 
-    /// <summary>Why, as the caller said; empty when nothing was said.</summary>
+    /// <summary>The caller's reason; empty when the caller gave none.</summary>
     public required string Reason { get; init; }
 
-    /// <summary>What was changed.</summary>
+    /// <summary>The kind of the change.</summary>
     public required ChangeKind Kind { get; init; }
 
-    /// <summary>The key's version, the transfer's id, or the payment whose event was queued; otherwise empty.</summary>
+    /// <summary>The key's version, the transfer's id, or the payment of a requeued event; otherwise empty.</summary>
     public required string Subject { get; init; }
 
     /// <summary>The state after the change, as JSON in the form of the internal API.</summary>
     public required string State { get; init; }
 }
 
-/// <summary>The statements that put a change on record. They stand in the batch that makes the change.</summary>
+/// <summary>The statements that record a change. They are part of the batch that makes it.</summary>
 internal static class ChangeStatements
 {
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
@@ -49,25 +49,28 @@ internal static class ChangeStatements
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>Numbers the changes of one client: they come one after the other. SQLite has one writer, and no such lock.</summary>
+    /// <summary>
+    /// Locks the client, so that its changes are numbered in order. SQLite has one writer and needs no lock.
+    /// </summary>
     public static AtomicBatch BeginChange(this AtomicBatch batch, Database database, ClientId clientId) =>
         database.IsPostgres
             ? batch.Add("SELECT FROM clients WHERE client_id = $1 FOR NO KEY UPDATE", clientId.Value)
             : batch;
 
-    /// <summary>Records a change if there is a row <paramref name="from"/>: a table with a condition on it.</summary>
+    /// <summary>Records a change if <paramref name="from"/> selects a row.</summary>
     /// <param name="batch">The batch.</param>
-    /// <param name="change">The change, whose number is the client's next.</param>
+    /// <param name="change">The change. It gets the client's next number.</param>
     /// <param name="from">
-    /// FROM and WHERE, in which <c>$1</c> is the client, <c>$2</c> the time and <c>$6</c> the subject; values of its own begin
-    /// with <c>$8</c>.
+    /// A table and a condition. <c>$1</c> is the client, <c>$2</c> the time, <c>$6</c> the subject;
+    /// <paramref name="values"/> begin with <c>$8</c>.
     /// </param>
     /// <param name="values">The values of <paramref name="from"/>.</param>
     public static AtomicBatch Record(this AtomicBatch batch, Recorded change, string from, params object?[] values) =>
         batch.Add(
             $"""
             INSERT INTO changes (client_id, number, at, actor, reason, kind, subject, state)
-            SELECT $1, (SELECT coalesce(max(number), 0) + 1 FROM changes WHERE client_id = $1), $2, $3, $4, $5, $6, {change.StateSql}
+            SELECT $1, (SELECT coalesce(max(number), 0) + 1 FROM changes WHERE client_id = $1), $2, $3, $4, $5, $6,
+                {change.StateSql}
             FROM {from}
             """,
             [
@@ -82,17 +85,21 @@ internal static class ChangeStatements
             ]
         );
 
-    /// <summary>A state as it is stored.</summary>
+    /// <summary>Serialises a state as it is stored.</summary>
     public static string Text<T>(T state) => JsonSerializer.Serialize(state, Json);
 }
 
 /// <summary>A change to be recorded.</summary>
 /// <param name="ClientId">The client.</param>
-/// <param name="Author">Who, why, when.</param>
-/// <param name="Kind">Of what.</param>
-/// <param name="Subject">Which.</param>
+/// <param name="Author">The caller, its reason and the time.</param>
+/// <param name="Kind">The kind of the change.</param>
+/// <param name="Subject">
+/// The key's version, the transfer's id, or the payment of a requeued event; otherwise empty.
+/// </param>
 /// <param name="State">The state, as JSON; <c>$7</c> in <paramref name="StateSql"/>.</param>
-/// <param name="StateSql">The expression that is stored: the state, or the state with what only the database knows.</param>
+/// <param name="StateSql">
+/// The SQL expression to store: the state, perhaps with members that only the database knows.
+/// </param>
 internal sealed record Recorded(
     ClientId ClientId,
     ChangeAuthor Author,
@@ -113,7 +120,7 @@ internal sealed class ChangeTable : IEntityTypeConfiguration<ChangeRow>
         change.Property(c => c.Actor).HasMaxLength(256);
         change.Property(c => c.Reason).HasMaxLength(512);
         change.Property(c => c.Subject).HasMaxLength(Identifier.MaxLength);
-        // Of one client or key, the last record.
+        // Serves the look-up of the last record of a client or key.
         change.HasIndex(c => new
         {
             c.ClientId,
@@ -126,7 +133,8 @@ internal sealed class ChangeTable : IEntityTypeConfiguration<ChangeRow>
             .HasOne<Client>()
             .WithMany()
             .HasForeignKey(c => c.ClientId)
-            .HasConstraintName("fk_changes_clients_client_id") // Its name would depend on which table is described first.
+            // Named here, because the default name depends on the order of the tables.
+            .HasConstraintName("fk_changes_clients_client_id")
             .OnDelete(DeleteBehavior.Restrict);
     }
 }

@@ -1,7 +1,7 @@
 using CancelService.Application.Clients;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Caching.Memory;
 using Microsoft.Extensions.Options;
@@ -12,12 +12,12 @@ namespace CancelService.Infrastructure.Clients;
 public sealed class ClientsOptions
 {
     /// <summary>
-    /// How long an instance may use a client, a contract or a key after it was changed or revoked: 0 (always ask the
-    /// database) to 5 minutes.
+    /// The longest time for which an instance uses a stale client, contract or key after a change or a revocation: 0
+    /// (always ask the database) to 5 minutes.
     /// </summary>
     public TimeSpan CacheTime { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
+    /// <summary>Says which setting is wrong and how to correct it; null when all are right.</summary>
     public string? Problem() =>
         CacheTime < TimeSpan.Zero || CacheTime > TimeSpan.FromMinutes(5)
             ? $"Clients:CacheTime is {CacheTime}. Set it between 00:00:00 and 00:05:00."
@@ -25,14 +25,14 @@ public sealed class ClientsOptions
 }
 
 /// <summary>
-/// The clients with their parsed keys. An entry decides for <see cref="ClientsOptions.CacheTime"/>; an older one stays, so
-/// that a client is still recognised while the database is away. Unknown ids are cached as well, so that junk does not reach
-/// the database. The number of entries is bounded, and made-up ids are dropped first.
+/// Caches clients with their parsed keys. An entry is current for <see cref="ClientsOptions.CacheTime"/>. A stale entry
+/// stays, so that the client is recognised during an outage of the database. Unknown ids are cached as well, so that
+/// junk does not reach the database. The number of entries is bounded, and unknown ids are evicted first.
 /// </summary>
 /// <param name="load">Reads a client: <see cref="StoredClients.Load"/>.</param>
-/// <param name="options">How long an entry decides.</param>
-/// <param name="time">Its timestamps, not its time of day.</param>
-/// <param name="maxEntries">The most clients that are remembered.</param>
+/// <param name="options">The settings, with the time for which an entry is current.</param>
+/// <param name="time">The clock; only its timestamps are used.</param>
+/// <param name="maxEntries">The most entries.</param>
 internal sealed class ClientCache(
     Func<ClientId, CancellationToken, Task<Client?>> load,
     IOptions<ClientsOptions> options,
@@ -62,7 +62,7 @@ internal sealed class ClientCache(
         return ValueTask.FromResult(client);
     }
 
-    /// <summary>Makes this instance see a change at once, also where the client is being read meanwhile.</summary>
+    /// <summary>Evicts a client, so that this instance sees a change at once, even with a concurrent load.</summary>
     public void Forget(ClientId id)
     {
         lock (_lock)
@@ -72,21 +72,21 @@ internal sealed class ClientCache(
         }
     }
 
-    // Between three quarters and all of the cache time, different for each client: clients that came at the same time are then
-    // not all loaded again at the same time.
+    // Jitter between three quarters and all of the cache time, fixed per client: clients that were loaded together do
+    // not expire together.
     private bool IsCurrent(ClientId id, Entry entry) =>
         time.GetElapsedTime(entry.LoadedAt) < _cacheTime * (1 - ((uint)id.GetHashCode() / (4.0 * uint.MaxValue)));
 
     private async Task<Client?> Load(ClientId id, CancellationToken cancellationToken)
     {
-        // The time before the query: what changes while it runs is still seen within the cache time.
+        // Take the time before the query, so that a change during the query is seen within the cache time.
         var (loadedAt, changes) = (time.GetTimestamp(), Volatile.Read(ref _changes));
         DatabaseMetrics.ClientLookups.Add(1, FromDatabase);
         var client = await load(id, cancellationToken);
         var priority = client is null ? CacheItemPriority.Low : CacheItemPriority.Normal;
         lock (_lock)
         {
-            // If this instance has changed a client since the query began, the result may be out of date, so it is not kept.
+            // A change by this instance since the query began may make the result stale, so do not cache it.
             if (changes == _changes)
                 _cache.Set(
                     id,
@@ -102,16 +102,16 @@ internal sealed class ClientCache(
     private sealed record Entry(Client? Client, long LoadedAt);
 }
 
-/// <summary>The clients with their keys as the database has them.</summary>
+/// <summary>Loads clients with their keys from the database.</summary>
 internal sealed class StoredClients(Database database)
 {
-    // Compiled once, because each client is loaded again every cache time. A query for a single one would hold a LIMIT in a
-    // subquery, for which Citus asks every shard.
+    // Compiled once, because each client is reloaded after each cache time. Single() would put a LIMIT into a subquery,
+    // and Citus would ask every shard.
     private readonly Func<CancelDbContext, ClientId, IAsyncEnumerable<Client>> _load = EF.CompileAsyncQuery(
         (CancelDbContext db, ClientId id) => db.Set<Client>().AsNoTracking().Include(c => c.Keys).Where(c => c.Id == id)
     );
 
-    /// <summary>Reads a client; null when there is none.</summary>
+    /// <summary>Reads a client; null when it does not exist.</summary>
     public async Task<Client?> Load(ClientId id, CancellationToken cancellationToken)
     {
         await using var db = database.CreateContext();

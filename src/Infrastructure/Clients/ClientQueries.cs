@@ -2,7 +2,7 @@ using System.Globalization;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Clients;
@@ -12,7 +12,7 @@ internal sealed class ClientQueries(Database database) : IClientQueries
 {
     public async Task<ClientView?> Client(ClientId clientId, CancellationToken cancellationToken)
     {
-        // Not a query for a single one: it would hold a LIMIT in a subquery, for which Citus asks every shard.
+        // Single() would put a LIMIT into a subquery, and Citus would ask every shard.
         var clients = await database.Read(
             db => db.Set<Client>().AsNoTracking().Where(c => c.Id == clientId).ToListAsync(cancellationToken),
             cancellationToken
@@ -25,10 +25,13 @@ internal sealed class ClientQueries(Database database) : IClientQueries
         var clients = await database.Read(
             async db =>
             {
-                // LINQ has no order on typed ids; the database has one.
+                // LINQ can't compare typed ids; the database can.
                 var ids = await db
                     .Database.SqlQuery<string>(
-                        $"SELECT client_id AS \"Value\" FROM clients WHERE client_id > {after ?? ""} ORDER BY client_id LIMIT {limit + 1}"
+                        $"""
+                        SELECT client_id AS "Value" FROM clients WHERE client_id > {after ?? ""}
+                        ORDER BY client_id LIMIT {limit + 1}
+                        """
                     )
                     .ToListAsync(cancellationToken);
                 var wanted = ids.ConvertAll(id => new ClientId(id));
@@ -109,7 +112,7 @@ internal sealed class ClientQueries(Database database) : IClientQueries
         return ending.ConvertAll(key => new EndingKey(key.Id.Value, key.Version, key.NotAfter!.Value));
     }
 
-    /// <summary>Enabled clients who are about to be without a valid key.</summary>
+    /// <summary>Queries enabled clients whose last valid key ends soon.</summary>
     internal static IQueryable<Client> Ending(CancelDbContext db, DateTimeOffset now)
     {
         var soon = now + IClientQueries.Soon;
@@ -135,7 +138,10 @@ internal sealed class ClientQueries(Database database) : IClientQueries
                 client.Contract.Window.ToString(),
                 client.Contract.RequestsPerSecond,
                 client.Contract.Burst,
-                client.Contract.RememberUnknown
+                client.Contract.RememberUnknown,
+                client.Contract.MayInquire,
+                client.Contract.InquiriesPerSecond,
+                client.Contract.InquiryBurst
             )
         );
 }

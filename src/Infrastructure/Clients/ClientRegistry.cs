@@ -5,14 +5,14 @@ using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Changes;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.Infrastructure.Clients;
 
-/// <summary>The clients in the database. This instance sees a change at once, the others within the cache time.</summary>
+/// <summary>Changes clients and keys. This instance sees a change at once, the others within the cache time.</summary>
 /// <remarks>
-/// Each change is recorded in the transaction that makes it, under the lock on the client's row, so the records are in the
-/// order of the changes. A record holds the state after the change; the state before is in the previous record.
+/// Each transaction records its change under the lock on the client's row, so the records have the order of the
+/// changes. A record holds the state after the change; the previous record has the state before.
 /// </remarks>
 internal sealed class ClientRegistry(Database database, ClientCache cache) : IClientRegistry
 {
@@ -22,13 +22,17 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
             .Add(
                 """
                 INSERT INTO clients (client_id, name, enabled, contract_may_cancel, contract_window,
-                    contract_requests_per_second, contract_burst, contract_remember_unknown)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                    contract_requests_per_second, contract_burst, contract_remember_unknown,
+                    contract_may_inquire, contract_inquiries_per_second, contract_inquiry_burst)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
                 ON CONFLICT (client_id) DO UPDATE SET name = excluded.name, enabled = excluded.enabled,
                     contract_may_cancel = excluded.contract_may_cancel, contract_window = excluded.contract_window,
                     contract_requests_per_second = excluded.contract_requests_per_second,
                     contract_burst = excluded.contract_burst,
-                    contract_remember_unknown = excluded.contract_remember_unknown
+                    contract_remember_unknown = excluded.contract_remember_unknown,
+                    contract_may_inquire = excluded.contract_may_inquire,
+                    contract_inquiries_per_second = excluded.contract_inquiries_per_second,
+                    contract_inquiry_burst = excluded.contract_inquiry_burst
                 """,
                 client.Id.Value,
                 client.Name,
@@ -37,7 +41,10 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
                 client.Contract.Window.ToString(),
                 client.Contract.RequestsPerSecond,
                 client.Contract.Burst,
-                client.Contract.RememberUnknown
+                client.Contract.RememberUnknown,
+                client.Contract.MayInquire,
+                client.Contract.InquiriesPerSecond,
+                client.Contract.InquiryBurst
             )
             .Record(
                 new(client.Id, author, ChangeKind.Client, "", ChangeStatements.Text(ClientQueries.View(client))),
@@ -54,8 +61,7 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
         CancellationToken cancellationToken
     )
     {
-        // Recorded only if it was written: by now the key's row is locked, and it has this key only if the change was not
-        // refused.
+        // Record the change only if it was written: the key's row is locked by now, and holds this key only then.
         var batch = new AtomicBatch()
             .BeginChange(database, clientId)
             .Add(
@@ -95,7 +101,7 @@ internal sealed class ClientRegistry(Database database, ClientCache cache) : ICl
         CancellationToken cancellationToken
     )
     {
-        // Recorded before the key is changed, so that a second revocation changes nothing and is not recorded.
+        // Record before the change, so that a second revocation changes nothing and is not recorded.
         var batch = new AtomicBatch()
             .BeginChange(database, clientId)
             .Record(

@@ -1,12 +1,13 @@
 using System.Diagnostics.Metrics;
 using CancelService.Application.Pipeline;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Servers;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Hosting;
 
 namespace CancelService.Infrastructure.Clients;
 
-/// <summary>Counts, every ten minutes, the clients who are about to be without a valid key.</summary>
+/// <summary>Counts every ten minutes the clients whose last valid key ends soon.</summary>
 internal sealed class KeyMetrics : BackgroundService
 {
     private static readonly TimeSpan FirstAfter = TimeSpan.FromSeconds(15);
@@ -31,7 +32,7 @@ internal sealed class KeyMetrics : BackgroundService
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        DatabaseMetrics.BarrierFailures.Add(0); // Starts at 0, so that the first failure shows as an increase.
+        BarrierMetrics.Failures.Add(0); // Publish 0: the first failure is an increase.
         await Task.Delay(FirstAfter, _time, stoppingToken);
         while (!stoppingToken.IsCancellationRequested)
         {
@@ -41,10 +42,10 @@ internal sealed class KeyMetrics : BackgroundService
             }
             catch (Exception) when (!stoppingToken.IsCancellationRequested)
             {
-                _ending = null; // No value is better than an outdated one.
+                _ending = null; // No value is better than a stale value.
             }
             await Task.Delay(AskEvery, _time, stoppingToken);
-            await Task.Yield(); // Leaves the timer's thread: the query must not hold up the clock's other timers.
+            await Task.Yield(); // Leave the timer's thread: the query must not delay the clock's other timers.
         }
     }
 

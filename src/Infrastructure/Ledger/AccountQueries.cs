@@ -1,6 +1,6 @@
 using CancelService.Application.Reading;
 using CancelService.Domain;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Ledger;

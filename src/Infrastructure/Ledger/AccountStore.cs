@@ -5,12 +5,12 @@ using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
 using CancelService.Infrastructure.Changes;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Ledger;
 
-/// <summary>The merchants' accounts in the database.</summary>
+/// <summary>Stores deposits and payouts, and reads the merchants' balances.</summary>
 internal sealed class AccountStore(Database database) : IAccounts
 {
     public async Task<long> Balance(ClientId clientId, Currency currency, CancellationToken cancellationToken)
@@ -59,7 +59,7 @@ internal sealed class AccountStore(Database database) : IAccounts
         return database.Write(batch, cancellationToken);
     }
 
-    // By now the account's row is locked and holds the new balance.
+    // The statement runs while the account's row is locked and holds the new balance.
     private static Recorded Change(PostedTransfer transfer)
     {
         var state = ChangeStatements.Text(
@@ -82,17 +82,17 @@ internal sealed class AccountStore(Database database) : IAccounts
     }
 }
 
-/// <summary>The statements that write a merchant's ledger: the balances, and the transfers.</summary>
+/// <summary>The statements that write a merchant's ledger: balances and transfers.</summary>
 internal static class LedgerStatements
 {
     /// <summary>
-    /// Adds the statements. They must come last, because a busy merchant's account is the row that everyone waits for. The
-    /// balance comes before the transfers: each transfer refers to the account, and would otherwise take a shared lock on
-    /// its row, which leaves row versions behind that slow every reader until the next vacuum.
+    /// Adds the statements. They must come last, because all writes of a busy merchant wait for its account's row. The
+    /// balance comes before the transfers: the foreign key of a transfer would otherwise take a shared lock on the row,
+    /// and such locks leave row versions that slow every reader until the next vacuum.
     /// </summary>
     public static void Add(AtomicBatch batch, ClientId clientId, IReadOnlyList<TransferRow> transfers)
     {
-        // In the order of the currencies, so that two writers can't deadlock.
+        // A fixed order prevents deadlocks between writers.
         foreach (
             var account in transfers
                 .GroupBy(transfer => transfer.Currency.Code, StringComparer.Ordinal)

@@ -1,7 +1,8 @@
 using System.Data.Common;
 using System.Diagnostics;
 using System.Globalization;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Servers;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
@@ -9,43 +10,46 @@ using Npgsql;
 namespace CancelService.Infrastructure.Ledger;
 
 /// <summary>A check of the audit.</summary>
-/// <param name="Name">The invariant, in words.</param>
-/// <param name="Table">The table whose every row is checked.</param>
+/// <param name="Name">The invariant in words.</param>
+/// <param name="Table">The table; the check covers all its rows.</param>
 /// <param name="Sql">
-/// The query, which both databases understand: one row per violation, with the client, what it is about (a payment, an
-/// account) and what is wrong with it.
+/// The query, in SQL for both databases. It returns a row per violation: the client, the subject (such as a payment or
+/// an account), and the problem.
 /// </param>
 public sealed record AuditCheck(string Name, string Table, string Sql)
 {
     /// <summary>
-    /// For checks that SQL can't express on both databases: the query returns every row to check, and this says what is
-    /// wrong with a row, or null.
+    /// Returns the problem of a row, or null. A check that SQL can't express on both databases returns every row and
+    /// decides here.
     /// </summary>
     internal Func<DbDataReader, string?> Problem { get; init; } = row => row.GetString(2);
 }
 
-/// <summary>What a check found.</summary>
+/// <summary>The result of a check.</summary>
 /// <param name="Check">The check.</param>
-/// <param name="Counted">How many rows were checked.</param>
-/// <param name="Violations">How many violations were found.</param>
-/// <param name="Samples">The first of them, a line each.</param>
+/// <param name="Counted">The number of rows checked.</param>
+/// <param name="Violations">The number of violations.</param>
+/// <param name="Samples">The first violations, a line each.</param>
 public sealed record AuditResult(AuditCheck Check, long Counted, long Violations, IReadOnlyList<string> Samples);
 
 /// <summary>
-/// Runs the <see cref="AuditChecks"/> over the whole database, on one consistent snapshot, so that live traffic gives no
-/// false alarm. The database joins and adds up; violations are streamed, so our memory does not grow with the data.
+/// Runs the <see cref="AuditChecks"/> over the whole database on one consistent snapshot, so that live traffic raises
+/// no false alarm. The database joins and sums, and violations are streamed, so the memory use does not grow with the
+/// data.
 /// </summary>
 public sealed class LedgerAudit(Database database)
 {
-    /// <summary>How many violations of a check are told one by one; all are counted.</summary>
+    /// <summary>The most violations of a check to write out; all are counted.</summary>
     public const int MaxSamples = 20;
 
     /// <summary>The checks, in the order in which they run.</summary>
     public static IReadOnlyList<AuditCheck> Checks => AuditChecks.All;
 
-    /// <summary>Runs every check, and writes what it found as soon as it is known.</summary>
-    /// <exception cref="DbException">The database does not answer, or is not ours: there is no verdict.</exception>
-    /// <exception cref="InvalidOperationException">The schema is not of this version: there is no verdict.</exception>
+    /// <summary>Runs every check and writes each result at once.</summary>
+    /// <exception cref="DbException">
+    /// The database does not answer, or has another schema: there is no verdict.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">The schema is out of date: there is no verdict.</exception>
     public async Task<IReadOnlyList<AuditResult>> Run(TextWriter output, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(output);
@@ -63,7 +67,7 @@ public sealed class LedgerAudit(Database database)
         {
             var result = await Run(check, connection, snapshot, cancellationToken);
             results.Add(result);
-            await output.WriteLineAsync(Line(check.Name, result.Counted, check.Table, result.Violations));
+            await output.WriteLineAsync(Summary(check.Name, result.Counted, check.Table, result.Violations));
             foreach (var sample in result.Samples)
                 await output.WriteLineAsync($"    {sample}");
             if (result.Violations > result.Samples.Count)
@@ -80,27 +84,25 @@ public sealed class LedgerAudit(Database database)
         return results;
     }
 
-    // All checks see the same instant. They neither wait for the service's writes nor block them. On a distributed database each
-    // node has an instant of its own, because it is asked over one connection; no check compares rows of two nodes, since all
-    // rows of a client are on one.
+    // All checks see the same instant. They neither wait for the service's writes nor block them. On Citus each node
+    // has its own instant, which is enough: all rows of a client are on one node, and no check compares rows of two
+    // clients.
     private static async Task<DbTransaction> Snapshot(DbConnection connection, CancellationToken cancellationToken)
     {
-        var isDistributed =
-            connection is NpgsqlConnection postgres && await Distribution.IsDone(postgres, cancellationToken);
+        var nodes = connection is NpgsqlConnection postgres
+            ? await Distribution.Nodes(postgres, cancellationToken)
+            : SingleServer.Instance;
         var snapshot = await Database.Snapshot(connection, cancellationToken);
         if (connection is SqliteConnection)
             return snapshot;
 
-        // The checks join whole tables. A nested loop, which stale statistics could talk the planner into, would be
-        // quadratic; without it every join is a hash or a merge.
+        // The checks join whole tables. Stale statistics could make the planner choose a nested loop, which would be
+        // quadratic; without nested loops every join is a hash or a merge.
         await using var settings = Command(
             connection,
             snapshot,
-            (
-                isDistributed
-                    ? "SET LOCAL citus.propagate_set_commands = 'local'; SET LOCAL citus.max_adaptive_executor_pool_size = 1; "
-                    : ""
-            ) + "SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL enable_nestloop = off"
+            nodes.SnapshotSettings
+                + "SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL enable_nestloop = off"
         );
         await settings.ExecuteNonQueryAsync(cancellationToken);
         return snapshot;
@@ -135,13 +137,13 @@ public sealed class LedgerAudit(Database database)
         var command = connection.CreateCommand();
         command.CommandText = sql;
         command.Transaction = snapshot;
-        command.CommandTimeout = 0; // Database:Timeout is for single answers; a check reads the whole database.
+        command.CommandTimeout = 0; // Database:Timeout bounds single answers; a check reads the whole database.
         return command;
     }
 
-    private static string Line(string name, long counted, string table, long violations) =>
-        $"{name.PadRight(AuditChecks.All.Max(c => c.Name.Length))}  {Text(counted), 13} {table.PadRight(AuditChecks.All.Max(c => c.Table.Length))}"
-        + $"  {Text(violations), 9} violations";
+    private static string Summary(string name, long counted, string table, long violations) =>
+        $"{name.PadRight(AuditChecks.All.Max(c => c.Name.Length))}  {Text(counted), 13} "
+        + $"{table.PadRight(AuditChecks.All.Max(c => c.Table.Length))}  {Text(violations), 9} violations";
 
     private static string Text(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
 }

@@ -1,7 +1,7 @@
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Ledger;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
@@ -20,7 +20,9 @@ public sealed class AccountRow
     public required long Balance { get; init; }
 }
 
-/// <summary>A movement of money. What caused it is a version of a payment, or a deposit or payout with its reference.</summary>
+/// <summary>
+/// A movement of money. Its cause is a version of a payment, or a deposit or payout with its reference.
+/// </summary>
 public sealed class TransferRow
 {
     /// <summary>The client.</summary>
@@ -29,34 +31,36 @@ public sealed class TransferRow
     /// <summary>The transfer's identifier (UUID version 7).</summary>
     public required Guid TransferId { get; init; }
 
-    /// <summary>The account that gives.</summary>
+    /// <summary>The debited account.</summary>
     public required LedgerAccount Debit { get; init; }
 
-    /// <summary>The account that gets.</summary>
+    /// <summary>The credited account.</summary>
     public required LedgerAccount Credit { get; init; }
 
-    /// <summary>How much, in minor units.</summary>
+    /// <summary>The amount in minor units.</summary>
     public required long MinorUnits { get; init; }
 
     /// <summary>The currency.</summary>
     public required Currency Currency { get; init; }
 
-    /// <summary>When it was decided (UTC).</summary>
+    /// <summary>The time of the decision (UTC).</summary>
     public required DateTimeOffset At { get; init; }
 
     /// <summary>The payment whose money moved; null for deposits and payouts.</summary>
     public PaymentId? PaymentId { get; init; }
 
-    /// <summary>The line of the payment's history; null for deposits and payouts.</summary>
+    /// <summary>The version of the payment that the transfer caused; null for deposits and payouts.</summary>
     public int? PaymentVersion { get; init; }
 
     /// <summary>The operator's identifier of a deposit or payout; null for payments.</summary>
     public string? Reference { get; init; }
 
-    /// <summary>Who asked for a deposit or payout; null for payments, whose history says it.</summary>
+    /// <summary>
+    /// The caller that asked for a deposit or payout; null for payments, because their history has it.
+    /// </summary>
     public string? Actor { get; init; }
 
-    /// <summary>What moved.</summary>
+    /// <summary>The transfer as a value of the domain.</summary>
     public Transfer Transfer => new(Debit, Credit, new Money(MinorUnits, Currency));
 }
 
@@ -95,7 +99,7 @@ internal sealed class LedgerTables : IEntityTypeConfiguration<AccountRow>, IEnti
                 );
             }
         );
-        // The currency in the key makes a page of one account's transfers a range of it.
+        // With the currency in the key, a page of an account's transfers is a range scan.
         transfer.HasKey(t => new
         {
             t.ClientId,
@@ -120,8 +124,8 @@ internal sealed class LedgerTables : IEntityTypeConfiguration<AccountRow>, IEnti
             .HasDatabaseName("ux_transfers_payment_version")
             .IsUnique()
             .HasFilter("payment_id IS NOT NULL");
-        // One account of a transfer is the merchant's, and it exists. The key holds the currency, so a transfer can't be in
-        // another currency than its account.
+        // The merchant's account of a transfer must exist. The foreign key includes the currency, so a transfer has the
+        // currency of its account.
         transfer
             .HasOne<AccountRow>()
             .WithMany()

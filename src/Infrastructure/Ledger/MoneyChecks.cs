@@ -3,12 +3,13 @@ using static CancelService.Infrastructure.Ledger.AuditChecks;
 
 namespace CancelService.Infrastructure.Ledger;
 
-/// <summary>The audit of the money: transfers, balances, and what moved by the payments' histories.</summary>
+/// <summary>The audit of the money: transfers, balances, and the transfers that histories imply.</summary>
 internal static class MoneyChecks
 {
-    // The lines of a history that move money, and by which accounts.
+    // The history rows that move money.
     private const string Moves =
-        "remedy IS NULL AND (action IN ('SUCCEED', 'CAPTURE', 'REFUND') OR (action = 'CANCEL' AND from_status = 'SUCCESS'))";
+        "remedy IS NULL AND (action IN ('SUCCEED', 'CAPTURE', 'REFUND') "
+        + "OR (action = 'CANCEL' AND from_status = 'SUCCESS'))";
 
     /// <summary>The checks, in the order in which they run.</summary>
     public static readonly AuditCheck[] All =
@@ -68,7 +69,8 @@ internal static class MoneyChecks
             SELECT h.client_id, h.payment_id,
                 'version ' || h.version || ', ' || h.action || ' of ' || COALESCE(h.minor_units, 0) || ' '
                     || COALESCE(h.currency, 'nothing') || ', has ' || COALESCE(t.transfers, 0) || ' transfers, of '
-                    || COALESCE(t.total, 0) || ' ' || COALESCE(t.currency, 'nothing') || ' to ' || COALESCE(t.credit, 'nobody')
+                    || COALESCE(t.total, 0) || ' ' || COALESCE(t.currency, 'nothing') || ' to '
+                    || COALESCE(t.credit, 'nobody')
             FROM payment_history h
             LEFT JOIN (
                 SELECT client_id, payment_id, payment_version, COUNT(*) AS transfers, {Sum("minor_units")} AS total,
@@ -100,6 +102,6 @@ internal static class MoneyChecks
         ),
     ];
 
-    // A sum that does not overflow on SQLite, however many rows there are.
+    // A sum that can't overflow on SQLite.
     private static string Sum(string value) => $"SUM(({value}) / 1000000) * 1000000 + SUM(({value}) % 1000000)";
 }

@@ -5,7 +5,7 @@ using static CancelService.Infrastructure.Ledger.AuditChecks;
 
 namespace CancelService.Infrastructure.Ledger;
 
-/// <summary>The audit of the payments: each with its history, its identifiers, its cancellation and its event.</summary>
+/// <summary>The audit of the payments, with their histories, identifiers, cancellations and events.</summary>
 internal static class PaymentChecks
 {
     /// <summary>The checks, in the order in which they run.</summary>
@@ -71,8 +71,8 @@ internal static class PaymentChecks
             SELECT client_id, payment_id, 'version ' || version || ' is ' || step
             FROM (
                 SELECT client_id, payment_id, version,
-                    COALESCE(from_status, 'nothing') || ' ' || action || CASE WHEN remedy IS NULL THEN ' ' ELSE ' late ' END
-                        || to_status AS step
+                    COALESCE(from_status, 'nothing') || ' ' || action
+                        || CASE WHEN remedy IS NULL THEN ' ' ELSE ' late ' END || to_status AS step
                 FROM payment_history
             ) h
             WHERE step NOT IN (
@@ -94,8 +94,9 @@ internal static class PaymentChecks
             SELECT h.client_id, h.payment_id,
                 CASE
                     WHEN p.payment_id IS NULL THEN 'version ' || h.version || ' is of a payment that does not exist'
-                    ELSE 'version ' || h.version || ', ' || h.action || ', is about ' || COALESCE(h.minor_units, 0) || ' '
-                        || COALESCE(h.currency, 'nothing') || ' of ' || p.amount_minor_units || ' ' || p.amount_currency
+                    ELSE 'version ' || h.version || ', ' || h.action || ', is about ' || COALESCE(h.minor_units, 0)
+                        || ' ' || COALESCE(h.currency, 'nothing') || ' of ' || p.amount_minor_units
+                        || ' ' || p.amount_currency
                 END
             FROM payment_history h
             LEFT JOIN payments p ON p.client_id = h.client_id AND p.payment_id = h.payment_id
@@ -194,11 +195,11 @@ internal static class PaymentChecks
         ),
     ];
 
-    // The answer is stored as it was sent, whatever the format was then. It must hold both identifiers as JSON strings.
+    // Answers are stored as sent, in the format of their time. Each must hold both identifiers as JSON strings.
     private static string? ProblemOfAnswer(DbDataReader row)
     {
         if (row.GetString(4) != "CANCEL")
-            return "a line that is no cancellation has an answer";
+            return "a step that is no cancellation has an answer";
         if (row.IsDBNull(3) || row.GetFieldValue<byte[]>(3) is not { Length: > 0 } answer)
             return "the stored answer is empty";
         return Names(answer, row.GetString(1)) && Names(answer, row.GetString(2))

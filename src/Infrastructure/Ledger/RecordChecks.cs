@@ -4,10 +4,10 @@ using System.Text.Json;
 
 namespace CancelService.Infrastructure.Ledger;
 
-/// <summary>The audit of the record of changes: the clients and keys are what it says, and so are deposits and payouts.</summary>
+/// <summary>The audit of the record of changes: clients, keys, deposits and payouts must agree with it.</summary>
 internal static class RecordChecks
 {
-    // The records of one kind, the newest of each client and subject first.
+    // The records of a kind; per client and subject the newest has age 1.
     private static string Newest(string kind) =>
         $"""
             SELECT client_id, subject, state,
@@ -31,7 +31,8 @@ internal static class RecordChecks
             "clients",
             $"""
             SELECT c.client_id, 'client', r.state, c.name, c.enabled, c.contract_may_cancel, c.contract_window,
-                c.contract_requests_per_second, c.contract_burst, c.contract_remember_unknown
+                c.contract_requests_per_second, c.contract_burst, c.contract_remember_unknown, c.contract_may_inquire,
+                c.contract_inquiries_per_second, c.contract_inquiry_burst
             FROM clients c
             LEFT JOIN ({Newest("CLIENT")}) r ON r.client_id = c.client_id AND r.age = 1
             """
@@ -43,7 +44,8 @@ internal static class RecordChecks
             "keys are what their last changes say",
             "client_keys",
             $"""
-            SELECT k.client_id, 'key ' || k.version, r.state, p.state, k.public_key, k.not_before, k.not_after, k.revoked_at
+            SELECT k.client_id, 'key ' || k.version, r.state, p.state, k.public_key, k.not_before, k.not_after,
+                k.revoked_at
             FROM client_keys k
             LEFT JOIN ({Newest("KEY")}) r
                 ON r.client_id = k.client_id AND r.subject = CAST(k.version AS TEXT) AND r.age = 1
@@ -84,11 +86,20 @@ internal static class RecordChecks
             && Text(contract, "window") == row.GetString(6)
             && contract.GetProperty("requestsPerSecond").GetInt32() == row.GetInt32(7)
             && contract.GetProperty("burst").GetInt32() == row.GetInt32(8)
-            && Flag(contract, "rememberUnknown") == Flag(row, 9);
+            && Flag(contract, "rememberUnknown") == Flag(row, 9)
+            // Earlier releases recorded no terms of inquiries.
+            && (
+                !contract.TryGetProperty("mayInquire", out _)
+                || (
+                    Flag(contract, "mayInquire") == Flag(row, 10)
+                    && contract.GetProperty("inquiriesPerSecond").GetInt32() == row.GetInt32(11)
+                    && contract.GetProperty("inquiryBurst").GetInt32() == row.GetInt32(12)
+                )
+            );
         return isEqual ? null : "it is not what its last change says";
     }
 
-    // The last change of a revoked key is its revocation; the one before says the rest.
+    // The last record of a revoked key is its revocation; the record before has the rest.
     private static string? ProblemOfKey(DbDataReader row)
     {
         if (State(row, 2) is not { } last)
@@ -115,7 +126,7 @@ internal static class RecordChecks
     private static bool Flag(DbDataReader row, int column) =>
         Convert.ToBoolean(row.GetValue(column), CultureInfo.InvariantCulture);
 
-    // Microseconds since 1970, as precise as both databases.
+    // Microseconds since 1970 are the precision of both databases.
     private static long? Time(JsonElement record, string member) =>
         record.TryGetProperty(member, out var value) && value.ValueKind is JsonValueKind.String
             ? Microseconds(value.GetDateTimeOffset().UtcTicks)

@@ -1,23 +1,30 @@
 using CancelService.Domain;
+using CancelService.Infrastructure.Servers;
 
 namespace CancelService.Infrastructure.Notifications;
 
 /// <summary>
-/// The clients of which this instance itself knows that events are due: it cancelled a payment, an attempt of its own failed, or
-/// an operator queued events again through it. On a distributed database a look at the outbox asks every shard, so an instance
-/// takes the clients from here, and looks only now and then for what other instances left behind.
+/// Tracks clients with due events in memory, on Citus only: there a query of the outbox asks every shard. An instance
+/// adds a client when it cancels a payment, when its own attempt fails, and when an operator queues events again
+/// through it. A rare query of the outbox finds the clients of other instances.
 /// </summary>
-public sealed class DueClients
+/// <param name="nodes">Returns the nodes that hold the outbox.</param>
+internal sealed class DueClients(Func<INodes> nodes)
 {
-    /// <summary>The most clients that are known; more are found by the next look.</summary>
+    /// <summary>The most clients to track; the next query of the outbox finds the others.</summary>
     public const int Max = 10_000;
 
     private readonly Lock _lock = new();
     private readonly Dictionary<ClientId, DateTimeOffset> _dueAt = [];
 
-    /// <summary>Notes that events of a client are due at a time (UTC), if nothing is known to be due earlier.</summary>
+    /// <summary>
+    /// Tracks that a client has events due at the given time (UTC); an earlier time stays. Does nothing on a single
+    /// server, where each poll queries the outbox.
+    /// </summary>
     public void Note(ClientId clientId, DateTimeOffset dueAt)
     {
+        if (!nodes().ScatterQueries)
+            return;
         lock (_lock)
         {
             if (_dueAt.TryGetValue(clientId, out var known) ? dueAt < known : _dueAt.Count < Max)
@@ -25,7 +32,7 @@ public sealed class DueClients
         }
     }
 
-    /// <summary>Takes out the clients that are due, those that have waited longest first.</summary>
+    /// <summary>Removes due clients and returns them, the longest waiting first.</summary>
     internal List<ClientId> Take(DateTimeOffset now, int limit)
     {
         lock (_lock)

@@ -6,16 +6,16 @@ using System.Text;
 namespace CancelService.Infrastructure.Notifications;
 
 /// <summary>
-/// Signs events by the Standard Webhooks specification: HMAC-SHA256 over <c>webhook-id . webhook-timestamp . body</c>, with
-/// secrets that sign nothing else. So no answer can pass for an event, nor an event for an answer.
+/// Signs events by the Standard Webhooks specification: HMAC-SHA256 over <c>webhook-id . webhook-timestamp . body</c>.
+/// The secrets sign nothing else, so no answer can pass for an event, nor an event for an answer.
 /// </summary>
 /// <remarks>
-/// The signed text reads in one way only: the identifier is a UUID and the timestamp is digits, so the first two dots end
-/// them.
+/// The signed text is unambiguous: the identifier is a UUID and the timestamp has digits only, so the first two dots
+/// end them.
 /// </remarks>
 public sealed class EventSignature
 {
-    /// <summary>The most secrets that sign at a time: the old one and the new one of a rotation.</summary>
+    /// <summary>The most secrets that sign at a time: the old and the new secret of a rotation.</summary>
     public const int MaxSecrets = 2;
 
     private const string SecretPrefix = "whsec_";
@@ -31,19 +31,21 @@ public sealed class EventSignature
             ),
         ];
 
-    /// <summary>Tells whether the text is <c>whsec_</c> and the base64 of 24 to 64 bytes, as the specification asks.</summary>
+    /// <summary>
+    /// Returns true for <c>whsec_</c> and the base64 of 24 to 64 bytes, as the specification requires.
+    /// </summary>
     public static bool IsSecret(string? text) => Decode(text) is not null;
 
-    /// <summary>Makes up a secret of 32 random bytes.</summary>
+    /// <summary>Generates a secret of 32 random bytes.</summary>
     public static string NewSecret() => SecretPrefix + Convert.ToBase64String(RandomNumberGenerator.GetBytes(32));
 
-    /// <summary>The headers of an event that is sent at <paramref name="now"/>.</summary>
+    /// <summary>Signs an event that is sent at <paramref name="now"/>, and returns its headers.</summary>
     public IEnumerable<(string Name, string Value)> Headers(Guid eventId, DateTimeOffset now, ReadOnlySpan<byte> body)
     {
         var id = eventId.ToString();
         var timestamp = now.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
         byte[] signed = [.. Encoding.ASCII.GetBytes($"{id}.{timestamp}."), .. body];
-        // One signature for each secret, so that the receiver may change over at any time during a rotation.
+        // One signature per secret, so that the receiver may switch at any time during a rotation.
         var signatures = _secrets.Select(secret => $"v1,{Convert.ToBase64String(HMACSHA256.HashData(secret, signed))}");
         return
         [

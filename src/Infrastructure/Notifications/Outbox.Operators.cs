@@ -3,12 +3,12 @@ using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Infrastructure.Changes;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Notifications;
 
-// What operators see and do.
+// The part of the outbox for operators.
 internal sealed partial class Outbox
 {
     private static string Requeues(string column, string locking) =>
@@ -29,7 +29,7 @@ internal sealed partial class Outbox
         CancellationToken cancellationToken
     )
     {
-        // Identifiers hold no slash, so one can stand between the two of the cursor.
+        // Identifiers hold no slash, so a slash separates the two identifiers of the cursor.
         var (client, payment) = ("", "");
         if (after is not null)
         {
@@ -77,7 +77,10 @@ internal sealed partial class Outbox
         var batch = new AtomicBatch()
             .BeginChange(database, clientId)
             .Add(
-                "UPDATE outbox SET parked_at = NULL, due_at = $3, attempts = 0 WHERE client_id = $1 AND payment_id = $2 AND parked_at IS NOT NULL",
+                """
+                UPDATE outbox SET parked_at = NULL, due_at = $3, attempts = 0
+                WHERE client_id = $1 AND payment_id = $2 AND parked_at IS NOT NULL
+                """,
                 clientId.Value,
                 paymentId.Value,
                 author.At
@@ -87,7 +90,7 @@ internal sealed partial class Outbox
                 $"{Requeued} AND payment_id = $6 HAVING count(*) > 0"
             );
         if (await database.Rows(batch, cancellationToken) > 0)
-            NoteDue(clientId, author.At);
+            due.Note(clientId, author.At);
         var row = await database.Read(
             db =>
                 db.Set<OutboxRow>()
@@ -116,10 +119,10 @@ internal sealed partial class Outbox
                 o => o.DeliveredAt,
                 o => o.DeliveredAt >= from && o.DeliveredAt < to
             ),
-            _ => throw new ArgumentException("What is due is not queued again.", nameof(order)),
+            _ => throw new ArgumentException("Due events can't be queued again.", nameof(order)),
         };
 
-        // SKIP LOCKED: rows that another order or a late confirmation is changing now are left to it.
+        // SKIP LOCKED leaves rows to another order or a late confirmation that is changing them now.
         var sql = Requeues(column, database.IsPostgres ? "FOR UPDATE SKIP LOCKED" : "");
         var clients = order.ClientId is { } one ? [one] : await ClientsOf(which, since, cancellationToken);
         var ordered = new
@@ -136,7 +139,7 @@ internal sealed partial class Outbox
                 .Add(sql, clientId.Value, author.At, from, to, order.Limit - requeued)
                 .Record(Change(clientId, author, "", ordered), $"{Requeued} HAVING count(*) > 0");
             requeued += Math.Max(0, await database.Rows(batch, cancellationToken) - 1); // One row is the record.
-            NoteDue(clientId, author.At);
+            due.Note(clientId, author.At);
         }
 
         var more = await database.Read(
@@ -152,7 +155,7 @@ internal sealed partial class Outbox
         return new(requeued, more);
     }
 
-    // What an order has just queued: due at its very instant, to the microsecond, and no younger.
+    // Selects the events that the order has just queued: due at its very instant, and not created later.
     private const string Requeued = "outbox WHERE client_id = $1 AND due_at = $2 AND attempts = 0 AND created_at <= $2";
 
     private static Recorded Change<T>(ClientId clientId, ChangeAuthor author, string paymentId, T which) =>

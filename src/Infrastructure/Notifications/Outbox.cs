@@ -2,14 +2,14 @@ using System.Linq.Expressions;
 using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Notifications;
 
 /// <summary>An event that this instance has claimed, with its content.</summary>
-/// <param name="Attempt">Which attempt this is, from 1.</param>
-/// <param name="ClaimedUntil">The end of the claim (UTC), which also proves in the database whose claim it is.</param>
+/// <param name="Attempt">The number of this attempt, from 1.</param>
+/// <param name="ClaimedUntil">The end of the claim (UTC). In the database it also identifies the claim.</param>
 /// <param name="Payment">The payment, with its cancellation.</param>
 /// <param name="TraceId">The trace of the request that cancelled it, as in the log and in the history.</param>
 internal sealed record ClaimedEvent(int Attempt, DateTimeOffset ClaimedUntil, Payment Payment, string TraceId)
@@ -19,11 +19,12 @@ internal sealed record ClaimedEvent(int Attempt, DateTimeOffset ClaimedUntil, Pa
 }
 
 /// <summary>
-/// What the relay needs of an outbox: to claim events, and to record what came of each. The schedule tests have one in memory.
+/// The operations that the relay needs: claim events, and record the outcome of each. The schedule tests have an
+/// implementation in memory.
 /// </summary>
 internal interface IOutbox
 {
-    /// <summary>Some clients with due events, those that have waited longest.</summary>
+    /// <summary>Returns some clients with due events, the longest waiting first.</summary>
     Task<List<ClientId>> ClientsWithWork(DateTimeOffset now, CancellationToken cancellationToken);
 
     /// <summary>Claims due events of a client until a time (UTC), at most <paramref name="limit"/>.</summary>
@@ -36,46 +37,46 @@ internal interface IOutbox
     );
 
     /// <summary>
-    /// Records that the receiver has confirmed an event. That is true even if the claim has run out, so it is recorded in
-    /// any case, and ends another instance's claim. False: it was recorded before.
+    /// Records that the receiver has confirmed an event. It does so even after the claim has expired, and ends another
+    /// instance's claim. Returns false if the confirmation was recorded before.
     /// </summary>
     Task<bool> Delivered(ClaimedEvent claimed, DateTimeOffset now, CancellationToken cancellationToken);
 
-    /// <summary>Records a failed attempt, and when the next one is due; false when the claim is no longer ours.</summary>
+    /// <summary>Records a failed attempt and the time of the next; returns false if the claim has been lost.</summary>
     Task<bool> Failed(ClaimedEvent claimed, DateTimeOffset dueAt, string error, CancellationToken cancellationToken);
 
-    /// <summary>Parks an event whose attempts are used up; false when the claim is no longer ours.</summary>
+    /// <summary>Parks an event after its last attempt; returns false if the claim has been lost.</summary>
     Task<bool> Parked(ClaimedEvent claimed, DateTimeOffset now, string error, CancellationToken cancellationToken);
 
-    /// <summary>Gives back an event that was not sent: it is due at once, and the attempt does not count.</summary>
+    /// <summary>Releases the claim of an unsent event: it is due at once, and the attempt does not count.</summary>
     Task<bool> HandBack(ClaimedEvent claimed, DateTimeOffset now, CancellationToken cancellationToken);
 
-    /// <summary>Deletes the events that were delivered before a time (UTC), batch by batch: how many.</summary>
+    /// <summary>Deletes events delivered before the given time (UTC) in batches; returns the number deleted.</summary>
     Task<int> Prune(DateTimeOffset deliveredBefore, CancellationToken cancellationToken);
 }
 
 /// <summary>
-/// The outbox in the database. An event is claimed by moving its due time to the end of the claim, in one statement; a
-/// claim that is never settled runs out, and the event is due again. Every write names one client, so that none spans
-/// two when PostgreSQL is distributed by client.
+/// The outbox in the database. One statement claims an event by moving its due time to the end of the claim. A claim
+/// that is never settled expires, and the event is due again. Every write names one client, so that no transaction
+/// spans two clients when PostgreSQL is distributed by client.
 /// </summary>
 internal sealed partial class Outbox(Database database, IPaymentQueries payments, DueClients due)
     : IOutbox,
         INotifications
 {
-    // The next look goes on with the other clients.
+    // The next poll continues with the other clients.
     private const int ClientsAtATime = INotifications.MaxClients;
 
-    /// <summary>How often the relay asks all shards of a distributed database, in calls.</summary>
-    private const int LookEvery = 15;
+    /// <summary>The number of polls on Citus of which one asks all shards.</summary>
+    private const int QueryEvery = 15;
 
     private uint _calls;
 
     /// <summary>The most rows that one statement deletes.</summary>
     private const int PruneBatch = 1000;
 
-    // SKIP LOCKED: rows that another instance is claiming now are skipped, not waited for. A CTE picks the rows, because
-    // PostgreSQL evaluates it once.
+    // SKIP LOCKED skips rows that another instance is claiming now. A CTE picks the rows, because PostgreSQL evaluates
+    // it once.
     private static readonly string PostgresClaims = Claims("FOR UPDATE SKIP LOCKED");
     private static readonly string SqliteClaims = Claims("");
 
@@ -91,11 +92,11 @@ internal sealed partial class Outbox(Database database, IPaymentQueries payments
             """;
 
     /// <summary>
-    /// Some clients with due events; nothing is locked. On a distributed database most calls return those that are known in
-    /// memory, and one in <see cref="LookEvery"/> asks all shards.
+    /// Returns some clients with due events, without locks. On Citus most calls return clients from memory, and one
+    /// call in <see cref="QueryEvery"/> asks all shards.
     /// </summary>
     public Task<List<ClientId>> ClientsWithWork(DateTimeOffset now, CancellationToken cancellationToken) =>
-        database.IsDistributed && _calls++ % LookEvery != 0
+        database.Nodes.ScatterQueries && _calls++ % QueryEvery != 0
             ? Task.FromResult(due.Take(now, ClientsAtATime))
             : ClientsOf(o => o.DueAt <= now, o => o.DueAt, cancellationToken);
 
@@ -108,7 +109,7 @@ internal sealed partial class Outbox(Database database, IPaymentQueries payments
         CancellationToken cancellationToken
     )
     {
-        // The claim's own commit comes after the cancellation's, so a standby that has the one has the other.
+        // The commit of the claim follows the cancellation's, so a standby that has the claim has the cancellation.
         var claimed = await database.Rows(
             new AtomicBatch().Add(
                 database.IsPostgres ? PostgresClaims : SqliteClaims,
@@ -123,7 +124,7 @@ internal sealed partial class Outbox(Database database, IPaymentQueries payments
         if (claimed.Count == 0)
             return [];
         if (claimed.Count == limit)
-            NoteDue(clientId, now);
+            due.Note(clientId, now);
 
         var cancelled = await payments.Cancelled(clientId, claimed.ConvertAll(row => row.PaymentId), cancellationToken);
         return claimed.ConvertAll(row =>
@@ -166,7 +167,7 @@ internal sealed partial class Outbox(Database database, IPaymentQueries payments
     public Task<bool> HandBack(ClaimedEvent claimed, DateTimeOffset now, CancellationToken cancellationToken) =>
         SettleAsDue(claimed, "due_at = $4, attempts = attempts - 1", now, cancellationToken);
 
-    /// <summary>How much is in the outbox; it asks all clients.</summary>
+    /// <summary>Counts the events of all clients.</summary>
     public async Task<OutboxDepth> Depth(CancellationToken cancellationToken)
     {
         await using var db = database.CreateContext();
@@ -202,8 +203,8 @@ internal sealed partial class Outbox(Database database, IPaymentQueries payments
         var (pruned, deleted) = (0, 0);
         do
         {
-            // The condition stands twice: an event that an operator queues again while this statement waits for its row must
-            // stay.
+            // The condition is repeated for an event that an operator requeues while this statement waits for its row:
+            // it must stay.
             var batch = new AtomicBatch().Add(
                 """
                 DELETE FROM outbox WHERE client_id = $1 AND delivered_at < $2 AND payment_id IN (
@@ -235,13 +236,6 @@ internal sealed partial class Outbox(Database database, IPaymentQueries payments
             .ToListAsync(cancellationToken);
     }
 
-    // Only a relay on a distributed database takes its clients from memory; elsewhere each poll asks the outbox, so nothing is noted.
-    private void NoteDue(ClientId clientId, DateTimeOffset dueAt)
-    {
-        if (database.IsDistributed)
-            due.Note(clientId, dueAt);
-    }
-
     private async Task<bool> SettleAsDue(
         ClaimedEvent claimed,
         string change,
@@ -252,11 +246,11 @@ internal sealed partial class Outbox(Database database, IPaymentQueries payments
     {
         var isSettled = await Settle(claimed, change, cancellationToken, [dueAt, .. values]);
         if (isSettled)
-            NoteDue(claimed.Payment.ClientId, dueAt);
+            due.Note(claimed.Payment.ClientId, dueAt);
         return isSettled;
     }
 
-    // An instance that lost the claim must not touch the row: the due time then belongs to another claim, or is later.
+    // An instance that lost the claim must not touch the row; the due time tells, because it identifies the claim.
     private Task<bool> Settle(
         ClaimedEvent claimed,
         string change,

@@ -7,8 +7,8 @@ using Polly.CircuitBreaker;
 namespace CancelService.Infrastructure.Notifications;
 
 /// <summary>
-/// Measures the outbox. Its depth is the database's, so every instance reports the same, asked every 15 seconds; attempts and
-/// circuit are the instance's own.
+/// Measures the outbox. The depth is read from the database every 15 seconds, so every instance reports the same;
+/// attempts and circuit are the instance's own.
 /// </summary>
 internal sealed class OutboxMetrics : BackgroundService
 {
@@ -63,18 +63,18 @@ internal sealed class OutboxMetrics : BackgroundService
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         foreach (var outcome in (string[])["delivered", "failed", "parked", "probe"])
-            _attempts.Add(0, new KeyValuePair<string, object?>("outcome", outcome)); // So that the first one shows as an increase.
+            _attempts.Add(0, new KeyValuePair<string, object?>("outcome", outcome)); // Publish 0.
         while (!stoppingToken.IsCancellationRequested)
         {
             await Task.Delay(AskEvery, _time, stoppingToken);
-            await Task.Yield(); // Leaves the timer's thread: the query must not hold up the clock's other timers.
+            await Task.Yield(); // Leave the timer's thread: the query must not delay the clock's other timers.
             try
             {
                 _depth = await _outbox.Depth(stoppingToken);
             }
             catch (Exception) when (!stoppingToken.IsCancellationRequested)
             {
-                _depth = null; // No value is better than an outdated one.
+                _depth = null; // No value is better than a stale value.
             }
         }
     }

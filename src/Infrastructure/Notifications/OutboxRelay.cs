@@ -5,16 +5,18 @@ using Microsoft.Extensions.Options;
 namespace CancelService.Infrastructure.Notifications;
 
 /// <summary>
-/// Delivers the outbox to the core's webhook, at least once each event. A payment has one event, so their order per
-/// payment is kept. Any number of instances share the work: each claims a batch, client by client, sends it outside any
-/// transaction, and settles each event by what came of it.
+/// Delivers each event of the outbox to the core's webhook at least once. A payment has a single event, so no order
+/// matters. Instances share the work: each claims a batch client by client, sends it outside any transaction, and
+/// settles each event by its outcome.
 /// </summary>
-/// <param name="outbox">Where the events are.</param>
-/// <param name="send">Sends one, within <see cref="NotificationsOptions.AttemptTimeout"/>, and never throws.</param>
+/// <param name="outbox">The outbox.</param>
+/// <param name="send">
+/// Sends an event within <see cref="NotificationsOptions.AttemptTimeout"/>, and never throws.
+/// </param>
 /// <param name="attempted">Counts an attempt by its outcome.</param>
 /// <param name="options">The settings of the section <c>Notifications</c>.</param>
 /// <param name="time">The clock.</param>
-/// <param name="log">The log, where each attempt is found by its event.</param>
+/// <param name="log">The log, in which an event's identifier finds its attempts.</param>
 internal sealed partial class OutboxRelay(
     IOutbox outbox,
     Func<ClaimedEvent, Uri, Task<Sending>> send,
@@ -28,7 +30,7 @@ internal sealed partial class OutboxRelay(
 
     private readonly NotificationsOptions _options = options.Value;
 
-    // Nothing is claimed before this time (ticks, UTC), because the receiver is known to be away.
+    // No claims before this time (ticks, UTC), because the receiver is known to be away.
     private long _pausedUntil;
     private DateTimeOffset _nextPrune;
 
@@ -62,13 +64,13 @@ internal sealed partial class OutboxRelay(
         }
     }
 
-    /// <summary>Visits every client with due events. Returns whether there was anything to do.</summary>
+    /// <summary>Visits every client with due events. Returns true if it claimed an event.</summary>
     internal async Task<bool> Round(Uri url, CancellationToken stopping)
     {
         if (IsPaused)
             return false;
         var clientIds = (await outbox.ClientsWithWork(time.GetUtcNow(), stopping)).ToArray();
-        Random.Shared.Shuffle(clientIds); // Instances don't all begin with the same client.
+        Random.Shared.Shuffle(clientIds); // Instances should not all begin with the same client.
 
         var (batch, worked) = (new List<ClaimedEvent>(), false);
         try
@@ -78,7 +80,7 @@ internal sealed partial class OutboxRelay(
                 if (stopping.IsCancellationRequested || IsPaused)
                     break;
                 var now = time.GetUtcNow();
-                // Not cancelled halfway: the relay must know what it claimed, so that it can hand it back.
+                // A claim is not cancelled halfway, because the relay must know its claims to hand them back.
                 batch.AddRange(
                     await outbox.Claim(
                         clientId,
@@ -103,8 +105,8 @@ internal sealed partial class OutboxRelay(
         return worked;
     }
 
-    // Handles the whole batch even if the process stops meanwhile: attempts under way end within their time-out, and events
-    // that are not sent yet are handed back.
+    // Drains the whole batch even if the process stops meanwhile: running attempts end within their timeout, and unsent
+    // events are handed back.
     private Task DeliverAll(List<ClaimedEvent> batch, Uri url, CancellationToken stopping)
     {
         var next = -1;
@@ -120,7 +122,7 @@ internal sealed partial class OutboxRelay(
                 }
                 catch (Exception e)
                 {
-                    // The claim runs out, and the event is delivered again.
+                    // The claim expires, and the event is delivered again.
                     NotSettled(batch[index].EventId, e.Message);
                 }
             }
@@ -129,8 +131,8 @@ internal sealed partial class OutboxRelay(
 
     private async Task Deliver(ClaimedEvent claimed, Uri url, CancellationToken stopping)
     {
-        // An attempt that could outlive its claim is not begun: another instance might send the event at the same time. The clock is
-        // looked at last, right before the sending.
+        // An attempt must not outlive its claim, or another instance might send the event at the same time. The clock
+        // is read last, right before the request.
         if (
             stopping.IsCancellationRequested
             || IsPaused
@@ -150,13 +152,13 @@ internal sealed partial class OutboxRelay(
                 await Failed(claimed, failed.Error);
                 break;
             case Sending.StillAway away:
-                // That is no fault of this event: the attempt does not count.
+                // The outage is no fault of this event, so the attempt does not count.
                 await outbox.HandBack(claimed, time.GetUtcNow(), CancellationToken.None);
                 attempted("probe");
                 StillAway(claimed.EventId, away.Error);
                 break;
             case Sending.Suspended suspended:
-                // Nothing was sent, so this was no attempt: the receiver's outages don't use up the events' attempts.
+                // No request was sent, so the attempt does not count: an outage must not use up the attempts.
                 Volatile.Write(ref _pausedUntil, (time.GetUtcNow() + suspended.RetryAfter).UtcTicks);
                 await outbox.HandBack(claimed, time.GetUtcNow(), CancellationToken.None);
                 break;
@@ -190,7 +192,7 @@ internal sealed partial class OutboxRelay(
 
     private static string PaymentOf(ClaimedEvent claimed) => claimed.Payment.Id.Value;
 
-    // Exponential back-off with full jitter, so that events that failed together do not come back together.
+    // Exponential backoff with full jitter, so that events that failed together are not retried together.
     private TimeSpan BackOff(int attempt) =>
         Random.Shared.NextDouble()
         * TimeSpan.FromSeconds(
@@ -216,7 +218,8 @@ internal sealed partial class OutboxRelay(
 
     [LoggerMessage(
         LogLevel.Warning,
-        "Could not notify of {ClientId} {PaymentId}, event {Event}, attempt {Attempt}, trying again at {DueAt:O}: {Error}"
+        "Could not notify of {ClientId} {PaymentId}, event {Event}, attempt {Attempt}, "
+            + "trying again at {DueAt:O}: {Error}"
     )]
     private partial void Failed(
         Guid @event,
@@ -229,11 +232,12 @@ internal sealed partial class OutboxRelay(
 
     [LoggerMessage(
         LogLevel.Warning,
-        "Gave up notifying of {ClientId} {PaymentId}, event {Event}, after {Attempt} attempts; it is parked until it is queued again: {Error}"
+        "Gave up notifying of {ClientId} {PaymentId}, event {Event}, after {Attempt} attempts; "
+            + "it is parked until it is queued again: {Error}"
     )]
     private partial void Parked(Guid @event, string clientId, string paymentId, int attempt, string error);
 
-    [LoggerMessage(LogLevel.Warning, "What came of event {Event} is not recorded, it will be sent again: {Problem}")]
+    [LoggerMessage(LogLevel.Warning, "The outcome of event {Event} is not recorded; it will be sent again: {Problem}")]
     private partial void NotSettled(Guid @event, string problem);
 
     [LoggerMessage(LogLevel.Warning, "The receiver is still away, tried with event {Event}: {Error}")]

@@ -1,15 +1,15 @@
 using System.Security.Cryptography;
 using System.Text;
 using CancelService.Domain;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
 namespace CancelService.Infrastructure.Notifications;
 
 /// <summary>
-/// A cancellation that the core is to be told about. Its content is in the payment's history, and its identifier follows
-/// from client and payment.
+/// The event of a cancellation for the core. Its content is in the payment's history, and its identifier follows from
+/// client and payment.
 /// </summary>
 public sealed class OutboxRow
 {
@@ -19,38 +19,40 @@ public sealed class OutboxRow
     /// <summary>The cancelled payment.</summary>
     public required PaymentId PaymentId { get; init; }
 
-    /// <summary>The event's identifier, the same at every attempt to deliver it.</summary>
+    /// <summary>The event's identifier, stable across attempts; receivers use it to deduplicate.</summary>
     public Guid EventId => EventIdentifier.Of(ClientId, PaymentId);
 
-    /// <summary>When the cancellation was decided (UTC).</summary>
+    /// <summary>The time of the cancellation (UTC).</summary>
     public required DateTimeOffset CreatedAt { get; init; }
 
-    /// <summary>How often delivery was tried since it was queued.</summary>
+    /// <summary>The number of attempts since the event was queued.</summary>
     public int Attempts { get; init; }
 
     /// <summary>
-    /// When the row is next due (UTC). A claim moves it to the claim's end, so a claim whose process died simply runs out.
-    /// Null once the event is delivered or parked.
+    /// The time at which the event is due (UTC). A claim moves it to the claim's end, so the claim of a crashed process
+    /// expires. Null once the event is delivered or parked.
     /// </summary>
     public DateTimeOffset? DueAt { get; init; }
 
-    /// <summary>When the receiver confirmed the event (UTC).</summary>
+    /// <summary>The time of the receiver's confirmation (UTC).</summary>
     public DateTimeOffset? DeliveredAt { get; init; }
 
-    /// <summary>When the attempts were used up (UTC); an operator can queue the event again.</summary>
+    /// <summary>The time of the last allowed attempt (UTC); an operator can queue the event again.</summary>
     public DateTimeOffset? ParkedAt { get; init; }
 
-    /// <summary>What went wrong at the last attempt.</summary>
+    /// <summary>The error of the last attempt.</summary>
     public string? LastError { get; init; }
 }
 
 /// <summary>
-/// The identifier of an event. It follows from client and payment alone, so the event has the same identifier after a restore
-/// of the database too, and a receiver that has seen it recognises the repeat.
+/// Derives the identifier of an event from client and payment alone. It survives a restore of the database, so
+/// receivers can deduplicate across restores.
 /// </summary>
 internal static class EventIdentifier
 {
-    /// <summary>A UUID of version 8 (RFC 9562): the SHA-256 hash of both identifiers, which hold no slash.</summary>
+    /// <summary>
+    /// Returns a UUID of version 8 (RFC 9562) from the SHA-256 hash of both identifiers, which hold no slash.
+    /// </summary>
     public static Guid Of(ClientId clientId, PaymentId paymentId)
     {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
@@ -61,10 +63,10 @@ internal static class EventIdentifier
     }
 }
 
-/// <summary>What other writes add to the outbox.</summary>
+/// <summary>Statements on the outbox for the batches of other folders.</summary>
 internal static class OutboxStatements
 {
-    /// <summary>Adds the event of a cancellation, due at once; a part of the transaction that cancels.</summary>
+    /// <summary>Adds the event of a cancellation, due at once, to the batch that cancels.</summary>
     public static AtomicBatch AddEvent(
         this AtomicBatch batch,
         ClientId clientId,

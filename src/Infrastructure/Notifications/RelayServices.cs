@@ -1,4 +1,5 @@
 using CancelService.Application.Reading;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http.Resilience;
 using Microsoft.Extensions.Logging;
@@ -12,12 +13,18 @@ namespace CancelService.Infrastructure.Notifications;
 internal static class RelayServices
 {
     /// <summary>
-    /// Adds the outbox, the relay and its HTTP client. The outbox retries. The HTTP client bounds an attempt, and stops for a
-    /// while when nearly all attempts fail.
+    /// Adds the outbox, the relay and its HTTP client. The outbox retries; the HTTP client has a timeout per attempt
+    /// and a circuit breaker that opens when nearly all attempts fail.
     /// </summary>
     public static IServiceCollection AddRelay(this IServiceCollection services)
     {
-        services.AddSingleton<DueClients>().AddSingleton<Outbox>();
+        services
+            .AddSingleton(provider =>
+            {
+                var database = provider.GetRequiredService<Database>();
+                return new DueClients(() => database.Nodes);
+            })
+            .AddSingleton<Outbox>();
         services.AddSingleton<INotifications>(provider => provider.GetRequiredService<Outbox>());
         services.AddSingleton<CircuitBreakerStateProvider>().AddSingleton<OutboxMetrics>();
         services.AddHostedService(provider => provider.GetRequiredService<OutboxMetrics>());
@@ -32,8 +39,8 @@ internal static class RelayServices
         ));
         services
             .AddHttpClient(Webhook.HttpClientName, client => client.Timeout = Timeout.InfiniteTimeSpan)
-            .RemoveAllLoggers() // The relay logs each event itself, without the URL, which may hold a secret.
-            .SetHandlerLifetime(Timeout.InfiniteTimeSpan) // PooledConnectionLifetime below picks up changes of DNS.
+            .RemoveAllLoggers() // The relay logs each event itself; the URL may hold a secret.
+            .SetHandlerLifetime(Timeout.InfiniteTimeSpan) // PooledConnectionLifetime follows DNS changes.
             .ConfigurePrimaryHttpMessageHandler(() =>
                 new SocketsHttpHandler
                 {
@@ -54,7 +61,7 @@ internal static class RelayServices
                         .AddCircuitBreaker(
                             new HttpCircuitBreakerStrategyOptions
                             {
-                                // A receiver that is away may answer 404, 401 or 302 as well as 503: all count.
+                                // An outage of a receiver may look like 404, 401 or 302 as well as 503: count all.
                                 ShouldHandle = attempt =>
                                     ValueTask.FromResult(attempt.Outcome is not { Result.IsSuccessStatusCode: true }),
                                 StateProvider =

@@ -4,8 +4,8 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
-using CancelService.Infrastructure.Persistence;
 using CancelService.Infrastructure.Signing;
+using CancelService.Infrastructure.Sql;
 using CancelService.Protocol;
 using Microsoft.Extensions.Options;
 using Polly.CircuitBreaker;
@@ -13,10 +13,10 @@ using Polly.Timeout;
 
 namespace CancelService.Infrastructure.Notifications;
 
-/// <summary>The event that a payment has been cancelled, as the core receives it.</summary>
-/// <param name="Id">The event's identifier, the same at every attempt: by it a receiver tells a repeat.</param>
+/// <summary>The payload of the event that a payment has been cancelled.</summary>
+/// <param name="Id">The event's identifier, stable across attempts; receivers use it to deduplicate.</param>
 /// <param name="Type">Always <c>payment.cancelled</c>.</param>
-/// <param name="ClientId">The client whose payment it is.</param>
+/// <param name="ClientId">The client that owns the payment.</param>
 /// <param name="PaymentId">The wallet's identifier of the payment.</param>
 /// <param name="PaymentRequestId">The merchant's identifier of the payment.</param>
 /// <param name="Amount">The payment's amount, in full.</param>
@@ -33,7 +33,7 @@ public sealed record PaymentCancelledEvent(
     string CancelTime
 );
 
-/// <summary>What came of sending an event: exactly one of four.</summary>
+/// <summary>The outcome of sending an event: exactly one of four.</summary>
 internal abstract record Sending
 {
     private Sending() { }
@@ -41,20 +41,20 @@ internal abstract record Sending
     /// <summary>The receiver has confirmed the event.</summary>
     public sealed record Confirmed : Sending;
 
-    /// <summary>It has not.</summary>
-    /// <param name="Error">What went wrong, for the log and the outbox.</param>
+    /// <summary>The receiver has not confirmed the event.</summary>
+    /// <param name="Error">The reason, for the log and the outbox.</param>
     public sealed record Failed(string Error) : Sending;
 
-    /// <summary>The receiver was known to be away, and this one attempt shows that it still is.</summary>
-    /// <param name="Error">What went wrong.</param>
+    /// <summary>The receiver was known to be away, and this probe failed as well.</summary>
+    /// <param name="Error">The reason.</param>
     public sealed record StillAway(string Error) : Sending;
 
-    /// <summary>Nothing was sent: the receiver is known to be away.</summary>
-    /// <param name="RetryAfter">When it makes sense to try again.</param>
+    /// <summary>No request was sent, because the receiver is known to be away.</summary>
+    /// <param name="RetryAfter">The time to wait before a retry.</param>
     public sealed record Suspended(TimeSpan RetryAfter) : Sending;
 }
 
-/// <summary>The core's webhook: sends one event as a signed <c>POST</c>.</summary>
+/// <summary>Sends an event to the core's webhook as a signed <c>POST</c>.</summary>
 internal sealed class Webhook(
     IHttpClientFactory clients,
     IOptions<NotificationsOptions> options,
@@ -93,14 +93,14 @@ internal sealed class Webhook(
         request.Content = new ByteArrayContent(body);
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
 
-        // While the circuit is open, an attempt only tries whether the receiver is back.
+        // While the circuit is not closed, an attempt only probes the receiver.
         var isProbe = circuit.CircuitState is not CircuitState.Closed;
         try
         {
             using var client = clients.CreateClient(HttpClientName);
             using var response = await client.SendAsync(
                 request,
-                HttpCompletionOption.ResponseHeadersRead, // The body is of no interest, however long it is.
+                HttpCompletionOption.ResponseHeadersRead, // Ignore the body, which may be long.
                 CancellationToken.None
             );
             return response.IsSuccessStatusCode
@@ -124,8 +124,7 @@ internal sealed class Webhook(
     private static Sending Failed(string error, bool isProbe) =>
         isProbe ? new Sending.StillAway(error) : new Sending.Failed(error);
 
-    // The message may quote the receiver. A database may refuse its bytes (NUL), and half a surrogate pair is no text. The
-    // result fits the column.
+    // The message may quote the receiver. Databases refuse NUL and half surrogate pairs. The result fits the column.
     private static string Printable(string message) =>
         string.Concat(message.Take(512).Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c));
 

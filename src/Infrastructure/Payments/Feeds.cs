@@ -3,24 +3,24 @@ using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Payments;
 
 /// <summary>
-/// The feeds for reconciliation. Rows commit in another order than they are written, so a number that is given at the write
-/// would let a reader skip rows. Instead a row gets its place when its client's feed is read: under a lock on the client,
-/// after all earlier places. A row that commits late gets a later place.
+/// The feeds for reconciliation. Rows commit in another order than they are written, so with a number from the write a
+/// reader would skip rows. Instead a row gets its position when its client's feed is read: under a lock on the client,
+/// after all earlier positions. A row that commits late gets a later position.
 /// </summary>
 internal sealed class Feeds(Database database, Restores restores) : IFeeds
 {
-    /// <summary>The most rows that one read gives places to; the next read goes on.</summary>
+    /// <summary>The most rows that get a position in one read; the next read continues.</summary>
     private const int Batch = 1000;
 
-    private const string CancellationLines = "action = 'CANCEL'";
+    private const string CancellationFilter = "action = 'CANCEL'";
 
-    private const string LateReportLines = "remedy IS NOT NULL";
+    private const string LateReportFilter = "remedy IS NOT NULL";
 
     public Task<long> Epoch(CancellationToken cancellationToken) => restores.Epoch(cancellationToken);
 
@@ -31,7 +31,7 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
         CancellationToken cancellationToken
     )
     {
-        await Place(h => h.Action == PaymentAction.Cancel, CancellationLines, clientId, cancellationToken);
+        await AssignPositions(h => h.Action == PaymentAction.Cancel, CancellationFilter, clientId, cancellationToken);
         var rows = await database.Read(
             db =>
                 Items(
@@ -42,11 +42,11 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
                             .OrderBy(h => h.Position)
                             .Take(limit + 1)
                     )
-                    .OrderBy(row => row.Line.Position)
+                    .OrderBy(row => row.History.Position)
                     .ToListAsync(cancellationToken),
             cancellationToken
         );
-        return FeedPage(rows.ConvertAll(row => (row.Line.Position!.Value, row.Item())), after.Epoch, limit);
+        return FeedPage(rows.ConvertAll(row => (row.History.Position!.Value, row.Item())), after.Epoch, limit);
     }
 
     public async Task<Page<LateReport>> LateReports(
@@ -56,7 +56,7 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
         CancellationToken cancellationToken
     )
     {
-        await Place(h => h.Remedy != null, LateReportLines, clientId, cancellationToken);
+        await AssignPositions(h => h.Remedy != null, LateReportFilter, clientId, cancellationToken);
         var rows = await database.Read(
             db =>
                 db.Set<HistoryRow>()
@@ -114,9 +114,9 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
                             .Skip(cursor.Read)
                             .Take(limit + 1)
                     )
-                    .OrderBy(row => row.Line.At)
-                    .ThenBy(row => row.Line.ClientId)
-                    .ThenBy(row => row.Line.PaymentId)
+                    .OrderBy(row => row.History.At)
+                    .ThenBy(row => row.History.ClientId)
+                    .ThenBy(row => row.History.PaymentId)
                     .ToListAsync(cancellationToken),
             cancellationToken
         );
@@ -125,20 +125,20 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
         return new(items, rows.Count <= limit ? null : cursor.Behind(items.ConvertAll(item => item.CancelTime)));
     }
 
-    // The first statement only locks the client's row, so that one reader at a time gives places. The second takes its
-    // snapshot after that, so it sees all earlier places. After a restore, new places are above all earlier ones, including
-    // those that the restore has undone.
-    private async Task Place(
+    // The first statement only locks the client's row, so that one reader at a time assigns positions. The second takes
+    // its snapshot after the lock, so it sees all earlier positions. After a restore, new positions are above all
+    // earlier ones, including those undone by the restore.
+    private async Task AssignPositions(
         Expression<Func<HistoryRow, bool>> which,
-        string lines,
+        string filter,
         ClientId clientId,
         CancellationToken cancellationToken
     )
     {
         await using (var db = database.CreateContext())
         {
-            var unplaced = db.Set<HistoryRow>().Where(h => h.ClientId == clientId && h.Position == null).Where(which);
-            if (!await unplaced.AnyAsync(cancellationToken))
+            var pending = db.Set<HistoryRow>().Where(h => h.ClientId == clientId && h.Position == null).Where(which);
+            if (!await pending.AnyAsync(cancellationToken))
                 return;
         }
         await database.Rows(
@@ -151,10 +151,10 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
                         SELECT payment_id, version, row_number() OVER (ORDER BY at, payment_id, version)
                             + (SELECT max(position) FROM (
                                 SELECT position FROM payment_history
-                                WHERE client_id = $1 AND {lines} AND position IS NOT NULL
+                                WHERE client_id = $1 AND {filter} AND position IS NOT NULL
                                 UNION ALL SELECT {Restores.LastEpoch} * 1000000000 FROM restores
                             ) AS given) AS position
-                        FROM payment_history WHERE client_id = $1 AND {lines} AND position IS NULL
+                        FROM payment_history WHERE client_id = $1 AND {filter} AND position IS NULL
                         ORDER BY at, payment_id, version LIMIT $2
                     ) AS placed
                     WHERE payment_history.client_id = $1 AND payment_history.payment_id = placed.payment_id
@@ -167,17 +167,16 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
         );
     }
 
-    private static IQueryable<Row> Items(CancelDbContext db, IQueryable<HistoryRow> lines) =>
-        lines
-            .AsNoTracking()
+    private static IQueryable<Row> Items(CancelDbContext db, IQueryable<HistoryRow> rows) =>
+        rows.AsNoTracking()
             .Join(
                 db.Set<PaymentRequestRow>(),
-                line => new { line.ClientId, PaymentId = (PaymentId?)line.PaymentId },
+                history => new { history.ClientId, PaymentId = (PaymentId?)history.PaymentId },
                 request => new { request.ClientId, request.PaymentId },
-                (line, request) => new Row { Line = line, RequestId = request.PaymentRequestId }
+                (history, request) => new Row { History = history, RequestId = request.PaymentRequestId }
             );
 
-    // Next is the cursor to go on from, also on the last page: a feed has no end.
+    // The last page has a cursor as well, because a feed has no end.
     private static Page<T> FeedPage<T>(List<(long Position, T Item)> rows, long epoch, int limit)
     {
         var page = rows.Take(limit).ToList();
@@ -189,18 +188,18 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
 
     private sealed class Row
     {
-        public required HistoryRow Line { get; init; }
+        public required HistoryRow History { get; init; }
 
         public required PaymentRequestId RequestId { get; init; }
 
         public CancellationItem Item() =>
             new(
-                Line.ClientId.Value,
-                Line.PaymentId.Value,
+                History.ClientId.Value,
+                History.PaymentId.Value,
                 RequestId.Value,
-                new(Line.MinorUnits!.Value, Line.Currency!.Value.Code),
-                new Cancellation(Line.FromStatus!.Value, Line.At).Effect,
-                Line.At
+                new(History.MinorUnits!.Value, History.Currency!.Value.Code),
+                new Cancellation(History.FromStatus!.Value, History.At).Effect,
+                History.At
             );
     }
 }

@@ -2,12 +2,12 @@ using CancelService.Application.Reading;
 using CancelService.Domain;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Payments;
 
-/// <summary>Reads payments: plain queries, which bypass the domain.</summary>
+/// <summary>Reads payments by plain queries that bypass the domain.</summary>
 internal sealed class PaymentQueries(Database database) : IPaymentQueries
 {
     public Task<PaymentDetailView?> Payment(
@@ -23,7 +23,7 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
         CancellationToken cancellationToken
     )
     {
-        // One snapshot, so that payment and history agree.
+        // One snapshot keeps payment and history consistent.
         await db.Database.OpenConnectionAsync(cancellationToken);
         await using var snapshot = await Database.Snapshot(db.Database.GetDbConnection(), cancellationToken);
         await db.Database.UseTransactionAsync(snapshot, cancellationToken);
@@ -104,7 +104,7 @@ internal sealed class PaymentQueries(Database database) : IPaymentQueries
         var found = await database.Read(
             async db =>
             {
-                // From the clients, so that each look-up is one by the keys, which begin with the client.
+                // Start from the clients, so that each look-up uses a key, and every key begins with the client.
                 var keys = await db
                     .Database.SqlQuery<Key>(
                         $"""

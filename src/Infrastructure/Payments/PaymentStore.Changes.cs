@@ -3,11 +3,11 @@ using CancelService.Application.Pipeline;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.Infrastructure.Payments;
 
-// The three changes of a payment. Each is one batch: the payment, a line of its history, and what comes with it.
+// The three changes of a payment. Each is one batch: the payment, a row of its history, and the effects of the change.
 internal sealed partial class PaymentStore
 {
     public Task<WriteResult> Register(
@@ -53,7 +53,7 @@ internal sealed partial class PaymentStore
                 payment.RequestId.Value,
                 payment.Id.Value
             );
-        AddLine(batch, payment, change, actor, null, null, null, null);
+        AddHistory(batch, payment, change, actor, null, null, null, null);
         return database.Write(batch, cancellationToken);
     }
 
@@ -77,7 +77,7 @@ internal sealed partial class PaymentStore
             payment.ClientId.Value,
             payment.Id.Value
         );
-        AddLine(batch, payment, change, actor, eventId, null, null, null);
+        AddHistory(batch, payment, change, actor, eventId, null, null, null);
         return Commit(batch, payment, change, cancellationToken);
     }
 
@@ -100,17 +100,17 @@ internal sealed partial class PaymentStore
             payment.ClientId.Value,
             payment.Id.Value
         );
-        AddLine(batch, payment, change, Canceller.Actor, null, canceller.KeyVersion, canceller.TraceId, answer);
+        AddHistory(batch, payment, change, Canceller.Actor, null, canceller.KeyVersion, canceller.TraceId, answer);
         batch.AddEvent(payment.ClientId, payment.Id, change.At);
         var result = await Commit(batch, payment, change, cancellationToken);
-        if (result is WriteResult.Written && database.IsDistributed)
+        if (result is WriteResult.Written)
             due.Note(payment.ClientId, change.At);
         return result;
     }
 
-    // The arbiter. If another writer was first, the UPDATE above matched no row, and this INSERT fails on the winner's key.
-    // With it the whole batch fails.
-    private static void AddLine(
+    // The arbiter. For the loser of a race the UPDATE above matches no row, and this INSERT fails on the winner's key.
+    // The whole batch fails with it.
+    private static void AddHistory(
         AtomicBatch batch,
         Payment payment,
         PaymentChange change,
@@ -143,7 +143,7 @@ internal sealed partial class PaymentStore
             answer
         );
 
-    // A change that moves money waits for the merchant's account, together with the merchant's other changes.
+    // A change that moves money joins the merchant's other changes, because all of them lock the merchant's account.
     private Task<WriteResult> Commit(
         AtomicBatch batch,
         Payment payment,

@@ -4,14 +4,14 @@ using CancelService.Domain;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
 
 namespace CancelService.Infrastructure.Payments;
 
 /// <summary>
-/// The payments in the database: one round trip reads everything that a decision needs, one writes everything that a change
+/// Stores the payments: one round trip reads everything that a decision needs, and one writes everything that a change
 /// brings.
 /// </summary>
 internal sealed partial class PaymentStore(
@@ -23,7 +23,7 @@ internal sealed partial class PaymentStore(
 {
     private readonly PaymentFinder _finder = new();
 
-    // Compiled once: translating a query each time costs more than running it.
+    // Compiled once, because translating the query costs more than running it.
     private readonly Func<
         CancelDbContext,
         ClientId,
@@ -43,17 +43,37 @@ internal sealed partial class PaymentStore(
                 .SingleOrDefault()
     );
 
-    public Task<FoundPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken) =>
-        database.Read(db => _finder.Find(db, clientId, id, cancellationToken), IsTold, cancellationToken);
+    public Task<FoundPayment?> Find(
+        ClientId clientId,
+        PaymentId id,
+        Telling telling,
+        CancellationToken cancellationToken
+    ) =>
+        database.Read(
+            db => _finder.Find(db, clientId, id, cancellationToken),
+            found => IsTold(found, telling),
+            cancellationToken
+        );
 
     public Task<FoundPayment?> Find(
         ClientId clientId,
         PaymentRequestId requestId,
+        Telling telling,
         CancellationToken cancellationToken
-    ) => database.Read(db => _finder.Find(db, clientId, requestId, cancellationToken), IsTold, cancellationToken);
+    ) =>
+        database.Read(
+            db => _finder.Find(db, clientId, requestId, cancellationToken),
+            found => IsTold(found, telling),
+            cancellationToken
+        );
 
-    // A repeat tells a cancellation that was only read. Of other payments nothing is told before it is written.
-    private static bool IsTold(FoundPayment? found) => found is { Payment.Cancellation: not null };
+    private static bool IsTold(FoundPayment? found, Telling telling) =>
+        found is not null
+        && telling switch
+        {
+            Telling.Cancellation => found.Payment.Cancellation is not null,
+            Telling.Anything => true,
+        };
 
     public Task<RecordedReport?> FindReport(
         ClientId clientId,
@@ -111,7 +131,7 @@ internal sealed partial class PaymentStore(
         CancellationToken cancellationToken
     )
     {
-        // One statement, arbitrated by the key: it renews an early cancel, and leaves a payment alone.
+        // The key arbitrates: the upsert renews an early cancel, and leaves a payment alone.
         var remembered = await database.Write(
             new AtomicBatch().Add(
                 """
@@ -128,7 +148,7 @@ internal sealed partial class PaymentStore(
         if (remembered is not WriteResult.Written)
             return remembered;
 
-        // Bounded in number: the oldest early cancels of the client make room.
+        // Evict the client's oldest early cancels beyond the limit.
         await database.Rows(
             new AtomicBatch().Add(
                 """
@@ -146,8 +166,8 @@ internal sealed partial class PaymentStore(
         return remembered;
     }
 
-    // Every write changes the payment's row first and locks it until its commit, so this statement waits for writes that
-    // have reached the database. A cancel that comes later finds another fence than it read, and is refused.
+    // Every write changes the payment's row first and locks it until its commit, so this statement waits for the writes
+    // that have reached the database. A later cancel finds another fence than it has read, and is refused.
     public Task<WriteResult> Fence(Payment payment, CancellationToken cancellationToken) =>
         database.Write(
             new AtomicBatch().Add(

@@ -1,13 +1,13 @@
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
 namespace CancelService.Infrastructure.Payments;
 
-/// <summary>A payment as it stands, without its paymentRequestId and its cancellation, which have their own rows.</summary>
+/// <summary>The current state of a payment. Its paymentRequestId and its cancellation have their own rows.</summary>
 public sealed class PaymentRow
 {
     /// <summary>The client.</summary>
@@ -16,19 +16,19 @@ public sealed class PaymentRow
     /// <summary>The wallet's identifier.</summary>
     public required PaymentId PaymentId { get; init; }
 
-    /// <summary>Whether money is taken at once or held first.</summary>
+    /// <summary>The way in which the payment takes money: at once, or after a hold.</summary>
     public required PaymentKind Kind { get; init; }
 
     /// <summary>The full amount.</summary>
     public required Money Amount { get; init; }
 
-    /// <summary>When the payment was initiated (UTC).</summary>
+    /// <summary>The time at which the payment was initiated (UTC).</summary>
     public required DateTimeOffset InitiatedAt { get; init; }
 
-    /// <summary>Who pays; null when the core did not say.</summary>
+    /// <summary>The payer; null when the core named none.</summary>
     public string? Payer { get; init; }
 
-    /// <summary>Where the payment stands.</summary>
+    /// <summary>The status.</summary>
     public required PaymentStatus Status { get; init; }
 
     /// <summary>Minor units captured so far.</summary>
@@ -41,15 +41,15 @@ public sealed class PaymentRow
     public required int Version { get; init; }
 
     /// <summary>
-    /// How often a cancel was refused for time or balance. A cancel that was decided before one of these refusals is not
-    /// written: it would set this column to -1, which the table's check refuses.
+    /// The number of cancels that were refused for time or balance. It fences off cancels that were decided before such
+    /// a refusal: they would set this column to -1, and the table's check refuses that.
     /// </summary>
     public int Fence { get; init; }
 }
 
 /// <summary>
-/// A line of a payment's history. The version in its key arbitrates every race: two writers that started from the same state
-/// both insert the same version.
+/// A step in a payment's history. The version in the key arbitrates every race: two writers that started from the same
+/// state insert the same version.
 /// </summary>
 public sealed class HistoryRow
 {
@@ -59,55 +59,55 @@ public sealed class HistoryRow
     /// <summary>The payment.</summary>
     public required PaymentId PaymentId { get; init; }
 
-    /// <summary>The payment's version after this line, from 1.</summary>
+    /// <summary>The payment's version after this step, from 1.</summary>
     public required int Version { get; init; }
 
-    /// <summary>What happened, or was refused as late.</summary>
+    /// <summary>The event that happened, or that was refused as late.</summary>
     public required PaymentAction Action { get; init; }
 
-    /// <summary>Who asked for it.</summary>
+    /// <summary>The caller that asked for the step.</summary>
     public required string Actor { get; init; }
 
-    /// <summary>With a cancellation: the version of the merchant's key.</summary>
+    /// <summary>The version of the merchant's key; null except for a cancellation.</summary>
     public int? KeyVersion { get; init; }
 
-    /// <summary>With a cancellation: the trace of its request, as in the log.</summary>
+    /// <summary>The trace of the request, as in the log; null except for a cancellation.</summary>
     public string? TraceId { get; init; }
 
-    /// <summary>When it was decided (UTC).</summary>
+    /// <summary>The time of the decision (UTC).</summary>
     public required DateTimeOffset At { get; init; }
 
-    /// <summary>The status before; null for the registration. The effect of a cancellation follows from it.</summary>
+    /// <summary>The status before; null for the registration. It determines the effect of a cancellation.</summary>
     public PaymentStatus? FromStatus { get; init; }
 
     /// <summary>The status after.</summary>
     public required PaymentStatus ToStatus { get; init; }
 
-    /// <summary>The amount that the line is about, in minor units of its currency.</summary>
+    /// <summary>The amount of the step, in minor units of its currency; null when it has none.</summary>
     public long? MinorUnits { get; init; }
 
-    /// <summary>The currency of that amount; a late report may be in another one than its payment.</summary>
+    /// <summary>The currency of the amount. A late report's currency may differ from the payment's.</summary>
     public Currency? Currency { get; init; }
 
-    /// <summary>With a late report: what the core had to do.</summary>
+    /// <summary>The remedy that the core was told; null except for a late report.</summary>
     public Remedy? Remedy { get; init; }
 
-    /// <summary>With a report: the core's identifier, unique per payment.</summary>
+    /// <summary>The core's identifier of a report, unique per payment; null except for a report.</summary>
     public string? EventId { get; init; }
 
-    /// <summary>With a cancellation: the answer, which is repeated byte for byte.</summary>
+    /// <summary>The answer, which every repeat gets byte for byte; null except for a cancellation.</summary>
     public byte[]? Answer { get; init; }
 
     /// <summary>
-    /// With a cancellation or a late report: its place in the client's feed of them, given when the feed is read:
+    /// The position of a cancellation or a late report in its client's feed; null until the feed is read:
     /// docs/decisions/0007-feeds-are-numbered-when-read.md
     /// </summary>
     public long? Position { get; init; }
 }
 
 /// <summary>
-/// Whom a paymentRequestId belongs to: a payment, for ever, or an early cancel, for a time. The key decides which of the two
-/// was first, also when they race.
+/// The owner of a paymentRequestId: a payment for ever, or an early cancel for a limited time. The key decides a race
+/// between the two.
 /// </summary>
 public sealed class PaymentRequestRow
 {
@@ -117,10 +117,10 @@ public sealed class PaymentRequestRow
     /// <summary>The merchant's identifier.</summary>
     public required PaymentRequestId PaymentRequestId { get; init; }
 
-    /// <summary>The payment; null when a cancel was first.</summary>
+    /// <summary>The payment that owns the paymentRequestId; null for an early cancel.</summary>
     public PaymentId? PaymentId { get; init; }
 
-    /// <summary>When the early cancel was refused (UTC); null when the payment was first.</summary>
+    /// <summary>The time at which the early cancel was refused (UTC); null for a payment.</summary>
     public DateTimeOffset? RefusedAt { get; init; }
 }
 
@@ -191,8 +191,8 @@ internal sealed class PaymentTables
             .HasFilter("event_id IS NOT NULL");
         Feed(history, "cancellation", "action = 'CANCEL'");
         Feed(history, "late_report", "remedy IS NOT NULL");
-        // Its filter is not the one of the cancellation's own index. Otherwise PostgreSQL, while its statistics know of no
-        // cancellation, would look for a payment's cancellation by reading all of this index.
+        // The filter differs from the unique index's on purpose. With equal filters PostgreSQL would look for a
+        // payment's cancellation by scanning this whole index while its statistics know of no cancellation.
         history
             .HasIndex(h => h.At)
             .HasDatabaseName("ix_payment_history_cancelled_at")
@@ -224,17 +224,17 @@ internal sealed class PaymentTables
             .OnDelete(DeleteBehavior.Restrict);
     }
 
-    // A feed: its lines by their places, and those that have none yet.
-    private static void Feed(EntityTypeBuilder<HistoryRow> history, string name, string lines)
+    // The indexes of a feed: rows by position, and rows without a position.
+    private static void Feed(EntityTypeBuilder<HistoryRow> history, string name, string filter)
     {
         history
             .HasIndex(h => new { h.ClientId, h.Position }, $"{name}_place")
             .HasDatabaseName($"ux_payment_history_{name}_place")
             .IsUnique()
-            .HasFilter($"{lines} AND position IS NOT NULL");
+            .HasFilter($"{filter} AND position IS NOT NULL");
         history
             .HasIndex(h => h.ClientId, $"{name}_unplaced")
             .HasDatabaseName($"ix_payment_history_{name}_unplaced")
-            .HasFilter($"{lines} AND position IS NULL");
+            .HasFilter($"{filter} AND position IS NULL");
     }
 }

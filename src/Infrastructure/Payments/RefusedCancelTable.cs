@@ -4,40 +4,40 @@ using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
 namespace CancelService.Infrastructure.Payments;
 
-/// <summary>Equal refused cancels: of one client, naming the same payment, and answered with the same code.</summary>
+/// <summary>Counts equal refused cancels: from one client, for the same payment, answered with the same code.</summary>
 public sealed class RefusedCancelRow
 {
     /// <summary>The client.</summary>
     public required ClientId ClientId { get; init; }
 
-    /// <summary>The paymentId that they name; empty when they name none.</summary>
+    /// <summary>The paymentId in the requests; empty when they have none.</summary>
     public required string PaymentId { get; init; }
 
-    /// <summary>The paymentRequestId that they name; empty when they name none.</summary>
+    /// <summary>The paymentRequestId in the requests; empty when they have none.</summary>
     public required string PaymentRequestId { get; init; }
 
-    /// <summary>The code of the answers, as on the wire.</summary>
+    /// <summary>The result code of the answers, as on the wire.</summary>
     public required string Code { get; init; }
 
-    /// <summary>How many there were.</summary>
+    /// <summary>The number of refusals.</summary>
     public required int Times { get; init; }
 
-    /// <summary>When the first one was answered (UTC).</summary>
+    /// <summary>The time of the first answer (UTC).</summary>
     public required DateTimeOffset FirstAt { get; init; }
 
-    /// <summary>When the last one was answered (UTC).</summary>
+    /// <summary>The time of the last answer (UTC).</summary>
     public required DateTimeOffset LastAt { get; init; }
 
-    /// <summary>The version of the key that signed the last one.</summary>
+    /// <summary>The version of the key that signed the last request.</summary>
     public required int KeyVersion { get; init; }
 
-    /// <summary>The trace of the last one, as in the log.</summary>
+    /// <summary>The trace of the last request, as in the log.</summary>
     public required string TraceId { get; init; }
 }
 
 /// <summary>
-/// The table <c>refused_cancels</c>. It refers to no other: a client that is not there must not keep the others' from being
-/// written.
+/// The table <c>refused_cancels</c>. It has no foreign key: a missing client must not make the batch with other
+/// clients' rows fail.
 /// </summary>
 internal sealed class RefusedCancelTable : IEntityTypeConfiguration<RefusedCancelRow>
 {

@@ -1,19 +1,21 @@
 using System.Diagnostics.Metrics;
 using CancelService.Application.Cancelling;
 using CancelService.Application.Pipeline;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 
 namespace CancelService.Infrastructure.Payments;
 
-/// <summary>The section <c>RefusedCancels</c> of the settings: how refused cancels are kept for operators.</summary>
+/// <summary>
+/// The section <c>RefusedCancels</c> of the settings: the retention of refused cancels for operators.
+/// </summary>
 public sealed class RefusedCancelsOptions
 {
-    /// <summary>How long a refused cancel is kept after it last came: 1 minute to 366 days.</summary>
+    /// <summary>The retention time of a refused cancel after its last occurrence: 1 minute to 366 days.</summary>
     public TimeSpan RememberFor { get; set; } = TimeSpan.FromDays(30);
 
-    /// <summary>How many are kept per client, the newest ones, equal ones counted once: 1 to 1,000,000.</summary>
+    /// <summary>The most different refused cancels to keep per client, the newest first: 1 to 1,000,000.</summary>
     public int MaxPerClient { get; set; } = 10_000;
 
     /// <summary>Says which setting is wrong and how to correct it; null when all are right.</summary>
@@ -26,8 +28,9 @@ public sealed class RefusedCancelsOptions
 }
 
 /// <summary>
-/// Gathers refused cancels in memory and writes them once a second, equal ones as one row with a count. While the database is
-/// away they wait, up to <see cref="MaxWaiting"/>; what a process has not written when it is killed is lost, and is in the log.
+/// Batches refused cancels in memory and upserts them once per second, equal ones as one row with a count. During an
+/// outage of the database up to <see cref="MaxWaiting"/> wait. A killed process loses the waiting ones, which are in
+/// the log.
 /// </summary>
 internal sealed class RefusedCancels(
     Database database,
@@ -36,10 +39,10 @@ internal sealed class RefusedCancels(
     IMeterFactory meters
 ) : BackgroundService, IRefusedCancels
 {
-    /// <summary>How many different ones wait to be written.</summary>
+    /// <summary>The most different refused cancels that wait to be written.</summary>
     public const int MaxWaiting = 10_000;
 
-    // A row counts no further, or the column would overflow, and its batch would be refused for ever.
+    // Bounds the counter: an overflow of the column would make its batch fail for ever.
     private const int MaxTimes = 1_000_000_000;
 
     private const int BatchSize = 500;
@@ -68,12 +71,12 @@ internal sealed class RefusedCancels(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        _dropped.Add(0); // Starts at 0, so that the first one shows as an increase.
+        _dropped.Add(0); // Publish 0, so that the first drop shows as an increase.
         var pruneAt = time.GetUtcNow();
         while (!stoppingToken.IsCancellationRequested)
         {
             await Task.Delay(WriteEvery, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await Task.Yield(); // Leaves the timer's thread: the write must not hold up the clock's other timers.
+            await Task.Yield(); // Leave the timer's thread: the write must not delay the clock's other timers.
             try
             {
                 await Write(stoppingToken);
@@ -84,7 +87,7 @@ internal sealed class RefusedCancels(
             }
             catch (Exception)
             {
-                // What was not written waits; that the database is away has its own line in the log.
+                // The refused cancels wait for the next round. The outage itself is logged elsewhere.
             }
         }
     }
@@ -100,7 +103,7 @@ internal sealed class RefusedCancels(
         }
         catch (Exception)
         {
-            // The database is away at the end. They are in the log.
+            // The database is away at the end; the log has the refused cancels.
         }
     }
 
@@ -111,7 +114,7 @@ internal sealed class RefusedCancels(
             (taken, _waiting) = (_waiting, []);
         try
         {
-            // In one order, so that two instances can't deadlock.
+            // A fixed order prevents deadlocks between instances.
             var ordered = taken
                 .OrderBy(pair => pair.Key.ClientId, StringComparer.Ordinal)
                 .ThenBy(pair => pair.Key.PaymentId, StringComparer.Ordinal)

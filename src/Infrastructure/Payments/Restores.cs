@@ -1,4 +1,4 @@
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
@@ -7,20 +7,24 @@ namespace CancelService.Infrastructure.Payments;
 /// <summary>A restore of the database from a backup, or a failover that lost commits.</summary>
 public sealed class RestoreRow
 {
-    /// <summary>When it was made known (seconds since 1970, UTC): the epoch of the feeds' cursors from then on.</summary>
+    /// <summary>
+    /// The time of its announcement (seconds since 1970, UTC): the epoch of the feeds' later cursors.
+    /// </summary>
     public required long Epoch { get; init; }
 }
 
 /// <summary>
-/// The restores that the database has seen. What was read before one may be undone, so cursors of feeds carry the epoch that
-/// they were given in: docs/decisions/0016-a-restore-begins-an-epoch.md
+/// The restores of the database. A restore may undo rows that were read before it, so a feed's cursor carries the epoch
+/// in which it was issued: docs/decisions/0016-a-restore-begins-an-epoch.md
 /// </summary>
 public sealed class Restores(Database database, TimeProvider time)
 {
-    /// <summary>The last epoch, as an expression over the table <c>restores</c>; 0 when there is none.</summary>
+    /// <summary>An SQL expression over the table <c>restores</c> for the current epoch; 0 without a restore.</summary>
     internal const string LastEpoch = "coalesce(max(epoch), 0)";
 
-    /// <summary>The epoch: when the last restore was made known (seconds since 1970, UTC); 0 when there was none.</summary>
+    /// <summary>
+    /// Returns the current epoch: the time of the last announced restore (seconds since 1970, UTC), or 0.
+    /// </summary>
     public async Task<long> Epoch(CancellationToken cancellationToken)
     {
         await using var db = database.CreateContext();
@@ -28,8 +32,8 @@ public sealed class Restores(Database database, TimeProvider time)
     }
 
     /// <summary>
-    /// Begins a new epoch, and returns it. Call it after each restore, before an instance serves. The epoch is the current
-    /// time, so it is later than all before, including those that the restore has undone.
+    /// Begins a new epoch and returns it. Call it after each restore, before an instance serves. The epoch is the
+    /// current time, so it is later than all earlier ones, including those undone by the restore.
     /// </summary>
     public async Task<long> Begin(CancellationToken cancellationToken)
     {

@@ -3,30 +3,30 @@ using CancelService.Application.Payments;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Query;
 
 namespace CancelService.Infrastructure.Payments;
 
 /// <summary>
-/// The rows from which an aggregate is restored. Each fact is stored once, so a payment spans three tables. All joins are by
-/// a unique key of one client.
+/// The rows of an aggregate. Each fact is stored once, so a payment spans three tables. Every join uses a unique key
+/// within one client.
 /// </summary>
 internal sealed class StoredPayment
 {
-    /// <summary>The payment.</summary>
+    /// <summary>The row of the table <c>payments</c>.</summary>
     public required PaymentRow Row { get; init; }
 
-    /// <summary>The merchant's identifier.</summary>
+    /// <summary>The merchant's paymentRequestId.</summary>
     public required PaymentRequestId RequestId { get; init; }
 
-    /// <summary>The cancellation; null while there is none.</summary>
+    /// <summary>The history row of the cancellation; null for a payment that is not cancelled.</summary>
     public HistoryRow? Cancellation { get; init; }
 
     /// <summary>
-    /// The query for a client's payments, to be made part of another. Each table is told the client, although the joins say it too:
-    /// with parameters, Citus does not conclude it, and would ask every shard.
+    /// The query for a client's payments, as a part of other queries. It filters each table by the client although the
+    /// joins imply it, because Citus does not infer the filter from parameters and would ask every shard.
     /// </summary>
     public static readonly Expression<Func<CancelDbContext, ClientId, IQueryable<StoredPayment>>> OfClient = (
         db,
@@ -53,10 +53,34 @@ internal sealed class StoredPayment
 
     private static readonly Func<CancelDbContext, ClientId, IQueryable<StoredPayment>> Query = OfClient.Compile();
 
-    /// <summary>The payments of a client; filter by <see cref="Row"/> or <see cref="RequestId"/>.</summary>
+    /// <summary>Queries a client's payments. Callers filter by <see cref="Row"/> or <see cref="RequestId"/>.</summary>
     public static IQueryable<StoredPayment> Of(CancelDbContext db, ClientId clientId) => Query(db, clientId);
 
-    /// <summary>The aggregate.</summary>
+    /// <summary>
+    /// Compiles a query for a client's payments with additional data. Callers keep it, because translating a query
+    /// costs more than running it. A compiled query is bound to one database's model, so each store has its own.
+    /// </summary>
+    /// <param name="which">Selects the payments by an identifier.</param>
+    /// <param name="more">Adds data to each payment in the same round trip.</param>
+    public static Func<CancelDbContext, ClientId, TId, IAsyncEnumerable<TFound>> Compiled<TId, TFound>(
+        Expression<Func<IQueryable<StoredPayment>, TId, IQueryable<StoredPayment>>> which,
+        Expression<Func<CancelDbContext, ClientId, IQueryable<StoredPayment>, IQueryable<TFound>>> more
+    )
+    {
+        var (db, clientId) = (OfClient.Parameters[0], OfClient.Parameters[1]);
+        var chosen = ReplacingExpressionVisitor.Replace(which.Parameters[0], OfClient.Body, which.Body);
+        var found = new ReplacingExpressionVisitor(more.Parameters, [db, clientId, chosen]).Visit(more.Body);
+        return EF.CompileAsyncQuery(
+            Expression.Lambda<Func<CancelDbContext, ClientId, TId, IQueryable<TFound>>>(
+                found,
+                db,
+                clientId,
+                which.Parameters[1]
+            )
+        );
+    }
+
+    /// <summary>Restores the aggregate.</summary>
     public Payment Restore() =>
         Payment.Restore(
             Row.ClientId,
@@ -75,7 +99,7 @@ internal sealed class StoredPayment
         );
 }
 
-/// <summary>Finds payments with all that a decision takes, in one round trip.</summary>
+/// <summary>Finds a payment with everything that a decision needs, in one round trip.</summary>
 internal sealed class PaymentFinder
 {
     private static readonly Expression<
@@ -97,28 +121,11 @@ internal sealed class PaymentFinder
     private readonly Func<CancelDbContext, ClientId, PaymentRequestId, IAsyncEnumerable<Found>> _byRequest =
         Compiled<PaymentRequestId>((payments, requestId) => payments.Where(p => p.RequestId == requestId));
 
-    // Compiled once: finding a payment is the hot path, and translating the query each time costs more than running it. A
-    // compiled query belongs to one database's model, so each store has its own.
     private static Func<CancelDbContext, ClientId, TId, IAsyncEnumerable<Found>> Compiled<TId>(
         Expression<Func<IQueryable<StoredPayment>, TId, IQueryable<StoredPayment>>> which
-    )
-    {
-        var (db, clientId) = (StoredPayment.OfClient.Parameters[0], StoredPayment.OfClient.Parameters[1]);
-        var chosen = ReplacingExpressionVisitor.Replace(which.Parameters[0], StoredPayment.OfClient.Body, which.Body);
-        var found = new ReplacingExpressionVisitor(WithBalance.Parameters, [db, clientId, chosen]).Visit(
-            WithBalance.Body
-        );
-        return EF.CompileAsyncQuery(
-            Expression.Lambda<Func<CancelDbContext, ClientId, TId, IQueryable<Found>>>(
-                found,
-                db,
-                clientId,
-                which.Parameters[1]
-            )
-        );
-    }
+    ) => StoredPayment.Compiled(which, WithBalance);
 
-    /// <summary>Finds a payment by the wallet's identifier, with all that a decision takes.</summary>
+    /// <summary>Finds a payment by the wallet's paymentId.</summary>
     public async Task<FoundPayment?> Find(
         CancelDbContext db,
         ClientId clientId,
@@ -126,7 +133,7 @@ internal sealed class PaymentFinder
         CancellationToken cancellationToken
     ) => (await _byId(db, clientId, id).FirstOrDefaultAsync(cancellationToken))?.Restore();
 
-    /// <summary>Finds a payment by the merchant's identifier, with all that a decision takes.</summary>
+    /// <summary>Finds a payment by the merchant's paymentRequestId.</summary>
     public async Task<FoundPayment?> Find(
         CancelDbContext db,
         ClientId clientId,

@@ -4,27 +4,28 @@ using System.Text.Json;
 using CancelService.Domain;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Restoring;
 
 /// <summary>
-/// After a restore or a failover that lost commits: finds answers and events that are no longer true. It compares the
-/// service's log, or the events that the core received, with the database.
+/// Finds answers and events that are no longer true after a restore, or after a failover that lost commits. It compares
+/// the service's log, or the events that the core received, with the database.
 /// </summary>
 public sealed class LostAnswers(Database database)
 {
-    // How many lines are compared at a time, which bounds the memory.
+    // The number of lines per comparison bounds the memory.
     private const int Chunk = 1000;
 
     private readonly HashSet<Told> _lost = [];
 
     /// <summary>
-    /// Reads lines of JSON: of the service's log, or the bodies of events, mixed as they come; other lines are skipped.
-    /// Writes a line for each answer or event that the database contradicts, then the numbers compared and lost.
+    /// Reads lines of JSON, from the service's log or with the bodies of events, in any order; it skips other lines.
+    /// Writes a line for each answer or event that the database contradicts, then the numbers of compared and lost
+    /// ones.
     /// </summary>
-    /// <returns>How many different payments and requests were lost.</returns>
+    /// <returns>The number of different payments and requests that were lost.</returns>
     /// <exception cref="DbException">The database does not answer: there is no verdict.</exception>
     public async Task<int> Find(TextReader input, TextWriter output, CancellationToken cancellationToken)
     {
@@ -52,7 +53,7 @@ public sealed class LostAnswers(Database database)
         return _lost.Count;
     }
 
-    // Client by client, so that no statement spans two when PostgreSQL is distributed by client.
+    // One client at a time, so that no statement spans two clients when PostgreSQL is distributed by client.
     private async Task Compare(HashSet<Told> chunk, TextWriter output, CancellationToken cancellationToken)
     {
         foreach (var client in chunk.GroupBy(told => told.ClientId))
@@ -82,7 +83,8 @@ public sealed class LostAnswers(Database database)
                         ? $"payment {id.Value}: told that it is cancelled, but it is {CancelDbContext.Stored(status)}"
                         : $"payment {id.Value}: told that it is cancelled, but there is no such payment",
                     { RequestId: { } id } when !known.Contains(id) =>
-                        $"request {id.Value}: told that there is no such payment, but the note that keeps it out is gone",
+                        $"request {id.Value}: told that there is no such payment, but the note that keeps it out is "
+                            + "gone",
                     _ => "",
                 };
                 if (what.Length > 0 && _lost.Add(told))
@@ -105,17 +107,19 @@ public sealed class LostAnswers(Database database)
                 : (Text(json, "ClientId"), Text(json, "PaymentId"), Text(json, "PaymentRequestId"));
             if (!Domain.ClientId.IsWellFormed(client))
                 return null;
+            // An inquiry is answered with SUCCESS whatever the state. Lines of earlier releases name no operation.
+            var isCancel = Text(json, "Operation") is "cancel" or "";
             var saysCancelled =
                 isEvent
-                || Text(json, "Code") == "SUCCESS"
+                || (isCancel && Text(json, "Code") == "SUCCESS")
                 || Text(json, "@m").StartsWith("Notified of ", StringComparison.Ordinal);
             if (saysCancelled && Identifier.IsWellFormed(payment))
                 return new(new(client), new PaymentId(payment), null);
-            return Text(json, "Code") == "ORDER_NOT_EXIST" && Identifier.IsWellFormed(request)
+            return isCancel && Text(json, "Code") == "ORDER_NOT_EXIST" && Identifier.IsWellFormed(request)
                 ? new(new(client), null, new PaymentRequestId(request))
                 : null;
         }
-        // InvalidOperationException: a string that is no text, such as half of a surrogate pair.
+        // InvalidOperationException: a string is no valid text, such as half of a surrogate pair.
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return null;
@@ -125,6 +129,6 @@ public sealed class LostAnswers(Database database)
     private static string Text(JsonElement json, string member) =>
         json.TryGetProperty(member, out var value) && value.ValueKind is JsonValueKind.String ? value.GetString()! : "";
 
-    // Either a payment that was said to be cancelled, or a request that was said to belong to none.
+    // Either a payment that was told to be cancelled, or a request that was told to have no payment.
     private sealed record Told(ClientId ClientId, PaymentId? PaymentId, PaymentRequestId? RequestId);
 }

@@ -7,26 +7,28 @@ using CancelService.Protocol;
 namespace CancelService.Infrastructure.Signing;
 
 /// <summary>
-/// The wallet's own private key. It signs answers to merchants and nothing else. Secrets that every instance must know follow from
-/// it, each for one purpose.
+/// The wallet's own private key. It signs answers to merchants and nothing else. Secrets that all instances share are
+/// derived from it, each for one purpose.
 /// </summary>
 public sealed class WalletKey
 {
-    // RSA objects are not promised to be safe for concurrent use, so each signature borrows one of its own.
+    // RSA objects are not thread-safe, so each signature borrows its own.
     private readonly ConcurrentBag<RSA> _idle = [];
     private readonly RSAParameters _parameters;
 
     private WalletKey(int version, RSAParameters parameters, PublicKey publicKey) =>
         (Version, _parameters, PublicKey) = (version, parameters, publicKey);
 
-    /// <summary>The version that receivers find the public key by.</summary>
+    /// <summary>The version of the key, which receivers use to look up the public key.</summary>
     public int Version { get; }
 
-    /// <summary>The public key, which receivers verify answers with.</summary>
+    /// <summary>The public key, which verifies answers.</summary>
     public PublicKey PublicKey { get; }
 
     /// <summary>Reads an RSA private key of 2048 to 8192 bits from a PEM file.</summary>
-    /// <exception cref="CryptographicException">The file is missing, unreadable, or holds no such key; the message says which.</exception>
+    /// <exception cref="CryptographicException">
+    /// The file is missing, unreadable, or holds no such key; the message says which.
+    /// </exception>
     public static WalletKey Load(string path, int version)
     {
         using var rsa = RSA.Create();
@@ -54,7 +56,8 @@ public sealed class WalletKey
     }
 
     /// <summary>
-    /// A secret of 32 bytes for a purpose (HKDF, RFC 5869): the same on every instance, and nothing about the key follows from it.
+    /// Derives a secret of 32 bytes for a purpose (HKDF, RFC 5869). It is the same on every instance and reveals
+    /// nothing about the key.
     /// </summary>
     public byte[] Secret(string purpose) =>
         HKDF.DeriveKey(HashAlgorithmName.SHA256, _parameters.D!, 32, info: Encoding.UTF8.GetBytes(purpose));

@@ -5,20 +5,22 @@ namespace CancelService.Infrastructure.Signing;
 /// <summary>The section <c>Wallet</c> of the settings.</summary>
 public sealed class WalletOptions
 {
-    /// <summary>A PEM file with the wallet's RSA private key. In Development the demo wallet makes one up.</summary>
+    /// <summary>
+    /// The path of a PEM file with the wallet's RSA private key. The demo wallet of Development generates it.
+    /// </summary>
     public string? SigningKeyPath { get; set; }
 
-    /// <summary>The version under which receivers know the public key, from 1.</summary>
+    /// <summary>The version of the key, from 1, which receivers use to look up the public key.</summary>
     public int KeyVersion { get; set; } = 1;
 
-    /// <summary>The zone in which times are written: an IANA name, or an offset such as <c>+08:00</c>.</summary>
+    /// <summary>The time zone of written times: an IANA name, or an offset such as <c>+08:00</c>.</summary>
     public string TimeZone { get; set; } = "+08:00";
 
-    /// <summary>The zone of <see cref="TimeZone"/>.</summary>
+    /// <summary>The time zone that <see cref="TimeZone"/> names.</summary>
     public TimeZoneInfo Zone =>
         TimeZones.Find(TimeZone) ?? throw new InvalidOperationException("Wallet:TimeZone was not validated.");
 
-    /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
+    /// <summary>Says which setting is wrong and how to correct it; null when all are right.</summary>
     public string? Problem() =>
         this switch
         {

@@ -13,8 +13,8 @@ using MediatR;
 namespace CancelService.Sandbox.Demo;
 
 /// <summary>
-/// Fills an empty database with a client and a payment in every state, through the same use cases as the internal API,
-/// so that a newcomer's first cancel works at once. Only in Development, and with the sandbox.
+/// Fills an empty database with a client and a payment in every state, through the use cases of the internal API, so
+/// that a newcomer's first cancel works at once.
 /// </summary>
 public sealed partial class DemoWallet(
     IMediator mediator,
@@ -30,10 +30,10 @@ public sealed partial class DemoWallet(
 
     private const string Actor = "demo";
 
-    /// <summary>What the ids of the first payments begin with.</summary>
+    /// <summary>The prefix of the first payments' ids.</summary>
     public const string FirstPrefix = "demo-";
 
-    /// <summary>The payments: what follows the prefix, the code that a cancel is answered, and why.</summary>
+    /// <summary>The payments: the id without its prefix, the code that a cancel is answered, and the reason.</summary>
     public static IReadOnlyList<(string Name, string Code, string Why)> Payments { get; } =
     [
         ("processing", "SUCCESS", "no result yet: closed, it can never take money"),
@@ -53,7 +53,12 @@ public sealed partial class DemoWallet(
         if ((await queries.Clients(after: null, limit: 1, cancellationToken)).Items.Count == 0)
             await FillEmpty(cancellationToken);
 
-        var found = await payments.Find(new ClientId(Client), new PaymentId("demo-success"), cancellationToken);
+        var found = await payments.Find(
+            new ClientId(Client),
+            new PaymentId("demo-success"),
+            Telling.Cancellation,
+            cancellationToken
+        );
         if (found is null)
             return;
         var closesAt = CancelWindow.Usual.ClosesAt(found.Payment.InitiatedAt);
@@ -63,11 +68,11 @@ public sealed partial class DemoWallet(
             WindowClosed(closesAt, Path.GetDirectoryName(keys.Directory)!);
     }
 
-    /// <summary>Adds payments that nobody has cancelled yet, initiated now; what their ids begin with.</summary>
+    /// <summary>Adds payments that nobody has cancelled yet, initiated now; returns the prefix of their ids.</summary>
     public async Task<string> AddPayments(CancellationToken cancellationToken)
     {
         var prefix = time.GetUtcNow().ToString("'demo-'HHmmssfff'-'", CultureInfo.InvariantCulture);
-        // All that the payment brings, so that the balance stays too low.
+        // The payout takes everything that the payment brings, so the balance stays too low.
         await AddPayments(prefix, paidOut: 5000, cancellationToken);
         return prefix;
     }
@@ -143,13 +148,15 @@ public sealed partial class DemoWallet(
 
     [LoggerMessage(
         LogLevel.Information,
-        "The demo wallet is ready, keys in {Directory}. Try: docs/examples/cancel.sh demo-success. Its payments can be cancelled until {ClosesAt:O}; docs/api.md walks through them"
+        "The demo wallet is ready, keys in {Directory}. Try: docs/examples/cancel.sh demo-success. "
+            + "Its payments can be cancelled until {ClosesAt:O}; docs/api.md walks through them"
     )]
     private partial void Ready(DateTimeOffset closesAt, string directory);
 
     [LoggerMessage(
         LogLevel.Warning,
-        "The cancel window of the demo payments closed at {ClosesAt:O}. To start afresh, stop the service, empty the database (with SQLite: delete {Directory}), and start again"
+        "The cancel window of the demo payments closed at {ClosesAt:O}. Make new payments on the sandbox's page. "
+            + "To start afresh, stop the sandbox, drop its database (with SQLite: delete {Directory}), and start it"
     )]
     private partial void WindowClosed(DateTimeOffset closesAt, string directory);
 }

@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Fixtures;
 
-/// <summary>The databases that every behaviour is tested on.</summary>
+/// <summary>The database providers that every behavioural test runs on.</summary>
 public static class Both
 {
     public static readonly DatabaseProvider[] Providers = [DatabaseProvider.Sqlite, DatabaseProvider.Postgres];
@@ -13,7 +13,7 @@ public static class Both
     public static MatrixTheoryData<string, DatabaseProvider> Times(IEnumerable<string> rows) => new(rows, Providers);
 }
 
-/// <summary>Rows that a test runs with on both databases.</summary>
+/// <summary>Runs a test with each given row on each database provider.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class MatrixDataAttribute(params string[] rows) : Xunit.v3.DataAttribute
 {
@@ -27,7 +27,7 @@ public sealed class MatrixDataAttribute(params string[] rows) : Xunit.v3.DataAtt
     public override bool SupportsDiscoveryEnumeration() => true;
 }
 
-/// <summary>A host for each database, shared by the tests of a class; every test brings a client of its own.</summary>
+/// <summary>One host per database provider, shared by the tests of a class; every test adds its own client.</summary>
 public sealed class SharedHosts(PostgresServer postgres) : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<DatabaseProvider, Lazy<Task<TestHost>>> _hosts = new();
@@ -42,6 +42,8 @@ public sealed class SharedHosts(PostgresServer postgres) : IAsyncDisposable
     }
 }
 
-/// <summary>Tests that load the machine, or measure: they run one by one, apart from all others.</summary>
+/// <summary>
+/// Collection of tests that measure or load the machine: they run one by one, apart from all other tests.
+/// </summary>
 [CollectionDefinition(nameof(Alone), DisableParallelization = true)]
 public sealed class Alone;

@@ -2,7 +2,7 @@ using Npgsql;
 
 namespace CancelService.IntegrationTests.Fixtures;
 
-/// <summary>Somebody else's transaction, which holds locks until it is released or disposed.</summary>
+/// <summary>A concurrent transaction that holds locks until it is released or disposed.</summary>
 internal sealed class HeldLock : IAsyncDisposable
 {
     private readonly NpgsqlConnection _connection;
@@ -19,7 +19,7 @@ internal sealed class HeldLock : IAsyncDisposable
         return held;
     }
 
-    /// <summary>Executes statements inside the transaction.</summary>
+    /// <summary>Executes SQL inside the transaction.</summary>
     public async Task Execute(string sql)
     {
         await using var command = new NpgsqlCommand(sql, _connection);
@@ -28,17 +28,17 @@ internal sealed class HeldLock : IAsyncDisposable
 
     public Task Release() => Execute("ROLLBACK");
 
-    /// <summary>How many sessions of the database wait for a lock now, on any node.</summary>
+    /// <summary>Counts the database's sessions that are waiting for a lock, on every node.</summary>
     public static Task<long> Awaited(TestHost host) => Awaited(host.ConnectionString, "%");
 
-    /// <summary>How many wait for one with a statement like this.</summary>
+    /// <summary>Counts the sessions that are waiting for a lock in a statement that matches the LIKE pattern.</summary>
     public static async Task<long> Awaited(string connectionString, string statement)
     {
         var waiting = $"""
             SELECT count(*) FROM pg_stat_activity
             WHERE wait_event_type = 'Lock' AND datname = current_database() AND query LIKE '{statement}'
             """;
-        // On a connection of its own: inside a transaction PostgreSQL shows the activity as it was at the first look.
+        // Uses a separate connection: inside a transaction PostgreSQL returns the activity as of the first look.
         await using var connection = new NpgsqlConnection(connectionString);
         await connection.OpenAsync(Token);
         await using var command = new NpgsqlCommand(

@@ -8,7 +8,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.IntegrationTests.Fixtures;
 
-/// <summary>An answer of the internal API.</summary>
+/// <summary>Response of the internal API.</summary>
 internal sealed record Reply(int Status, string Text)
 {
     public JsonElement Json
@@ -20,7 +20,7 @@ internal sealed record Reply(int Status, string Text)
         }
     }
 
-    /// <summary>A member by its path, as text; null when it is null or left out.</summary>
+    /// <summary>Value of the member at a path, as text; null when it is null or missing.</summary>
     public string? this[string path]
     {
         get
@@ -37,7 +37,7 @@ internal sealed record Reply(int Status, string Text)
 
     public IReadOnlyList<JsonElement> Items => [.. Json.GetProperty("items").EnumerateArray()];
 
-    /// <summary>Fails unless the answer is this problem, with the status that the type has.</summary>
+    /// <summary>Fails unless the response is this problem, with the type's status.</summary>
     public void ShouldBeProblem(int status, string type)
     {
         Status.ShouldBe(status, Text);
@@ -55,7 +55,7 @@ internal sealed record Reply(int Status, string Text)
 /// <summary>Calls the internal API over its socket.</summary>
 internal static class InternalWire
 {
-    /// <summary>An amount of a payment of <see cref="State"/>.</summary>
+    /// <summary>JSON of an amount; by default that of every test payment (<see cref="State"/>).</summary>
     public static string Amount(long minorUnits = State.Amount, string currency = "USD") =>
         $$"""{"minorUnits":{{minorUnits}},"currency":"{{currency}}"}""";
 
@@ -78,7 +78,7 @@ internal static class InternalWire
         return new Reply((int)response.StatusCode, await response.Content.ReadAsStringAsync());
     }
 
-    /// <summary>Registers a payment of 1000 USD cents; its paymentRequestId is <c>req-</c> and its id.</summary>
+    /// <summary>Registers a payment of 1000 USD cents; its paymentRequestId is <c>req-</c> plus its id.</summary>
     public static Task<Reply> Register(
         this TestHost host,
         TestClient client,
@@ -101,7 +101,7 @@ internal static class InternalWire
         );
     }
 
-    /// <summary>Reports an event; captures and refunds have an amount.</summary>
+    /// <summary>Reports an event of a payment; captures and refunds carry an amount.</summary>
     public static Task<Reply> Report(
         this TestHost host,
         TestClient client,
@@ -130,7 +130,7 @@ internal static class InternalWire
         results.Sum(result => result.Violations).ShouldBe(0, output.ToString());
     }
 
-    /// <summary>All of a list, page by page.</summary>
+    /// <summary>Reads a list to its end, page by page.</summary>
     public static async Task<List<string?>> Paged(
         this TestHost host,
         string path,

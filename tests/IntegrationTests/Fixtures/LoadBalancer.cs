@@ -8,8 +8,8 @@ using Yarp.ReverseProxy.Configuration;
 namespace CancelService.IntegrationTests.Fixtures;
 
 /// <summary>
-/// A load balancer in front of instances that asks each for its readiness once a second, as docs/examples/haproxy.cfg does. It
-/// sends nothing twice: a request that an instance loses is lost.
+/// A load balancer that probes the readiness of each instance once a second, as docs/examples/haproxy.cfg does. It
+/// never retries, so a request that an instance drops stays lost.
 /// </summary>
 internal sealed class LoadBalancer : IAsyncDisposable
 {
@@ -19,7 +19,7 @@ internal sealed class LoadBalancer : IAsyncDisposable
 
     private LoadBalancer(WebApplication app) => _app = app;
 
-    /// <summary>The port on loopback.</summary>
+    /// <summary>Port on the loopback interface.</summary>
     public int Port => new Uri(_app.Urls.Single()).Port;
 
     public static async Task<LoadBalancer> Start(params ServiceProcess[] instances)
@@ -53,7 +53,7 @@ internal sealed class LoadBalancer : IAsyncDisposable
                         ),
                         HealthCheck = new HealthCheckConfig
                         {
-                            // One failed answer takes an instance out: it is noticed well within Shutdown:DrainTime.
+                            // One failed probe takes an instance out of rotation, well within Shutdown:DrainTime.
                             Active = new ActiveHealthCheckConfig
                             {
                                 Enabled = true,

@@ -3,15 +3,15 @@ using Microsoft.Extensions.Logging;
 
 namespace CancelService.IntegrationTests.Fixtures;
 
-/// <summary>A line of the log as an operator sees it.</summary>
+/// <summary>One log line with its category, level, text and exception.</summary>
 public sealed record LogLine(string Category, LogLevel Level, string Text, Exception? Exception);
 
-/// <summary>Keeps what a host logs.</summary>
+/// <summary>Logger provider that collects a host's log lines.</summary>
 public sealed class LogLines : ILoggerProvider
 {
     private readonly ConcurrentQueue<LogLine> _lines = new();
 
-    /// <summary>The lines of a class so far, by the end of its name.</summary>
+    /// <summary>Returns the lines logged so far whose category ends with the given class name.</summary>
     public IReadOnlyList<LogLine> Of(string category) =>
         [.. _lines.Where(line => line.Category.EndsWith(category, StringComparison.Ordinal))];
 

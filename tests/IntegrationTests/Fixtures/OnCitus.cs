@@ -5,7 +5,7 @@ using Xunit.v3;
 namespace CancelService.IntegrationTests.Fixtures;
 
 /// <summary>
-/// A test of what Citus alone can do. It exists only where CANCELSERVICE_TEST_DISTRIBUTE=true: docs/testing.md says how to run it.
+/// Test that needs Citus. It runs only with CANCELSERVICE_TEST_DISTRIBUTE=true; docs/testing.md explains how.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 [XunitTestCaseDiscoverer(typeof(OnCitusDiscoverer))]

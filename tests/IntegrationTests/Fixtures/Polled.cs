@@ -1,6 +1,6 @@
 namespace CancelService.IntegrationTests.Fixtures;
 
-/// <summary>A question that is asked until its answer is the awaited one.</summary>
+/// <summary>Polls a value until it is the expected one; fails after a minute.</summary>
 public sealed class Polled<T>(Func<Task<T>> ask)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(1);

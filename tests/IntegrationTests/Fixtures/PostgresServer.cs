@@ -1,4 +1,4 @@
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -7,9 +7,9 @@ using Npgsql;
 namespace CancelService.IntegrationTests.Fixtures;
 
 /// <summary>
-/// One PostgreSQL for a test run, started when the first test asks for a database: the server that CANCELSERVICE_TEST_POSTGRES
-/// names, or a cluster of its own. With CANCELSERVICE_TEST_DISTRIBUTE=true the named server is a coordinator of Citus, and the
-/// schema of each database is distributed over its nodes.
+/// One PostgreSQL server per test run, started on first use: the server named by CANCELSERVICE_TEST_POSTGRES, or a
+/// temporary cluster. With CANCELSERVICE_TEST_DISTRIBUTE=true the named server is a Citus coordinator, and the schema
+/// of each database is distributed over its nodes.
 /// </summary>
 public sealed class PostgresServer : IAsyncDisposable
 {
@@ -18,21 +18,21 @@ public sealed class PostgresServer : IAsyncDisposable
     private readonly string _run = Guid.NewGuid().ToString("N")[..12];
     private readonly List<string> _databases = [];
     private string? _template;
-    private Func<Task> _stop = () => Task.CompletedTask;
+    private Func<IReadOnlyList<string>, Task> _stop;
 
-    public PostgresServer() => _start = new(Start);
+    public PostgresServer() => (_start, _stop) = (new(Start), DropAll);
 
-    /// <summary>Whether the databases are distributed.</summary>
+    /// <summary>True when the test databases are distributed with Citus.</summary>
     public static bool IsDistributed { get; } =
         Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_DISTRIBUTE") == "true";
 
-    /// <summary>A fresh database with the current schema, copied from one that was migrated once.</summary>
+    /// <summary>Creates a database with the current schema, copied from a template that was migrated once.</summary>
     public Task<string> CreateDatabase() => CreateDatabase(migrated: true);
 
-    /// <summary>A fresh database without any table.</summary>
+    /// <summary>Creates a database without any table.</summary>
     public Task<string> CreateEmptyDatabase() => CreateDatabase(migrated: false);
 
-    /// <summary>A copy of a database to which nobody is connected.</summary>
+    /// <summary>Copies a database that has no open connection.</summary>
     public async Task<string> CopyDatabase(string connectionString)
     {
         var nodes = await _start.Value;
@@ -47,7 +47,7 @@ public sealed class PostgresServer : IAsyncDisposable
         }
     }
 
-    /// <summary>A fresh database on every node of Citus, without any table.</summary>
+    /// <summary>Creates a database without any table on every Citus node.</summary>
     public async Task<string> CreateCluster()
     {
         var nodes = await _start.Value;
@@ -96,15 +96,12 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         if (!_start.IsValueCreated || !_start.Value.IsCompletedSuccessfully)
             return;
-        var nodes = await _start.Value;
-        foreach (var name in Enumerable.Reverse(_databases))
-            await Drop(nodes, name);
-        await _stop();
+        await _stop(await _start.Value);
         _creating.Dispose();
     }
 
     /// <summary>
-    /// Removes a database before the end of the run if it is distributed: each costs a process of Citus on every node.
+    /// Drops a distributed database before the end of the run: each costs a Citus process on every node.
     /// </summary>
     public async Task Release(string connectionString)
     {
@@ -120,17 +117,25 @@ public sealed class PostgresServer : IAsyncDisposable
         {
             await Retried(async () =>
             {
-                // Citus is connected to each database, and comes back within seconds.
+                // Citus keeps a session in each database and reconnects within seconds.
                 if (IsDistributed)
                     await CitusNodes.Execute(
                         node,
                         "postgres",
-                        $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}' AND pid <> pg_backend_pid()"
+                        $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}' AND "
+                            + "pid <> pg_backend_pid()"
                     );
                 await CitusNodes.Execute(node, "postgres", $"CREATE DATABASE {name} TEMPLATE {from}");
             });
         }
         return Named(nodes[0], name, pooling: true);
+    }
+
+    // From a server that stays.
+    private async Task DropAll(IReadOnlyList<string> nodes)
+    {
+        foreach (var name in Enumerable.Reverse(_databases))
+            await Drop(nodes, name);
     }
 
     private static async Task Drop(IReadOnlyList<string> nodes, string name)
@@ -139,7 +144,7 @@ public sealed class PostgresServer : IAsyncDisposable
             await Retried(() => CitusNodes.Execute(node, "postgres", $"DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
     }
 
-    // Sessions that the server ends, and those that Citus begins again, may take longer than PostgreSQL waits for them.
+    // Ending or reopened sessions can outlast PostgreSQL's own wait, so the statement is retried.
     private static async Task Retried(Func<Task> act)
     {
         for (var attempt = 1; ; attempt++)
@@ -161,7 +166,7 @@ public sealed class PostgresServer : IAsyncDisposable
             MaxPoolSize = 40,
         }.ConnectionString;
 
-    // The server, or the coordinator and then the workers.
+    // Returns the connection strings of the server, or of the coordinator followed by the workers.
     private async Task<IReadOnlyList<string>> Start()
     {
         var given = Environment.GetEnvironmentVariable("CANCELSERVICE_TEST_POSTGRES");
@@ -175,7 +180,7 @@ public sealed class PostgresServer : IAsyncDisposable
         if (given is { Length: > 0 })
             return [given];
         var cluster = await PostgresCluster.Start(durable: false);
-        _stop = () => cluster.DisposeAsync().AsTask();
+        _stop = _ => cluster.DisposeAsync().AsTask(); // With all databases, each of which takes a second to drop.
         return [cluster.ConnectionString];
     }
 }

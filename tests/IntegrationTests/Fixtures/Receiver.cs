@@ -11,9 +11,9 @@ using Microsoft.Extensions.Hosting;
 
 namespace CancelService.IntegrationTests.Fixtures;
 
-/// <summary>A request that the receiver got, byte for byte.</summary>
-/// <param name="Number">Which one it is, from 1.</param>
-/// <param name="Target">Path and query, as they came.</param>
+/// <summary>Request as the receiver got it, byte for byte.</summary>
+/// <param name="Number">Position in the order of arrival, from 1.</param>
+/// <param name="Target">Path and query as received.</param>
 /// <param name="Headers">The headers.</param>
 /// <param name="Body">The body.</param>
 internal sealed record Received(int Number, string Target, IReadOnlyDictionary<string, string> Headers, byte[] Body)
@@ -26,7 +26,9 @@ internal sealed record Received(int Number, string Target, IReadOnlyDictionary<s
         return document.RootElement.GetProperty(name).GetString()!;
     }
 
-    /// <summary>The headers of Standard Webhooks, and a signature by the secret over the request as it came.</summary>
+    /// <summary>
+    /// Fails unless the request has the Standard Webhooks headers and a valid signature over its bytes.
+    /// </summary>
     public void ShouldBeSigned()
     {
         Headers["Content-Type"].ShouldBe("application/json");
@@ -41,13 +43,13 @@ internal sealed record Received(int Number, string Target, IReadOnlyDictionary<s
     }
 }
 
-/// <summary>The core's webhook, on a socket of its own; what it answers is up to the test.</summary>
+/// <summary>The core's webhook receiver on its own socket; the test decides each answer.</summary>
 internal sealed class Receiver : IAsyncDisposable
 {
-    /// <summary>What the receiver verifies events with.</summary>
+    /// <summary>Secret that verifies the events.</summary>
     public const string Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-    /// <summary>The setting that makes a service sign with <see cref="Secret"/>.</summary>
+    /// <summary>Setting that makes a service sign with <see cref="Secret"/>.</summary>
     public const string SecretSetting = $"--Notifications:Secrets:0={Secret}";
 
     private readonly WebApplication _app;
@@ -57,7 +59,7 @@ internal sealed class Receiver : IAsyncDisposable
 
     public ConcurrentQueue<Received> Received { get; } = new();
 
-    /// <summary>Scheme, host and port.</summary>
+    /// <summary>Scheme, host and port of the receiver.</summary>
     public string Root => _app.Urls.Single();
 
     public Task<int> Count() => Task.FromResult(Received.Count);
@@ -81,7 +83,8 @@ internal sealed class Receiver : IAsyncDisposable
                 ),
                 body.ToArray()
             );
-            receiver.Received.Enqueue(received); // First, so that a request that should not have come is seen.
+            // Recorded before the answer, so an unexpected request is seen as well.
+            receiver.Received.Enqueue(received);
             received.ShouldBeSigned();
             http.Response.StatusCode = await answer(received);
             if (http.Response.StatusCode == StatusCodes.Status302Found)

@@ -3,10 +3,10 @@ using CancelService.Domain.Payments;
 
 namespace CancelService.IntegrationTests.Fixtures;
 
-/// <summary>A state of a payment, with the events that lead there.</summary>
+/// <summary>State of a payment, with the events that lead to it.</summary>
 public sealed record State(bool IsAuthorization, params Func<Payment, DateTimeOffset, Currency, ReportDecision>[] Steps)
 {
-    /// <summary>The amount of every test payment, in minor units.</summary>
+    /// <summary>Amount of every test payment, in minor units.</summary>
     public const long Amount = 1000;
 
     public static readonly State Processing = new(false);

@@ -1,15 +1,15 @@
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.IntegrationTests.Fixtures;
 
-/// <summary>An empty or migrated database of a test, kept over restarts of the host.</summary>
+/// <summary>Empty or migrated database of one test; it survives restarts of the host.</summary>
 public sealed class TestDatabase : IDisposable
 {
     private static readonly Lazy<Task<byte[]>> MigratedSqlite = new(MigrateSqlite);
 
-    // Removes the database from the server; there is nothing to remove of SQLite, whose file goes with the directory.
+    // Drops the database on the server. SQLite needs no drop: its file goes with the directory.
     private readonly Func<Task> _release;
 
     private TestDatabase(DatabaseProvider provider, string connectionString, string directory, PostgresServer? postgres)
@@ -22,7 +22,7 @@ public sealed class TestDatabase : IDisposable
 
     public string ConnectionString { get; }
 
-    /// <summary>A directory of the test's own, removed at the end.</summary>
+    /// <summary>Temporary directory of the test, deleted on disposal.</summary>
     public string Directory { get; }
 
     public string[] Settings => [$"--Database:Provider={Provider}", $"--Database:ConnectionString={ConnectionString}"];
@@ -33,7 +33,7 @@ public sealed class TestDatabase : IDisposable
         bool empty = false
     )
     {
-        // First what can fail, so that no directory is left behind.
+        // Fallible work first, so a failure leaves no directory behind.
         var connectionString = provider switch
         {
             DatabaseProvider.Sqlite => null,
@@ -53,14 +53,14 @@ public sealed class TestDatabase : IDisposable
         );
     }
 
-    /// <summary>A database of a PostgreSQL of the test's own, without any table.</summary>
+    /// <summary>Wraps a database on the test's own PostgreSQL server, without creating any table.</summary>
     public static TestDatabase Of(string connectionString)
     {
         var directory = System.IO.Directory.CreateTempSubdirectory("cancelservice-").FullName;
         return new TestDatabase(DatabaseProvider.Postgres, connectionString, directory, postgres: null);
     }
 
-    /// <summary>A copy of its own; no host may be running on this one.</summary>
+    /// <summary>Copies the database; no host may be running on it.</summary>
     public async Task<TestDatabase> Copy(PostgresServer postgres)
     {
         ArgumentNullException.ThrowIfNull(postgres);

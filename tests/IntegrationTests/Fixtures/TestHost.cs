@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Runtime.CompilerServices;
 using System.Text;
 using CancelService.Api.Hosting;
 using CancelService.Application.Accounts;
@@ -13,7 +14,7 @@ using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -21,13 +22,14 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
+using Serilog.Extensions.Logging;
 
 namespace CancelService.IntegrationTests.Fixtures;
 
-/// <summary>What a client of a test signs with.</summary>
+/// <summary>Client of a test, with the key that it signs with.</summary>
 public sealed record TestClient(ClientId Id, KeyPair Key);
 
-/// <summary>What the database says about one payment.</summary>
+/// <summary>Database state of one payment.</summary>
 public sealed record PaymentRows(
     PaymentStatus Status,
     CancelEffect? Effect,
@@ -37,10 +39,10 @@ public sealed record PaymentRows(
     IReadOnlyList<Transfer> Transfers
 );
 
-/// <summary>The real service on real sockets, with a clock that the test holds.</summary>
+/// <summary>The real service on real sockets, with a clock that the test controls.</summary>
 public sealed class TestHost : IAsyncDisposable
 {
-    /// <summary>Noon at UTC, so that the usual window is far from its end.</summary>
+    /// <summary>Noon UTC, far from the end of the default cancel window.</summary>
     public static readonly DateTimeOffset Noon = new(2026, 11, 23, 12, 0, 0, TimeSpan.Zero);
 
     private static int _lastClient;
@@ -48,12 +50,19 @@ public sealed class TestHost : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly TestDatabase _database;
     private readonly bool _ownsDatabase;
+    private readonly StrongBox<bool> _isDisposed;
 
-    private TestHost(WebApplication app, TestDatabase database, bool ownsDatabase, FakeTimeProvider? clock)
+    private TestHost(
+        WebApplication app,
+        TestDatabase database,
+        bool ownsDatabase,
+        FakeTimeProvider? clock,
+        StrongBox<bool> isDisposed
+    )
     {
-        (_app, _database, _ownsDatabase) = (app, database, ownsDatabase);
+        (_app, _database, _ownsDatabase, _isDisposed) = (app, database, ownsDatabase, isDisposed);
         Time = clock ?? TimeProvider.System;
-        // Kestrel binds the endpoints in the order of their names.
+        // Kestrel binds endpoints in the order of their names.
         var ports = app
             .Services.GetRequiredService<IServer>()
             .Features.Get<IServerAddressesFeature>()!
@@ -63,7 +72,7 @@ public sealed class TestHost : IAsyncDisposable
         Internal = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{InternalPort}") };
     }
 
-    /// <summary>The host's clock; fake unless the host was started with the system's.</summary>
+    /// <summary>Clock of the host; fake unless the host was started with the system clock.</summary>
     public TimeProvider Time { get; }
 
     public FakeTimeProvider Clock => (FakeTimeProvider)Time;
@@ -74,7 +83,7 @@ public sealed class TestHost : IAsyncDisposable
 
     public int InternalPort { get; }
 
-    /// <summary>The internal port.</summary>
+    /// <summary>HTTP client for the internal port.</summary>
     public HttpClient Internal { get; }
 
     public IPayments Payments => _app.Services.GetRequiredService<IPayments>();
@@ -87,14 +96,14 @@ public sealed class TestHost : IAsyncDisposable
 
     public CancelDbContext Db() => _app.Services.GetRequiredService<Database>().CreateContext();
 
-    /// <summary>A ready host on a database of its own.</summary>
+    /// <summary>Starts a ready host on a new database.</summary>
     public static async Task<TestHost> Start(
         DatabaseProvider provider,
         PostgresServer postgres,
         params string[] settings
     ) => await Start(await TestDatabase.Create(provider, postgres), ownsDatabase: true, settings: settings);
 
-    /// <summary>A ready host on a database of its own, whose log is kept.</summary>
+    /// <summary>Starts a ready host on a new database and collects its log.</summary>
     public static async Task<TestHost> Start(
         DatabaseProvider provider,
         PostgresServer postgres,
@@ -102,7 +111,7 @@ public sealed class TestHost : IAsyncDisposable
         params string[] settings
     ) => await Start(await TestDatabase.Create(provider, postgres), ownsDatabase: true, log: log, settings: settings);
 
-    /// <summary>A host on a given database, by default with a clock at <see cref="Noon"/>.</summary>
+    /// <summary>Starts a host on the given database, by default with a clock at <see cref="Noon"/>.</summary>
     public static async Task<TestHost> Start(
         TestDatabase database,
         FakeTimeProvider? clock = null,
@@ -117,6 +126,7 @@ public sealed class TestHost : IAsyncDisposable
     {
         if (!systemClock)
             clock ??= new FakeTimeProvider(Noon);
+        var isDisposed = new StrongBox<bool>();
         var walletKey = Path.Combine(database.Directory, "wallet.pem");
         await File.WriteAllTextAsync(walletKey, KeyPair.Wallet.PrivatePem);
         var app = ServiceHost.Build(
@@ -127,19 +137,30 @@ public sealed class TestHost : IAsyncDisposable
                 "--Serilog:MinimumLevel:Default=Fatal",
                 "--Serilog:MinimumLevel:Override:Microsoft.Hosting.Lifetime=Fatal",
                 "--Clients:CacheTime=00:00:00",
-                // Refusals are what most tests are about, and every client is new to them.
+                // Many tests provoke refusals, and every test client is new to the host's cache.
                 "--Limits:UnverifiedAnswersPerSecond=1000000",
                 "--Limits:UnknownClientsPerSecond=1000000",
-                "--Limits:MaxQueueTime=00:00:30", // A loaded machine turns no test's request away,
-                "--Database:Timeout=00:00:30", // and gives none up.
+                "--Limits:MaxQueueTime=00:00:30", // No request is turned away on a loaded machine,
+                "--Database:Timeout=00:00:30", // and no statement is given up.
                 "--Shutdown:DrainTime=00:00:00",
                 .. extension is null ? [$"--Wallet:SigningKeyPath={walletKey}"] : Array.Empty<string>(),
                 .. database.Settings,
                 .. Bearer.Settings,
-                .. settings, // The last one wins.
+                .. settings, // Last, to override the defaults above.
             ],
             services =>
             {
+                // A host that was not stopped first takes the cancellation of its background services for a crash.
+                services.Configure<LoggerFilterOptions>(filter =>
+                    filter.Rules.Add(
+                        new(
+                            typeof(SerilogLoggerProvider).FullName, // Its own rule would win over one for all providers.
+                            "Microsoft.Extensions.Hosting.Internal.Host",
+                            null,
+                            (_, _, _) => !isDisposed.Value
+                        )
+                    )
+                );
                 if (clock is not null)
                     services.AddSingleton<TimeProvider>(clock);
                 if (log is not null)
@@ -149,18 +170,18 @@ public sealed class TestHost : IAsyncDisposable
             extension is null ? [] : [extension]
         );
         await app.StartAsync();
-        var host = new TestHost(app, database, ownsDatabase, clock);
+        var host = new TestHost(app, database, ownsDatabase, clock, isDisposed);
         if (waitForReady)
             await host.Ready();
         return host;
     }
 
-    /// <summary>Waits until the host says that it is ready.</summary>
+    /// <summary>Waits until the host reports ready.</summary>
     public Task Ready() =>
         Until(async () => (await Internal.GetAsync(new Uri("/healthz/ready", UriKind.Relative))).StatusCode)
             .Becomes(HttpStatusCode.OK);
 
-    /// <summary>Asks again and again, for a minute at most.</summary>
+    /// <summary>Polls for up to one minute.</summary>
     public static Polled<T> Until<T>(Func<Task<T>> ask) => new(ask);
 
     /// <summary>Stops the host as SIGTERM does.</summary>
@@ -168,13 +189,15 @@ public sealed class TestHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _isDisposed.Value = true;
         Internal.Dispose();
-        await _app.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(1)); // With a clock that stands, what is under way would hold it up for ever.
+        // With a stopped clock, work in flight would block the disposal for ever.
+        await _app.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(1));
         if (_ownsDatabase)
             _database.Dispose();
     }
 
-    /// <summary>Adds a client with one key and the usual contract, unless told otherwise.</summary>
+    /// <summary>Adds a client with one key and the default contract, unless given otherwise.</summary>
     public async Task<TestClient> AddClient(
         Contract? contract = null,
         bool enabled = true,
@@ -190,7 +213,7 @@ public sealed class TestHost : IAsyncDisposable
             Contract = contract ?? new Contract { RequestsPerSecond = 10_000, Burst = 10_000 },
             Keys = keys ?? [new ClientKey { Version = 1, PublicKey = KeyPair.Merchant.PublicKey }],
         };
-        // As operators do it, so that it is on record.
+        // Through the operators' registry, so the change is on record.
         var registry = Services.GetRequiredService<IClientRegistry>();
         var author = new ChangeAuthor("operator", "a test", Now);
         await registry.Put(client, author, CancellationToken.None);
@@ -203,7 +226,9 @@ public sealed class TestHost : IAsyncDisposable
         return new TestClient(client.Id, KeyPair.Merchant);
     }
 
-    /// <summary>Puts a payment of 1000 USD cents into a state; its paymentRequestId is <c>req-</c> and its id.</summary>
+    /// <summary>
+    /// Adds a payment of 1000 USD cents in a given state; its paymentRequestId is <c>req-</c> plus its id.
+    /// </summary>
     public async Task<Payment> AddPayment(
         TestClient client,
         State state,
@@ -233,7 +258,7 @@ public sealed class TestHost : IAsyncDisposable
         return payment;
     }
 
-    /// <summary>Commits a change as its use case would: whether it was written.</summary>
+    /// <summary>Commits a change as its use case would; returns true when it was written.</summary>
     public async Task<bool> Commit(Payment payment, PaymentChange change, string? answer = null)
     {
         ArgumentNullException.ThrowIfNull(change);
@@ -255,13 +280,13 @@ public sealed class TestHost : IAsyncDisposable
         return result is WriteResult.Written;
     }
 
-    public Task<FoundPayment?> Find(TestClient client, string id = "p1")
+    public Task<FoundPayment?> Find(TestClient client, string id = "p1", Telling telling = Telling.Cancellation)
     {
         ArgumentNullException.ThrowIfNull(client);
-        return Payments.Find(client.Id, new PaymentId(id), CancellationToken.None);
+        return Payments.Find(client.Id, new PaymentId(id), telling, CancellationToken.None);
     }
 
-    /// <summary>Pays money into (positive) or out of (negative) the merchant's account.</summary>
+    /// <summary>Deposits to (positive) or pays out of (negative) the merchant's account.</summary>
     public async Task<bool> Post(TestClient client, long minorUnits, string currency = "USD")
     {
         ArgumentNullException.ThrowIfNull(client);
@@ -287,7 +312,7 @@ public sealed class TestHost : IAsyncDisposable
             .SingleOrDefaultAsync();
     }
 
-    /// <summary>The rows of a payment. Fails when the books of its client do not balance.</summary>
+    /// <summary>Reads the rows of a payment. Fails when the books of its client do not balance.</summary>
     public async Task<PaymentRows> Rows(TestClient client, string id = "p1")
     {
         ArgumentNullException.ThrowIfNull(client);
@@ -321,7 +346,7 @@ public sealed class TestHost : IAsyncDisposable
         );
     }
 
-    /// <summary>Every row of every table, as text, of one client; without what a refusal leaves: fences and its note.</summary>
+    /// <summary>Dumps every row of one client as text, without the traces of a refusal (fences and its note).</summary>
     public async Task<string> Dump(TestClient client)
     {
         ArgumentNullException.ThrowIfNull(client);

@@ -8,10 +8,10 @@ using System.Text.RegularExpressions;
 
 namespace CancelService.IntegrationTests.Fixtures;
 
-/// <summary>A request as it goes over the wire, byte for byte: nothing is added, corrected or normalised.</summary>
+/// <summary>Request as it goes over the wire, byte for byte: nothing is added, corrected or normalised.</summary>
 public sealed record CancelCall
 {
-    /// <summary>The path of the only operation, without prefix.</summary>
+    /// <summary>Path of the cancel operation, without prefix.</summary>
     public const string Path = "/v2/payments/cancel";
 
     public required TestClient Client { get; init; }
@@ -22,34 +22,34 @@ public sealed record CancelCall
 
     public string Target { get; init; } = Path;
 
-    /// <summary>The path in the string to sign, where that is not the target as it is.</summary>
+    /// <summary>Path in the string to sign, where it differs from the target.</summary>
     public string? SignedPath { get; init; }
 
     public string Json { get; init; } = """{"paymentId":"p1"}""";
 
-    /// <summary>The body, where it is not the text of <see cref="Json"/>.</summary>
+    /// <summary>Body bytes, where they differ from the text of <see cref="Json"/>.</summary>
     public byte[]? Body { get; init; }
 
-    /// <summary>The body that is signed, where it is not the one that is sent.</summary>
+    /// <summary>Body bytes to sign, where they differ from the sent ones.</summary>
     public byte[]? SignedBody { get; init; }
 
-    /// <summary>Request-Time as text, where it is not <see cref="At"/> in the usual form.</summary>
+    /// <summary>Text of Request-Time, where it differs from <see cref="At"/> in the default format.</summary>
     public string? Time { get; init; }
 
     public KeyPair? Key { get; init; }
 
-    /// <summary>The header Signature, with the text of the signature at {0}.</summary>
+    /// <summary>Format of the Signature header; {0} is the signature.</summary>
     public string Form { get; init; } = "algorithm=RSA256, keyVersion=1, signature={0}";
 
     public Func<byte[], string> Encode { get; init; } = bytes => Uri.EscapeDataString(Convert.ToBase64String(bytes));
 
-    /// <summary>Names of the usual headers that are left out.</summary>
+    /// <summary>Names of default headers to leave out.</summary>
     public IReadOnlyList<string> Without { get; init; } = [];
 
-    /// <summary>Further header lines.</summary>
+    /// <summary>Additional header lines.</summary>
     public IReadOnlyList<string> Lines { get; init; } = [];
 
-    /// <summary>The size of the chunks in which the body is sent; null: with Content-Length.</summary>
+    /// <summary>Chunk size of the body; null sends Content-Length instead.</summary>
     public int? Chunks { get; init; }
 
     public string RequestTime => Time ?? At.ToString("yyyy-MM-dd'T'HH:mm:ss.fffzzz", CultureInfo.InvariantCulture);
@@ -84,10 +84,10 @@ public sealed record CancelCall
         ];
 }
 
-/// <summary>An answer as it came over the wire.</summary>
+/// <summary>Response as it came over the wire.</summary>
 public sealed record Answer(int Status, IReadOnlyList<(string Name, string Value)> Headers, byte[] Body)
 {
-    /// <summary>The body as text.</summary>
+    /// <summary>Body as text.</summary>
     public string Text => Encoding.UTF8.GetString(Body);
 
     public string Code => Result("resultCode");
@@ -96,10 +96,10 @@ public sealed record Answer(int Status, IReadOnlyList<(string Name, string Value
 
     public string Message => Result("resultMessage");
 
-    /// <summary>The value of a header, by its name in exactly this case, which occurs once.</summary>
+    /// <summary>Value of a header that occurs once, by its case-sensitive name.</summary>
     public string Header(string name) => Headers.Single(header => header.Name == name).Value;
 
-    /// <summary>A member of the body; null when it is left out.</summary>
+    /// <summary>Member of the JSON body; null when it is missing.</summary>
     public string? Member(string name)
     {
         using var document = JsonDocument.Parse(Body);
@@ -113,10 +113,10 @@ public sealed record Answer(int Status, IReadOnlyList<(string Name, string Value
     }
 }
 
-/// <summary>An HTTP client that sends what it is told and reads what it gets.</summary>
+/// <summary>Raw HTTP client: sends and reads bytes unchanged.</summary>
 public static partial class Wire
 {
-    /// <summary>Sends a call to the public port, and asserts what holds for every answer of the API.</summary>
+    /// <summary>Sends a call to the public port and asserts the invariants of every API answer.</summary>
     public static async Task<Answer> Send(this TestHost host, CancelCall call)
     {
         ArgumentNullException.ThrowIfNull(host);
@@ -127,7 +127,7 @@ public static partial class Wire
         return answer;
     }
 
-    /// <summary>Cancels payment p1, or what the body says.</summary>
+    /// <summary>Cancels payment p1, or the payment named by the given body.</summary>
     public static Task<Answer> Cancel(this TestHost host, TestClient client, string? json = null)
     {
         ArgumentNullException.ThrowIfNull(host);
@@ -135,7 +135,10 @@ public static partial class Wire
         return host.Send(json is null ? call : call with { Json = json });
     }
 
-    /// <summary>HTTP 200, JSON, the literal header names, and a signature over the bytes as they came.</summary>
+    /// <summary>
+    /// Fails unless the answer is HTTP 200 and JSON, spells its header names literally, and has a valid signature over
+    /// its bytes.
+    /// </summary>
     public static void ShouldBeSigned(
         this Answer answer,
         string method,
@@ -146,7 +149,7 @@ public static partial class Wire
     {
         ArgumentNullException.ThrowIfNull(answer);
         answer.Status.ShouldBe(200, answer.Text);
-        // A proxy may spell it in lower case.
+        // A proxy may lower-case the header name.
         answer
             .Headers.Single(header => header.Name.Equals("Content-Type", StringComparison.OrdinalIgnoreCase))
             .Value.ShouldBe("application/json; charset=UTF-8");
@@ -173,14 +176,14 @@ public static partial class Wire
         );
     }
 
-    /// <summary>Sends bytes on a connection of their own, and reads one answer.</summary>
+    /// <summary>Sends bytes on a new connection and reads one answer.</summary>
     public static async Task<Answer> Exchange(int port, byte[] request, string method)
     {
         using var client = new TcpClient();
         await client.ConnectAsync(IPAddress.Loopback, port);
         await using var stream = client.GetStream();
         using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        // The server may answer before it has read all, and hang up.
+        // The server may answer and close the connection before it has read the whole request.
         var writing = Write(stream, request, timeout.Token);
         var answer = await Read(stream, method, timeout.Token);
         await writing;
@@ -195,11 +198,11 @@ public static partial class Wire
         }
         catch (IOException)
         {
-            // The answer tells what matters; without one, reading fails.
+            // The answer matters, not the aborted write; without an answer, reading fails.
         }
     }
 
-    /// <summary>Whether anybody accepts connections at a port of loopback.</summary>
+    /// <summary>Returns true when a loopback port accepts connections.</summary>
     public static async Task<bool> Listens(int port)
     {
         try
@@ -246,7 +249,7 @@ public static partial class Wire
         {
             var read = await stream.ReadAsync(buffer, cancellationToken);
             if (read == 0)
-                throw new EndOfStreamException($"No full answer: {Encoding.Latin1.GetString([.. received])}");
+                throw new EndOfStreamException($"The answer is incomplete: {Encoding.Latin1.GetString([.. received])}");
             received.AddRange(buffer.AsSpan(0, read));
         }
     }
@@ -276,12 +279,14 @@ public static partial class Wire
     private static partial Regex SignatureForm();
 }
 
-/// <summary>A connection that is kept for one request after the other, until the server says that it closes it.</summary>
+/// <summary>
+/// Persistent connection for consecutive requests; it reopens after the server announces that it closes.
+/// </summary>
 public sealed class KeptConnection(int port) : IDisposable
 {
     private TcpClient? _client;
 
-    /// <summary>Sends a request, and reads its answer; fails when it takes longer than a client would wait.</summary>
+    /// <summary>Sends a request and reads its answer; fails after a client's usual timeout.</summary>
     public async Task<Answer> Send(byte[] request)
     {
         using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(15));
@@ -306,7 +311,7 @@ public sealed class KeptConnection(int port) : IDisposable
         }
     }
 
-    /// <summary>Closes the connection; the next request opens another.</summary>
+    /// <summary>Closes the connection; the next request opens a new one.</summary>
     public void Dispose()
     {
         _client?.Dispose();

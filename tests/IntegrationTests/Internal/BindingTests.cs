@@ -1,18 +1,19 @@
 using System.Security.Cryptography;
 using CancelService.Application.Pipeline;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>What can't be read of a request to the internal API is refused by name, and never read in one of two ways.</summary>
+/// <summary>Goal: the internal API rejects each unreadable or ambiguous part of a request and names it.</summary>
 public sealed class BindingTests(SharedHosts hosts, PostgresServer postgres) : IClassFixture<SharedHosts>
 {
     private const string Payment = """
-        {"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z"}
+        {"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},
+        "initiatedAt":"2026-11-23T12:00:00Z"}
         """;
 
     [Theory]
-    // A time without an offset means another instant in the zone of each instance.
+    // A time without an offset would mean a different instant in each instance's time zone.
     [InlineData("2026-11-23T12:00:00Z", "2026-11-23T12:00:00", "initiatedAt must be a time with an offset")]
     [InlineData("2026-11-23T12:00:00Z", "2026-11-23", "initiatedAt must be a time with an offset")]
     [InlineData("2026-11-23T12:00:00Z", "2026-11-23 12:00:00Z", "initiatedAt must be a time with an offset")]
@@ -45,7 +46,7 @@ public sealed class BindingTests(SharedHosts hosts, PostgresServer postgres) : I
     [InlineData("{\"minorUnits\":1,\"currency\":\"USD\"}", "[1]", "amount must be an object")]
     [InlineData("{\"paymentRequestId\"", "{bad", "The body is not JSON: see line 1, byte 2")]
     [InlineData("\"2026-11-23T12:00:00Z\"}", "\"2026-11-23T12:00:00Z\",}", "The body is not JSON")]
-    public async Task A_member_that_cannot_be_read_is_named(string part, string instead, string detail)
+    public async Task Unreadable_member_is_rejected_and_named(string part, string instead, string detail)
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         var client = await host.AddClient();
@@ -74,7 +75,7 @@ public sealed class BindingTests(SharedHosts hosts, PostgresServer postgres) : I
     [InlineData("/clients?limit=0", "limit must be 1 to 500")]
     [InlineData("/clients/DEMO/keys?after=zzz", "after must be a whole number")]
     [InlineData("/clients/DEMO/accounts/USD?after=zzz", "after must be a UUID")]
-    public async Task A_parameter_that_cannot_be_read_is_named(string path, string detail) =>
+    public async Task Unreadable_parameter_is_rejected_and_named(string path, string detail) =>
         Refused(await (await hosts.On(DatabaseProvider.Sqlite)).Call("GET", path), 400, detail);
 
     [Fact]
@@ -85,7 +86,7 @@ public sealed class BindingTests(SharedHosts hosts, PostgresServer postgres) : I
     }
 
     [Fact]
-    public async Task A_missing_body_and_one_that_is_no_JSON_are_refused_with_what_to_send()
+    public async Task Missing_or_non_JSON_body_is_rejected_with_instructions()
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         var client = await host.AddClient();
@@ -95,9 +96,9 @@ public sealed class BindingTests(SharedHosts hosts, PostgresServer postgres) : I
         Refused(await host.Call("PUT", path, Payment, contentType: "text/plain"), 415, "The body must be JSON");
     }
 
-    // The second amount would be booked, or the first: nobody who reads the request can tell.
+    // The JSON is ambiguous: parsers may read either amount.
     [Fact]
-    public async Task A_deposit_with_two_amounts_is_refused()
+    public async Task Deposit_with_two_amounts_is_rejected()
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         var client = await host.AddClient();
@@ -113,7 +114,7 @@ public sealed class BindingTests(SharedHosts hosts, PostgresServer postgres) : I
     }
 
     [Fact]
-    public async Task A_key_that_ends_at_a_time_without_an_offset_is_refused()
+    public async Task Key_whose_end_has_no_offset_is_rejected()
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         var client = await host.AddClient();
@@ -128,7 +129,7 @@ public sealed class BindingTests(SharedHosts hosts, PostgresServer postgres) : I
         Refused(reply, 400, "notAfter must be a time with an offset");
     }
 
-    // RFC 8693 says scope, Entra ID and others say scp; a list is as good as one text.
+    // RFC 8693 names the claim "scope", Entra ID and others "scp"; a list equals a space-separated text.
     [Theory]
     [InlineData("scope", "x clients:read", 200)]
     [InlineData("scp", "clients:read x", 200)]
@@ -136,16 +137,16 @@ public sealed class BindingTests(SharedHosts hosts, PostgresServer postgres) : I
     [InlineData("scope", "x|clients:read", 200)]
     [InlineData("scp", "clients:write", 403)]
     [InlineData("scopes", "clients:read", 403)]
-    public async Task Scopes_count_in_either_claim(string claim, string value, int status)
+    public async Task Scopes_are_read_from_either_claim(string claim, string value, int status)
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         object scopes = value.Contains('|', StringComparison.Ordinal) ? value.Split('|') : value;
         (await host.Call("GET", "/clients", token: Bearer.TokenWith(claim, scopes))).Status.ShouldBe(status);
     }
 
-    // The caller has done nothing wrong, and a core that gets 401 gives up.
+    // The caller is not at fault, and the core would stop retrying after a 401.
     [Fact]
-    public async Task An_issuer_that_is_away_is_503_and_not_401()
+    public async Task Unreachable_issuer_is_answered_with_503_not_401()
     {
         await using var host = await TestHost.Start(
             DatabaseProvider.Sqlite,
@@ -153,7 +154,7 @@ public sealed class BindingTests(SharedHosts hosts, PostgresServer postgres) : I
             "--Authentication:Schemes:Bearer:Authority=https://127.0.0.1:1"
         );
 
-        // A token that the issuer may have signed: none of the static keys did.
+        // Signed by an unknown key, so only the issuer can validate it.
         var token = Bearer.Token(Scopes.ClientsRead, key: RandomNumberGenerator.GetBytes(32));
         var reply = await host.Call("GET", "/clients", token: token);
 

@@ -2,12 +2,14 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using CancelService.Application.Pipeline;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Data.Sqlite;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>What one call of the internal API can cost: time, memory, connections, and room in the history.</summary>
+/// <summary>
+/// Goal: one call of the internal API takes bounded time, memory, connections and room in the history.
+/// </summary>
 public sealed class BoundsTests(PostgresServer postgres)
 {
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(30);
@@ -15,7 +17,7 @@ public sealed class BoundsTests(PostgresServer postgres)
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_call_that_waits_for_the_database_too_long_is_told_that_its_outcome_is_unknown()
+    public async Task Call_gets_outcome_unknown_when_the_database_is_too_slow()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, "--Database:Timeout=00:00:01");
         var client = await host.AddClient();
@@ -29,14 +31,14 @@ public sealed class BoundsTests(PostgresServer postgres)
 
         reply.ShouldBeProblem(503, "outcome-unknown");
         await held.Release();
-        // Nobody knows, so the core repeats it.
+        // The outcome is unknown, so the core repeats the report.
         await TestHost.Until(async () => (await host.Report(client, "succeed", "e1")).Status).Becomes(200);
         (await host.Balance(client)).ShouldBe(State.Amount);
     }
 
-    // Each of them alone would give up in time; one after the other they would take a minute.
+    // In parallel each call times out by itself; in sequence the calls would take a minute.
     [Fact]
-    public async Task Calls_that_queue_behind_a_locked_SQLite_are_each_answered_in_time()
+    public async Task Calls_queued_behind_a_locked_SQLite_all_time_out_in_time()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
         await using var host = await TestHost.Start(database, settings: ["--Database:Timeout=00:00:01"]);
@@ -59,7 +61,7 @@ public sealed class BoundsTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_body_of_more_than_1_MiB_is_refused()
+    public async Task Body_over_1_MiB_is_rejected()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         var client = await host.AddClient();
@@ -73,9 +75,9 @@ public sealed class BoundsTests(PostgresServer postgres)
         (await host.Balance(client)).ShouldBe(1);
     }
 
-    // So whoever fills the public port keeps no health check out.
+    // Separate limits, so a full public port cannot block the health checks.
     [Fact]
-    public async Task Connections_over_the_limit_of_a_port_are_closed_and_the_other_port_answers()
+    public async Task Connections_over_a_ports_limit_are_closed_while_the_other_port_answers()
     {
         await using var host = await TestHost.Start(
             DatabaseProvider.Sqlite,
@@ -93,12 +95,12 @@ public sealed class BoundsTests(PostgresServer postgres)
                 idle.Add(new TcpClient());
                 await idle[^1].ConnectAsync(IPAddress.Loopback, host.PublicPort, Token);
             }
-            // One that is taken after all keeps its place: a stray client of the port's last owner may have had it for a moment.
+            // An accepted connection keeps its place: a stray client of the port's last owner may have held it first.
             await TestHost.Until(() => IsClosed(host, idle)).Becomes(true);
             idle.Count.ShouldBeLessThan(20);
             await host.Ready();
 
-            // The server notices a little later that places are free again.
+            // The server notices the closed connections with a delay.
             idle.Take(5).ToList().ForEach(connection => connection.Dispose());
             await TestHost.Until(() => Code(host, client)).Becomes("ORDER_NOT_EXIST");
         }
@@ -108,9 +110,9 @@ public sealed class BoundsTests(PostgresServer postgres)
         }
     }
 
-    // Its keys are asked for while a caller waits.
+    // The middleware fetches the issuer's keys while the caller waits.
     [Fact]
-    public async Task An_issuer_that_does_not_answer_keeps_no_caller_waiting()
+    public async Task Silent_issuer_does_not_block_callers()
     {
         using var silent = new TcpListener(IPAddress.Loopback, 0);
         silent.Start();
@@ -131,7 +133,7 @@ public sealed class BoundsTests(PostgresServer postgres)
     [InlineData(256, true)]
     [InlineData(257, false)]
     [InlineData(0, false)]
-    public async Task A_token_without_a_subject_that_fits_the_history_is_unnamed_there(int length, bool isNamed)
+    public async Task History_records_unnamed_for_a_missing_or_oversized_subject(int length, bool isNamed)
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres);
         var client = await host.AddClient();
@@ -155,7 +157,7 @@ public sealed class BoundsTests(PostgresServer postgres)
         }
         catch (IOException e)
         {
-            return e.Message; // Closed.
+            return e.Message; // The server closed the connection.
         }
     }
 
@@ -173,7 +175,7 @@ public sealed class BoundsTests(PostgresServer postgres)
         }
         catch (IOException)
         {
-            return true; // Closed, and reset.
+            return true; // The server reset the connection.
         }
     }
 }

@@ -1,21 +1,24 @@
 using System.Net.Http.Headers;
 using System.Text;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>Who changed which client or key, moved money or queued events again, when and why, is on record with the change.</summary>
+/// <summary>
+/// Goal: every change of a client, key or balance and every requeue is on record with its author, time and reason.
+/// </summary>
 public sealed class ChangesTests(SharedHosts hosts, PostgresServer postgres) : IClassFixture<SharedHosts>
 {
     private static string Body(string name, int burst = 5) =>
         $$$"""{"name":"{{{name}}}","enabled":true,"contract":{"burst":{{{burst}}}}}""";
 
     private static string Key(string? notAfter = null) =>
-        $$"""{"publicKey":{{System.Text.Json.JsonSerializer.Serialize(KeyPair.Merchant.PublicKey.Pem)}},"notAfter":{{(notAfter is null ? "null" : $"\"{notAfter}\"")}}}""";
+        $$"""{"publicKey":{{System.Text.Json.JsonSerializer.Serialize(KeyPair.Merchant.PublicKey.Pem)}}"""
+        + $$""","notAfter":{{(notAfter is null ? "null" : $"\"{notAfter}\"")}}}""";
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Each_change_is_listed_with_who_when_why_before_and_after(DatabaseProvider provider)
+    public async Task Each_change_is_listed_with_author_time_reason_before_and_after(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var id = $"CHANGES_{provider}";
@@ -25,7 +28,7 @@ public sealed class ChangesTests(SharedHosts hosts, PostgresServer postgres) : I
         await Send(host, HttpMethod.Put, $"/clients/{id}/keys/1", Key("2030-01-01T00:00:00Z"), "ends");
         await Send(host, HttpMethod.Delete, $"/clients/{id}/keys/1", "", "leaked");
         await Send(host, HttpMethod.Delete, $"/clients/{id}/keys/1", "", "again"); // Changes nothing.
-        await Send(host, HttpMethod.Put, $"/clients/{id}/keys/1", Key(), "back"); // Refused: revoked for good.
+        await Send(host, HttpMethod.Put, $"/clients/{id}/keys/1", Key(), "back"); // Refused: a revocation is final.
 
         var page = (await host.Call("GET", $"/changes?clientId={id}")).ShouldBe(200);
 
@@ -64,7 +67,7 @@ public sealed class ChangesTests(SharedHosts hosts, PostgresServer postgres) : I
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Changes_that_race_are_on_record_in_the_order_in_which_they_took_effect(DatabaseProvider provider)
+    public async Task Racing_changes_are_recorded_in_the_order_of_their_effect(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var id = $"RACE_{provider}";
@@ -84,22 +87,25 @@ public sealed class ChangesTests(SharedHosts hosts, PostgresServer postgres) : I
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Money_and_requeued_events_are_on_record_too(DatabaseProvider provider)
+    public async Task Transfers_and_requeues_are_recorded(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
         var account = $"/clients/{client.Id}/accounts/USD";
         await Send(host, HttpMethod.Post, $"{account}/deposits", """{"id":"d1","minorUnits":500}""", "settlement 9");
-        await Send(host, HttpMethod.Post, $"{account}/deposits", """{"id":"d1","minorUnits":500}""", "again"); // Known.
+        // A repeat of a known deposit.
+        await Send(host, HttpMethod.Post, $"{account}/deposits", """{"id":"d1","minorUnits":500}""", "again");
         await Send(host, HttpMethod.Post, $"{account}/payouts", """{"id":"o1","minorUnits":120}""", "");
-        await Send(host, HttpMethod.Post, $"{account}/payouts", """{"id":"o2","minorUnits":9999}""", "too much"); // Refused.
+        // Refused: the balance is too low.
+        await Send(host, HttpMethod.Post, $"{account}/payouts", """{"id":"o2","minorUnits":9999}""", "too much");
         await host.AddPayment(client, State.Success);
         (await host.Send(new CancelCall { Client = client, At = host.Now })).Code.ShouldBe("SUCCESS");
         await host.Execute($"UPDATE outbox SET due_at = NULL, parked_at = created_at WHERE client_id = '{client.Id}'");
         var events = "/notifications";
         await Send(host, HttpMethod.Post, $"{events}/{client.Id}/p1/requeue", "", "the core is back");
         host.Clock.Advance(TimeSpan.FromSeconds(1));
-        await Send(host, HttpMethod.Post, $"{events}/{client.Id}/p1/requeue", "", "again"); // It is not parked.
+        // Changes nothing: the event is not parked.
+        await Send(host, HttpMethod.Post, $"{events}/{client.Id}/p1/requeue", "", "again");
         await host.Execute($"UPDATE outbox SET due_at = NULL, parked_at = created_at WHERE client_id = '{client.Id}'");
         await Send(host, HttpMethod.Post, $"{events}/requeue", $$"""{"clientId":"{{client.Id}}"}""", "ticket 5");
 
@@ -107,11 +113,14 @@ public sealed class ChangesTests(SharedHosts hosts, PostgresServer postgres) : I
 
         page.Items.Where(item => item.GetProperty("kind").GetString() is "TRANSFER" or "REQUEUE")
             .Select(item =>
-                $"{item.GetProperty("kind")} {item.GetProperty("subject")} {item.GetProperty("reason")} {item.GetProperty("after")}"
+                $"{item.GetProperty("kind")} {item.GetProperty("subject")} {item.GetProperty("reason")} "
+                + $"{item.GetProperty("after")}"
             )
             .ShouldBe([
-                """TRANSFER d1 settlement 9 {"debit":"SETTLEMENT","credit":"MERCHANT","amount":{"minorUnits":500,"currency":"USD"},"balance":{"before":0,"after":500}}""",
-                """TRANSFER o1  {"debit":"MERCHANT","credit":"SETTLEMENT","amount":{"minorUnits":120,"currency":"USD"},"balance":{"before":500,"after":380}}""",
+                """TRANSFER d1 settlement 9 {"debit":"SETTLEMENT","credit":"MERCHANT","amount":"""
+                    + """{"minorUnits":500,"currency":"USD"},"balance":{"before":0,"after":500}}""",
+                """TRANSFER o1  {"debit":"MERCHANT","credit":"SETTLEMENT","amount":{"minorUnits":120"""
+                    + ""","currency":"USD"},"balance":{"before":500,"after":380}}""",
                 """REQUEUE p1 the core is back {"state":"PARKED","events":1}""",
                 """REQUEUE  ticket 5 {"state":"PARKED","from":null,"to":null,"events":1}""",
             ]);
@@ -124,13 +133,13 @@ public sealed class ChangesTests(SharedHosts hosts, PostgresServer postgres) : I
     }
 
     [Theory]
-    // Method, path, body: what is refused without a reason, where that is demanded.
+    // Method, path and body of a request that is rejected without a reason.
     [InlineData("PUT", "/clients/C", """{"name":"x","enabled":true}""")]
     [InlineData("PUT", "/clients/C/keys/1", """{"publicKey":"x"}""")]
     [InlineData("DELETE", "/clients/C/keys/1", "")]
     [InlineData("POST", "/clients/C/accounts/USD/deposits", """{"id":"d","minorUnits":1}""")]
     [InlineData("POST", "/clients/C/accounts/USD/payouts", """{"id":"d","minorUnits":1}""")]
-    public async Task Without_a_reason_nothing_is_changed_where_one_is_demanded(string method, string path, string body)
+    public async Task Change_without_a_required_reason_is_rejected(string method, string path, string body)
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres, "--Changes:RequireReason=true");
         foreach (var reason in (string[])["", " "])
@@ -151,14 +160,14 @@ public sealed class ChangesTests(SharedHosts hosts, PostgresServer postgres) : I
     [InlineData("?kind=PAY")]
     [InlineData("?from=2026-11-25")]
     [InlineData("?limit=0")]
-    public async Task What_is_malformed_is_refused(string query)
+    public async Task Malformed_query_is_rejected(string query)
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         (await host.Call("GET", $"/changes{query}")).Status.ShouldBe(400);
     }
 
     [Fact]
-    public async Task A_reason_that_is_too_long_is_refused_and_nothing_is_changed()
+    public async Task Overlong_reason_is_rejected_and_changes_nothing()
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         (await Send(host, HttpMethod.Put, "/clients/LONG", Body("x"), new string('a', 513))).ShouldBe(400);

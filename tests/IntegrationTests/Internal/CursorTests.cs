@@ -1,8 +1,8 @@
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>Every list refuses a cursor that no page can have given; it neither fails nor starts at the beginning.</summary>
+/// <summary>Goal: every list rejects a cursor that no page has issued, instead of failing or starting over.</summary>
 public sealed class CursorTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 {
     private const string Span = "from=2026-11-23T12:00:00Z&to=2026-11-23T13:00:00Z&";
@@ -28,7 +28,7 @@ public sealed class CursorTests(SharedHosts hosts) : IClassFixture<SharedHosts>
     [InlineData("/notifications?after=%00/p1")]
     [InlineData("/notifications?after=m/%00")]
     [InlineData("/notifications?after=m/p/1")]
-    public async Task A_list_refuses_a_cursor_that_no_page_gave(string path)
+    public async Task List_rejects_a_cursor_that_no_page_issued(string path)
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         var client = await host.AddClient();

@@ -2,15 +2,17 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>The doctor's door for operators: a request that was pasted is examined with what is known of its client.</summary>
+/// <summary>
+/// Goal: the operators' diagnose endpoint examines a pasted request with the client's stored keys and contract.
+/// </summary>
 public sealed class DiagnoseTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 {
     [Fact]
-    public async Task A_right_request_has_no_cause_and_a_wrong_one_its_own()
+    public async Task Diagnosis_names_the_cause_of_a_bad_request_and_none_for_a_good_one()
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         var client = await host.AddClient();
@@ -34,7 +36,7 @@ public sealed class DiagnoseTests(SharedHosts hosts) : IClassFixture<SharedHosts
     }
 
     [Fact]
-    public async Task One_client_is_told_nothing_of_anothers_keys()
+    public async Task Diagnosis_reveals_nothing_about_another_clients_keys()
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         var (one, other) = (await host.AddClient(), await host.AddClient());
@@ -52,7 +54,7 @@ public sealed class DiagnoseTests(SharedHosts hosts) : IClassFixture<SharedHosts
     }
 
     [Fact]
-    public async Task What_is_no_request_is_400_and_an_unknown_client_404()
+    public async Task Diagnosis_answers_400_to_other_text_and_404_for_an_unknown_client()
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         var client = await host.AddClient();

@@ -1,15 +1,15 @@
 using System.Globalization;
 using CancelService.Domain.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>A cancel that comes before its payment.</summary>
+/// <summary>Goal: a cancel that arrives before its payment keeps that payment from being registered.</summary>
 public sealed class EarlyCancelTests(SharedHosts hosts, PostgresServer postgres) : IClassFixture<SharedHosts>
 {
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_payment_that_was_cancelled_before_it_arrived_is_refused(DatabaseProvider provider)
+    public async Task Payment_cancelled_before_its_arrival_is_refused(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -25,14 +25,14 @@ public sealed class EarlyCancelTests(SharedHosts hosts, PostgresServer postgres)
         (await host.Find(client)).ShouldBeNull();
         (await CancelUnknown(host, client)).ShouldBe("ORDER_NOT_EXIST");
 
-        // Only that paymentRequestId, and only of that client.
+        // The refusal applies to this paymentRequestId of this client only.
         (await host.Register(client, "p1", "other")).ShouldBe(201);
         (await host.Register(await host.AddClient())).ShouldBe(201);
     }
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_cancel_by_paymentId_is_not_remembered(DatabaseProvider provider)
+    public async Task Early_cancel_by_paymentId_is_not_remembered(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -42,7 +42,7 @@ public sealed class EarlyCancelTests(SharedHosts hosts, PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_cancel_by_both_identifiers_is_remembered(DatabaseProvider provider)
+    public async Task Early_cancel_by_both_identifiers_is_remembered(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -54,14 +54,14 @@ public sealed class EarlyCancelTests(SharedHosts hosts, PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_contract_can_do_without_remembering(DatabaseProvider provider)
+    public async Task Contract_can_switch_off_early_cancels(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient(new Contract { RememberUnknown = false });
         (await CancelUnknown(host, client)).ShouldBe("ORDER_NOT_EXIST");
         (await host.Register(client)).ShouldBe(201);
 
-        // Also for what was remembered before it was so agreed.
+        // The contract also applies to cancels remembered before it changed.
         var changed = await host.AddClient();
         (await CancelUnknown(host, changed)).ShouldBe("ORDER_NOT_EXIST");
         await host.Call(
@@ -74,7 +74,7 @@ public sealed class EarlyCancelTests(SharedHosts hosts, PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Cancels_before_arrival_are_remembered_for_a_time(DatabaseProvider provider)
+    public async Task Early_cancels_are_remembered_until_they_expire(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, "--UnknownPayments:RememberFor=01:00:00");
         var client = await host.AddClient();
@@ -82,7 +82,7 @@ public sealed class EarlyCancelTests(SharedHosts hosts, PostgresServer postgres)
         (await CancelUnknown(host, client, "p2")).ShouldBe("ORDER_NOT_EXIST");
         host.Clock.Advance(TimeSpan.FromHours(1) - TimeSpan.FromMicroseconds(1));
         (await host.Register(client)).ShouldBeProblem(409, "cancelled-before-arrival");
-        (await CancelUnknown(host, client, "p2")).ShouldBe("ORDER_NOT_EXIST"); // Renewed.
+        (await CancelUnknown(host, client, "p2")).ShouldBe("ORDER_NOT_EXIST"); // Renews the entry.
         host.Clock.Advance(TimeSpan.FromMicroseconds(1));
         (await host.Register(client)).ShouldBe(201);
         (await host.Register(client, "p2")).ShouldBeProblem(409, "cancelled-before-arrival");
@@ -91,7 +91,7 @@ public sealed class EarlyCancelTests(SharedHosts hosts, PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_oldest_cancel_before_arrival_makes_room(DatabaseProvider provider)
+    public async Task Oldest_early_cancel_is_evicted_when_the_limit_is_reached(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, "--UnknownPayments:MaxPerClient=2");
         var (client, other) = (await host.AddClient(), await host.AddClient());

@@ -1,12 +1,12 @@
 using System.Globalization;
 using System.Text.Json;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>What reconciliation reads: feeds that never skip a row, and the report by time.</summary>
+/// <summary>Goal: reconciliation reads feeds that never skip a row, and a report by time.</summary>
 public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : IClassFixture<SharedHosts>
 {
     private const int Writers = 4;
@@ -17,7 +17,7 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_feed_that_is_read_while_many_write_shows_every_cancellation_once_in_a_stable_order(
+    public async Task Feed_shows_each_cancellation_once_in_a_stable_order_under_concurrent_writes(
         DatabaseProvider provider
     )
     {
@@ -50,7 +50,7 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Late_reports_that_are_read_while_many_write_are_shown_once_in_a_stable_order(
+    public async Task Feed_shows_each_late_report_once_in_a_stable_order_under_concurrent_writes(
         DatabaseProvider provider
     )
     {
@@ -87,11 +87,11 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
         item.GetProperty("amount").ToString().ShouldBe(InternalWire.Amount());
     }
 
-    // A number that a row gets when it is written (an identity column, a sequence, a time) is taken before the commit,
-    // and rows commit in another order than they took their numbers. A reader that has seen number 2 goes on after 2;
-    // when number 1 commits then, nobody ever looks at it again. So places are given when the feed is read.
+    // A number assigned at write time (identity column, sequence, timestamp) is taken before the commit, and rows
+    // commit in a different order. A reader resumes after number 2; when number 1 commits later, no read returns it.
+    // Feeds therefore assign positions at read time.
     [Fact]
-    public async Task A_cancellation_that_commits_late_is_not_skipped_where_a_number_given_at_writing_would_be()
+    public async Task Feed_does_not_skip_a_late_commit_although_a_write_time_number_would()
     {
         var host = await hosts.On(DatabaseProvider.Postgres);
         var client = await host.AddClient();
@@ -145,7 +145,7 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
     }
 
     [Fact]
-    public async Task A_reader_waits_while_another_gives_places_and_keeps_to_them()
+    public async Task Feed_reader_waits_for_a_concurrent_numbering_and_keeps_its_positions()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
         var client = await host.AddClient();
@@ -170,7 +170,7 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
     }
 
     [Fact]
-    public async Task A_late_report_that_commits_late_is_not_skipped()
+    public async Task Feed_does_not_skip_a_late_report_that_commits_late()
     {
         var host = await hosts.On(DatabaseProvider.Postgres);
         var client = await host.AddClient();
@@ -201,16 +201,18 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
         (await Page(host, client, "late-reports", null)).Ids.ShouldBe(["early", "late"]);
     }
 
-    /// <summary>A feed that nobody has read for long is numbered in portions, so that no read takes long or much.</summary>
+    /// <summary>
+    /// Goal: a feed with a long backlog is numbered in batches, so no read takes unbounded time or memory.
+    /// </summary>
     [Fact]
-    public async Task One_read_gives_places_to_a_thousand_rows_and_the_next_goes_on()
+    public async Task Feed_numbers_its_backlog_in_batches_of_a_thousand_rows()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
         var client = await host.AddClient();
         await host.Execute(
             $"""
-            INSERT INTO payments (client_id, payment_id, kind, amount_minor_units, amount_currency, initiated_at, status,
-                captured, refunded, version)
+            INSERT INTO payments (client_id, payment_id, kind, amount_minor_units, amount_currency, initiated_at,
+                status, captured, refunded, version)
             SELECT '{client.Id}', 'p' || n, 'PAYMENT', 1, 'USD', now(), 'CANCELLED', 0, 0, 2
             FROM generate_series(1, 1001) n;
             INSERT INTO payment_requests (client_id, payment_request_id, payment_id)
@@ -232,7 +234,8 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
             await using var db = host.Db();
             return await db
                 .Database.SqlQueryRaw<int>(
-                    "SELECT count(*)::int AS \"Value\" FROM payment_history WHERE action = 'CANCEL' AND position IS NULL"
+                    "SELECT count(*)::int AS \"Value\" FROM payment_history WHERE action = 'CANCEL' AND "
+                        + "position IS NULL"
                 )
                 .SingleAsync(Token);
         }
@@ -240,7 +243,7 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_end_of_a_feed_is_an_empty_page_and_the_cursor_stays_good(DatabaseProvider provider)
+    public async Task Feed_ends_with_an_empty_page_and_a_cursor_that_stays_valid(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -267,12 +270,12 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_report_shows_the_cancellations_of_a_span_by_time_across_pages(DatabaseProvider provider)
+    public async Task Report_lists_the_cancellations_of_a_period_by_time_across_pages(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres);
         var (one, two) = (await host.AddClient(id: "A"), await host.AddClient(id: "B"));
         var expected = new List<string>();
-        // Twice five at one time, so that a page ends in the midst of them; then one at a time.
+        // Five rows share each of two timestamps, so a page ends between equal timestamps; then one row per timestamp.
         for (var second = 0; second < 4; second++)
         {
             foreach (var client in (TestClient[])[one, two])
@@ -295,7 +298,7 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
                 $"pages of {limit}"
             );
         }
-        // From is inclusive, to is exclusive, in any zone.
+        // From is inclusive, to is exclusive, in any time zone.
         (await Report(host, "2026-11-23T20:00:01%2B08:00", "2026-11-23T20:00:02%2B08:00", 3)).ShouldBe(
             expected[10..20]
         );
@@ -311,7 +314,7 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
     [InlineData("?from=2026-11-23T12:00:00Z&to=2026-11-23T13:00:00Z&after=junk")]
     [InlineData("?from=2026-11-23T12:00:00Z&to=2026-11-23T13:00:00Z&after=1-x")]
     [InlineData("?from=2026-11-23T12:00:00Z&to=2026-11-23T13:00:00Z&after=9223372036854775807-1")]
-    public async Task A_malformed_report_is_refused(string query)
+    public async Task Malformed_report_query_is_rejected(string query)
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         (await host.Call("GET", $"/cancellations{query}")).Status.ShouldBe(400);
@@ -332,7 +335,8 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
         return all;
     }
 
-    // Reads on from the last cursor until the awaited number is there, and once more to see that no more comes.
+    // Follows the feed from the last cursor until the expected count, then reads once more to prove that no row
+    // follows.
     private static async Task<List<string>> Follow(TestHost host, TestClient client, string feed, int count, int limit)
     {
         var (all, cursor) = (new List<string>(), (string?)null);
@@ -373,7 +377,7 @@ public sealed class FeedTests(SharedHosts hosts, PostgresServer postgres) : ICla
         await command.ExecuteNonQueryAsync();
     }
 
-    // A reader with the same cursor, over a number that was given when the row was written.
+    // Reader with the same cursor over a number assigned at write time.
     private static async Task<(List<string> Ids, string Cursor)> Naive(
         NpgsqlDataSource source,
         string number,

@@ -1,24 +1,24 @@
 using System.Diagnostics.CodeAnalysis;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Internal;
 
 /// <summary>
-/// The merchant and the core at once, each on its own port: one of them is first, and both are told the same story. The
-/// rounds go on until each of the two has been first.
+/// Goal: when merchant and core race, one of them wins and both get consistent answers. The rounds continue until each
+/// side has won at least once.
 /// </summary>
 public sealed class IntakeRaceTests(PostgresServer postgres)
 {
     private const int Rounds = 25;
     private const int MaxRounds = 300;
 
-    // A round waits for its turn on a busy machine; that is not what is tested here.
+    // On a busy machine a round may wait for the database; this test is not about timeouts.
     private const string Patient = "--Database:Timeout=00:00:30";
 
     [Theory]
     [MatrixData("authorize", "succeed", "capture", "refund", "fail")]
-    public async Task A_cancel_and_a_report_at_once_are_one_story_in_both_answers_and_in_the_database(
+    public async Task Racing_cancel_and_report_agree_in_both_answers_and_in_the_database(
         string action,
         DatabaseProvider provider
     )
@@ -46,14 +46,14 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
                 Prepared(host, client, $$"""{"paymentId":"{{id}}"}"""),
                 async () =>
                 {
-                    // A cancel has a longer way to the database: idle reads before the report give it a chance to come first.
+                    // A cancel takes longer to reach the database: idle reads before the report let it win some rounds.
                     for (var i = 0; i < round % 4; i++)
                         await host.Find(client, id);
                     return await host.Report(client, action, $"event-{id}", id, amount);
                 }
             );
 
-            // The history tells who was first: a failure is recorded and answered with 200 in either order.
+            // The history shows the winner; the answer cannot, because a failure is recorded with 200 in either order.
             var rows = await host.Rows(client, id);
             var reported = Enum.Parse<PaymentAction>(action, ignoreCase: true);
             var coreWasFirst =
@@ -62,16 +62,16 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
             {
                 ("capture", true) => ("PROCESS_FAIL", PaymentStatus.Captured, (CancelEffect?)null, 400, null, null),
                 ("refund", true) => ("PROCESS_FAIL", PaymentStatus.Refunded, null, -400, null, null),
-                // A cancel that comes second takes back what has happened.
+                // A cancel that loses the race reverses the earlier event.
                 ("authorize", true) => Cancelled(CancelEffect.HoldReleased),
                 ("succeed", true) => Cancelled(CancelEffect.Refunded),
                 ("fail", true) => Cancelled(CancelEffect.Closed),
-                // An event that comes second is refused; where it says that money moved, with what to do about it.
+                // An event that loses the race is refused, with a remedy when its money has moved.
                 ("authorize", false) => Cancelled(CancelEffect.Closed, "payment-cancelled", "release-hold"),
                 ("succeed", false) => Cancelled(CancelEffect.Closed, "payment-cancelled", "refund-payer"),
                 ("capture", false) => Cancelled(CancelEffect.HoldReleased, "payment-cancelled", "refund-payer"),
                 ("refund", false) => Cancelled(CancelEffect.Refunded, "transition-refused", null, -State.Amount),
-                // That the payment failed as well is good news.
+                // A failure after the cancel is good news and is accepted.
                 _ => Cancelled(CancelEffect.Closed),
             };
             if (type is null)
@@ -84,7 +84,7 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
             (await host.Balance(client) - before).ShouldBe(moved);
             rows.Cancellations.ShouldBe(code == "SUCCESS" ? 1 : 0);
             rows.Outbox.ShouldBe(rows.Cancellations);
-            // Of the events that come second, those about money that moved are on record, and failures.
+            // The history keeps a losing event that is a failure or whose money has moved.
             List<PaymentAction> ends =
             [
                 .. coreWasFirst ? [reported] : Array.Empty<PaymentAction>(),
@@ -100,9 +100,7 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_cancel_and_the_arrival_of_its_payment_at_once_never_both_find_nothing_wrong(
-        DatabaseProvider provider
-    )
+    public async Task Racing_cancel_and_registration_never_miss_each_other(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, Patient);
         var client = await host.AddClient();
@@ -131,7 +129,7 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_report_that_is_made_many_times_at_once_takes_effect_once(DatabaseProvider provider)
+    public async Task Concurrent_repeats_of_a_report_take_effect_once(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, Patient);
         var client = await host.AddClient();
@@ -152,7 +150,7 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_payment_that_arrives_many_times_at_once_arrives_once(DatabaseProvider provider)
+    public async Task Concurrent_registrations_of_a_payment_register_it_once(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, Patient);
         var client = await host.AddClient();
@@ -168,7 +166,7 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Of_fifty_payouts_at_once_as_many_are_posted_as_the_balance_covers(DatabaseProvider provider)
+    public async Task Concurrent_payouts_never_overdraw_the_balance(DatabaseProvider provider)
     {
         const int covered = 7;
         await using var host = await TestHost.Start(provider, postgres, Patient);
@@ -187,7 +185,7 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
                 )
         );
 
-        // Who loses five races in a row does not know, and asks again.
+        // A payout that loses five races in a row gets 503 and is repeated.
         for (var i = 0; i < replies.Length; i++)
         {
             while (replies[i].Status == 503)
@@ -213,24 +211,22 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
         long moved = 0
     ) => ("SUCCESS", PaymentStatus.Cancelled, effect, moved, type, remedy);
 
-    // The rounds tell whether the core was first.
+    // Each round returns true when the core won.
     private static async Task BothOrders(Func<int, Task<bool>> round)
     {
         var (core, merchant) = (0, 0);
         for (var i = 0; core + merchant < Rounds || core == 0 || merchant == 0; i++)
         {
-            i.ShouldBeLessThan(MaxRounds, $"the core was first {core} times, the merchant {merchant} times");
+            i.ShouldBeLessThan(MaxRounds, $"one side never won: core {core}, merchant {merchant}");
             if (await round(i))
                 core++;
             else
                 merchant++;
         }
-        TestContext.Current.TestOutputHelper?.WriteLine(
-            $"First: the core {core} times, the merchant {merchant} times."
-        );
+        TestContext.Current.TestOutputHelper?.WriteLine($"Races won: core {core}, merchant {merchant}.");
     }
 
-    // Signing takes long, so it is done before the start.
+    // Signing is slow, so it happens before the race starts.
     private static Func<Task<Answer>> Prepared(TestHost host, TestClient client, string json)
     {
         var bytes = new CancelCall
@@ -242,8 +238,12 @@ public sealed class IntakeRaceTests(PostgresServer postgres)
         return () => Wire.Exchange(host.PublicPort, bytes, "POST");
     }
 
-    // One of the two starts a little later, by a time that differs from round to round.
-    [SuppressMessage("Security", "CA5394:Do not use insecure randomness", Justification = "A stagger is no secret.")]
+    // Delays one side by a random stagger per round.
+    [SuppressMessage(
+        "Security",
+        "CA5394:Do not use insecure randomness",
+        Justification = "The stagger needs no secrecy."
+    )]
     private static async Task<(Answer Answer, Reply Reply)> AtOnce(Func<Task<Answer>> cancel, Func<Task<Reply>> report)
     {
         var stagger = Random.Shared.Next(-4000, 4000);

@@ -2,16 +2,18 @@ using System.Security.Cryptography;
 using System.Text;
 using CancelService.Application.Pipeline;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>Who may call what on the internal port.</summary>
+/// <summary>
+/// Goal: each internal endpoint demands its scope, and no internal endpoint answers on the public port.
+/// </summary>
 public sealed class InternalAccessTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 {
-    // Every endpoint with the scope that it demands.
+    // Every endpoint with its required scope.
     private static readonly Dictionary<string, string> Endpoints = new(StringComparer.Ordinal)
     {
         ["PUT /clients/{clientId}/payments/{paymentId}"] = Scopes.PaymentsWrite,
@@ -50,7 +52,7 @@ public sealed class InternalAccessTests(SharedHosts hosts) : IClassFixture<Share
     private Task<TestHost> Host => hosts.On(DatabaseProvider.Sqlite);
 
     [Fact]
-    public async Task The_table_of_endpoints_is_complete()
+    public async Task Table_of_endpoints_is_complete()
     {
         var mapped = (await Host)
             .Services.GetRequiredService<IEnumerable<EndpointDataSource>>()
@@ -66,7 +68,7 @@ public sealed class InternalAccessTests(SharedHosts hosts) : IClassFixture<Share
 
     [Theory]
     [MemberData(nameof(AllEndpoints))]
-    public async Task An_endpoint_is_open_to_its_scope_alone(string endpoint)
+    public async Task Endpoint_accepts_only_its_own_scope(string endpoint)
     {
         var others = string.Join(' ', Scopes.All.Where(scope => scope != Endpoints[endpoint]));
         (await Call(endpoint, null, anonymous: true)).Status.ShouldBe(401);
@@ -85,7 +87,7 @@ public sealed class InternalAccessTests(SharedHosts hosts) : IClassFixture<Share
     [InlineData("expired")]
     [InlineData("another key")]
     [InlineData("a changed payload")]
-    public async Task A_token_that_is_not_ours_for_us_and_now_is_no_token(string flaw)
+    public async Task Forged_expired_or_foreign_token_is_rejected(string flaw)
     {
         var scope = Scopes.ClientsRead;
         var token = flaw switch
@@ -106,7 +108,7 @@ public sealed class InternalAccessTests(SharedHosts hosts) : IClassFixture<Share
 
     [Theory]
     [MemberData(nameof(AllEndpoints))]
-    public async Task Nothing_of_the_internal_api_answers_on_the_public_port(string endpoint)
+    public async Task Internal_API_does_not_answer_on_the_public_port(string endpoint)
     {
         var host = await Host;
         var (method, path) = Split(endpoint);
@@ -121,7 +123,7 @@ public sealed class InternalAccessTests(SharedHosts hosts) : IClassFixture<Share
     }
 
     [Fact]
-    public async Task The_cancel_does_not_answer_on_the_internal_port()
+    public async Task Cancel_does_not_answer_on_the_internal_port()
     {
         var host = await Host;
         var client = await host.AddClient();
@@ -135,7 +137,7 @@ public sealed class InternalAccessTests(SharedHosts hosts) : IClassFixture<Share
     }
 
     [Fact]
-    public async Task The_health_needs_no_token()
+    public async Task Health_endpoints_need_no_token()
     {
         using var answer = await (await Host).Internal.GetAsync(
             new Uri("/healthz/live", UriKind.Relative),

@@ -1,15 +1,15 @@
 using System.Text.Json;
 using CancelService.Application.Accounts;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>The operators' side: the merchants' accounts.</summary>
+/// <summary>Goal: operators post deposits and payouts once and read every balance and transfer.</summary>
 public sealed class InternalAccountsTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 {
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_transfer_is_posted_once_for_ever(DatabaseProvider provider)
+    public async Task Repeated_transfer_is_posted_once(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -38,7 +38,7 @@ public sealed class InternalAccountsTests(SharedHosts hosts) : IClassFixture<Sha
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task An_account_is_shown_oldest_transfer_first_page_by_page(DatabaseProvider provider)
+    public async Task Account_lists_its_transfers_oldest_first_in_pages(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -61,9 +61,7 @@ public sealed class InternalAccountsTests(SharedHosts hosts) : IClassFixture<Sha
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task An_account_whose_transfers_were_stored_in_another_order_is_shown_oldest_first(
-        DatabaseProvider provider
-    )
+    public async Task Account_lists_its_transfers_oldest_first_despite_another_storage_order(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -93,7 +91,7 @@ public sealed class InternalAccountsTests(SharedHosts hosts) : IClassFixture<Sha
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Balances_are_listed_and_a_deposit_or_payout_is_shown_by_its_id(DatabaseProvider provider)
+    public async Task Balances_are_listed_and_deposits_and_payouts_found_by_id(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();

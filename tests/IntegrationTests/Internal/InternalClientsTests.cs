@@ -1,18 +1,20 @@
 using System.Security.Cryptography;
 using System.Text.Json;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.Time.Testing;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>The operators' side: clients, contracts and keys.</summary>
+/// <summary>
+/// Goal: operators create and change clients, contracts and keys, and every instance follows within the cache time.
+/// </summary>
 public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postgres) : IClassFixture<SharedHosts>
 {
     private const string Cached = "--Clients:CacheTime=00:00:10";
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_client_is_created_with_the_usual_contract_and_replaced(DatabaseProvider provider)
+    public async Task Client_is_created_with_the_default_contract_and_replaced(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var id = $"NEW_{Guid.NewGuid():N}";
@@ -31,7 +33,8 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
         var replaced = await host.Call(
             "PUT",
             $"/clients/{id}",
-            """{"name":"B","enabled":false,"contract":{"mayCancel":false,"window":"PT24H","requestsPerSecond":1,"burst":2,"rememberUnknown":false}}"""
+            """{"name":"B","enabled":false,"contract":{"mayCancel":false,"window":"PT24H","requestsPerSecond":1"""
+                + ""","burst":2,"rememberUnknown":false}}"""
         );
         replaced["contract"]
             .ShouldBe("""{"mayCancel":false,"window":"P1D","requestsPerSecond":1,"burst":2,"rememberUnknown":false}""");
@@ -45,7 +48,7 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
     [InlineData("T+366 00:00 UTC", "T+366 00:00 UTC")]
     [InlineData("P7D", "P7D")]
     [InlineData("PT90M", "PT1H30M")]
-    public async Task A_window_of_either_kind_is_kept(string given, string shown)
+    public async Task Contract_keeps_a_window_of_either_kind(string given, string shown)
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         var client = await host.AddClient();
@@ -81,7 +84,7 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_key_is_registered_kept_and_revoked_for_good(DatabaseProvider provider)
+    public async Task Key_is_registered_once_and_its_revocation_is_final(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -100,7 +103,7 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
         (await PutKey(host, client.Id.Value, 2, KeyPair.Merchant.PublicKey.Pem)).ShouldBeProblem(409, "key-differs");
         (await host.Send(other)).Code.ShouldBe("SUCCESS");
 
-        // The validity of the same key can be changed.
+        // The validity of a registered key may change.
         (
             await PutKey(host, client.Id.Value, 2, KeyPair.Other.PublicKey.Pem, notAfter: "2026-11-23T20:00:00+08:00")
         ).ShouldBe(200);
@@ -120,7 +123,7 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
         (await PutKey(host, client.Id.Value, 2, KeyPair.Merchant.PublicKey.Pem)).ShouldBeProblem(409, "key-differs");
         (await host.Call("DELETE", $"/clients/{client.Id}/keys/3")).ShouldBeProblem(404, "not-found");
         (await PutKey(host, "NOBODY", 1, KeyPair.Other.PublicKey.Pem)).ShouldBeProblem(404, "not-found");
-        (await host.Cancel(client)).Code.ShouldBe("SUCCESS"); // With version 1, as before.
+        (await host.Cancel(client)).Code.ShouldBe("SUCCESS"); // Version 1 still verifies.
     }
 
     [Theory]
@@ -128,7 +131,7 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
     [InlineData("EC")]
     [InlineData("private")]
     [InlineData("junk")]
-    public async Task A_key_of_another_kind_is_not_accepted(string kind)
+    public async Task Key_of_an_unsupported_kind_is_rejected(string kind)
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         var client = await host.AddClient();
@@ -147,7 +150,7 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
 
     [Theory]
     [MatrixData("key", "validity", "contract", "client")]
-    public async Task A_change_is_seen_here_at_once_and_elsewhere_within_the_cache_time(
+    public async Task Change_is_visible_locally_at_once_and_elsewhere_within_the_cache_time(
         string what,
         DatabaseProvider provider
     )
@@ -180,7 +183,8 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
 
         reply.Status.ShouldBeOneOf(200, 204);
         (await here.Cancel(client)).Code.ShouldBe(refusal);
-        elsewhere.Clock.Advance(TimeSpan.FromSeconds(7.5) - TimeSpan.FromTicks(1)); // Three quarters at least.
+        // An entry stays cached for at least three quarters of the cache time.
+        elsewhere.Clock.Advance(TimeSpan.FromSeconds(7.5) - TimeSpan.FromTicks(1));
         (await elsewhere.Cancel(client)).Code.ShouldBe("SUCCESS");
         elsewhere.Clock.Advance(TimeSpan.FromSeconds(2.5) + TimeSpan.FromTicks(1));
         (await elsewhere.Cancel(client)).Code.ShouldBe(refusal);

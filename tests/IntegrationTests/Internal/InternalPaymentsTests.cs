@@ -1,17 +1,17 @@
 using System.Globalization;
 using System.Text.Json;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>The core's side: payments are made known, and read.</summary>
+/// <summary>Goal: the core registers payments and reads them back.</summary>
 public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 {
     private static readonly string[] Actions = ["authorize", "succeed", "capture", "refund", "fail"];
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_payment_is_registered_once_and_known_afterwards(DatabaseProvider provider)
+    public async Task Payment_is_registered_once_and_a_repeat_returns_it(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -28,14 +28,17 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
         (await host.Register(client, payer: "payer-7")).ShouldBe(200).Text.ShouldBe(created.Text);
         (await host.Dump(client)).ShouldBe(dump);
 
-        // Known is known, whatever has become of it.
+        // A repeated registration succeeds whatever the payment's current state.
         (await host.Report(client, "succeed", "e1")).ShouldBe(200);
         (await host.Register(client, payer: "payer-7")).ShouldBe(200)["status"].ShouldBe("SUCCESS");
     }
 
     [Theory]
     [MatrixData("kind", "amount", "currency", "payer", "no payer", "initiatedAt")]
-    public async Task A_payment_that_is_known_with_other_content_stays_as_it_is(string what, DatabaseProvider provider)
+    public async Task Registration_with_other_content_is_rejected_and_changes_nothing(
+        string what,
+        DatabaseProvider provider
+    )
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -58,7 +61,7 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_time_of_initiation_is_compared_to_the_microsecond_in_any_zone(DatabaseProvider provider)
+    public async Task Initiation_time_is_compared_to_the_microsecond_in_any_time_zone(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -79,7 +82,7 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Identifiers_correspond_one_to_one_for_ever_per_client(DatabaseProvider provider)
+    public async Task Identifiers_map_one_to_one_within_a_client(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -98,7 +101,7 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task What_does_not_exist_is_not_found(DatabaseProvider provider)
+    public async Task Missing_resource_is_answered_with_404(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -136,7 +139,8 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
     )]
     [InlineData(
         "paymentRequestId",
-        """{"paymentRequestId":"a b","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z"}"""
+        """{"paymentRequestId":"a b","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"}"""
+            + ""","initiatedAt":"2026-11-23T12:00:00Z"}"""
     )]
     [InlineData(
         "kind",
@@ -148,11 +152,13 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
     )]
     [InlineData(
         "amount.minorUnits",
-        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":0,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z"}"""
+        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":0,"currency":"USD"}"""
+            + ""","initiatedAt":"2026-11-23T12:00:00Z"}"""
     )]
     [InlineData(
         "amount.minorUnits",
-        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1000000000000001,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z"}"""
+        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1000000000000001,"currency":"USD"}"""
+            + ""","initiatedAt":"2026-11-23T12:00:00Z"}"""
     )]
     [InlineData(
         "amount.currency",
@@ -160,7 +166,8 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
     )]
     [InlineData(
         "amount.currency",
-        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"usd"},"initiatedAt":"2026-11-23T12:00:00Z"}"""
+        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"usd"}"""
+            + ""","initiatedAt":"2026-11-23T12:00:00Z"}"""
     )]
     [InlineData(
         "initiatedAt",
@@ -168,29 +175,34 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
     )]
     [InlineData(
         "initiatedAt",
-        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"2026-11-25T12:00:00Z"}"""
+        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"}"""
+            + ""","initiatedAt":"2026-11-25T12:00:00Z"}"""
     )]
     [InlineData(
         "initiatedAt",
-        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"1999-12-31T00:00:00Z"}"""
+        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"}"""
+            + ""","initiatedAt":"1999-12-31T00:00:00Z"}"""
     )]
     [InlineData(
         "payer",
-        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z","payer":""}"""
+        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"}"""
+            + ""","initiatedAt":"2026-11-23T12:00:00Z","payer":""}"""
     )]
     [InlineData(
         "payer",
-        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z","payer":"\u0000"}"""
+        """{"paymentRequestId":"r","kind":"PAYMENT","amount":{"minorUnits":1,"currency":"USD"}"""
+            + ""","initiatedAt":"2026-11-23T12:00:00Z","payer":"\u0000"}"""
     )]
     [InlineData(
         "",
-        """{"paymentRequestId":"r","kind":"GIFT","amount":{"minorUnits":1,"currency":"USD"},"initiatedAt":"2026-11-23T12:00:00Z"}"""
+        """{"paymentRequestId":"r","kind":"GIFT","amount":{"minorUnits":1,"currency":"USD"}"""
+            + ""","initiatedAt":"2026-11-23T12:00:00Z"}"""
     )]
     [InlineData("", """{"paymentRequestId":1}""")]
     [InlineData("", "[]")]
     [InlineData("", "{")]
     [InlineData("", "")]
-    public async Task A_malformed_registration_is_refused_with_the_field(string field, string json)
+    public async Task Malformed_registration_is_rejected_and_its_field_named(string field, string json)
     {
         var host = await hosts.On(DatabaseProvider.Sqlite);
         var client = await host.AddClient();
@@ -264,7 +276,7 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
         "PUT",
         """{"publicKey":"x","notBefore":"2026-01-02T00:00:00Z","notAfter":"2026-01-02T00:00:00Z"}"""
     )]
-    public async Task What_is_malformed_is_refused_with_the_field(
+    public async Task Malformed_request_is_rejected_and_its_field_named(
         string field,
         string path,
         string method,
@@ -283,7 +295,7 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_payment_is_shown_with_its_history_its_transfers_and_its_cancellation(DatabaseProvider provider)
+    public async Task Payment_is_shown_with_its_history_transfers_and_cancellation(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -330,7 +342,7 @@ public sealed class InternalPaymentsTests(SharedHosts hosts) : IClassFixture<Sha
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_payment_is_found_by_either_identifier_without_its_client(DatabaseProvider provider)
+    public async Task Payment_is_found_by_either_identifier_without_its_client(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var (one, two) = (await host.AddClient(), await host.AddClient());

@@ -2,14 +2,16 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>Merchants' keys as their tools write them; what is refused is helped by the command that the refusal names.</summary>
+/// <summary>
+/// Goal: keys in the formats of common tools are accepted, or the refusal names a command that converts them.
+/// </summary>
 public sealed partial class KeyFormsTests(PostgresServer postgres)
 {
-    // The command that makes a text, and the one that the refusal has to name; run in a directory of the test's own.
+    // The command that creates a key, and the command that its refusal must name; both run in a temporary directory.
     [Theory]
     [InlineData("openssl pkey -in private.pem -pubout -outform DER | openssl base64 -A", "")]
     [InlineData("openssl pkey -in private.pem -pubout -outform DER | openssl base64", "")]
@@ -38,7 +40,7 @@ public sealed partial class KeyFormsTests(PostgresServer postgres)
         "openssl req -in request.pem -pubkey -noout"
     )]
     [InlineData("ssh-keygen -q -t rsa -b 2048 -N '' -f key && cat key.pub", "ssh-keygen -e -m PKCS8 -f key.pub")]
-    public async Task A_key_is_accepted_or_the_refusals_command_makes_one_that_is(string made, string helps)
+    public async Task Key_is_accepted_or_the_suggested_command_makes_it_acceptable(string made, string helps)
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         var client = await host.AddClient(keys: []);
@@ -83,9 +85,9 @@ public sealed partial class KeyFormsTests(PostgresServer postgres)
             host.Call("PUT", $"/clients/{client.Id}/keys/1", JsonSerializer.Serialize(new { publicKey = text }));
     }
 
-    // Every command on the page for merchants that makes a key runs, and its key is accepted or is the private one.
+    // Every key command in the merchants' guide runs, and its key is accepted or is the private key.
     [Fact]
-    public async Task The_commands_of_the_document_make_keys_for_an_SDK()
+    public async Task Documented_commands_make_keys_for_an_SDK()
     {
         var directory = Directory.CreateTempSubdirectory("cancelservice-");
         try

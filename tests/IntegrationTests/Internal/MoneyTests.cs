@@ -1,15 +1,15 @@
 using System.Text.Json;
 using CancelService.Domain;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>The goal: no amount loses its currency, and no balance its bounds.</summary>
+/// <summary>Goal: every amount keeps its currency, and every balance stays within its bounds.</summary>
 public sealed class MoneyTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 {
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_late_capture_is_on_record_and_reported_in_its_own_currency(DatabaseProvider provider)
+    public async Task Late_capture_is_recorded_and_reported_in_its_own_currency(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -33,7 +33,7 @@ public sealed class MoneyTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_balance_is_filled_to_its_limit_and_never_beyond(DatabaseProvider provider)
+    public async Task Balance_can_reach_its_limit_but_not_exceed_it(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -48,10 +48,10 @@ public sealed class MoneyTests(SharedHosts hosts) : IClassFixture<SharedHosts>
         (await Deposit("d1", Money.MaxMinorUnits)).ShouldBeProblem(409, "balance-limit");
         (await host.Report(client, "succeed", "e1")).ShouldBeProblem(409, "balance-limit");
         (await host.Report(client, "capture", "e1", "p2", 1000)).ShouldBeProblem(409, "balance-limit");
-        (await host.Post(client, 1)).ShouldBeFalse("the database refuses as well");
+        (await host.Post(client, 1)).ShouldBeFalse("the database enforces the limit too");
         (await host.Dump(client)).ShouldBe(dump);
 
-        // Nothing is stuck: with room made, the same requests take effect.
+        // No request stays stuck: once there is room, the same requests succeed.
         (await host.Post(client, -State.Amount)).ShouldBeTrue();
         (await host.Report(client, "succeed", "e1")).ShouldBe(200);
         (await host.Balance(client)).ShouldBe(Money.MaxBalance);

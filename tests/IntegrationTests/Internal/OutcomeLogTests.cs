@@ -1,13 +1,15 @@
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.Logging;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>When the internal API or the readiness check fails, the log says why, once in a while.</summary>
+/// <summary>
+/// Goal: when the internal API or the readiness check fails, the log gives the reason at a limited rate.
+/// </summary>
 public sealed class OutcomeLogTests(PostgresServer postgres)
 {
     [Fact]
-    public async Task What_the_database_refuses_to_a_call_is_logged_with_its_SQLSTATE_once_in_a_while()
+    public async Task Database_error_of_a_call_is_logged_with_its_SQLSTATE_at_a_limited_rate()
     {
         using var log = new LogLines();
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, log);
@@ -35,7 +37,7 @@ public sealed class OutcomeLogTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_call_that_the_database_does_not_answer_in_time_is_logged()
+    public async Task Database_timeout_of_a_call_is_logged()
     {
         using var log = new LogLines();
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
@@ -55,7 +57,7 @@ public sealed class OutcomeLogTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_change_of_readiness_is_logged_once_however_often_it_is_asked_for()
+    public async Task Change_of_readiness_is_logged_once_despite_frequent_probes()
     {
         using var log = new LogLines();
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
@@ -76,7 +78,7 @@ public sealed class OutcomeLogTests(PostgresServer postgres)
         network.Speak();
         await host.Ready();
 
-        // A server of a test may confirm commits early, which is told when it is found.
+        // A test server may confirm commits early; ignore the warning about it.
         var lines = log.Of("Readiness")
             .Where(line => !line.Text.StartsWith("PostgreSQL", StringComparison.Ordinal))
             .ToList();

@@ -1,18 +1,20 @@
 using System.Globalization;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>A payment's page tells of the cancels that were refused. Nobody waits for them to be kept, and they are bounded.</summary>
+/// <summary>
+/// Goal: a payment's page lists its refused cancels. Recording them delays no answer and takes bounded room.
+/// </summary>
 public sealed class RefusedCancelsTests(PostgresServer postgres)
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_payment_shows_the_cancels_of_it_that_were_refused(DatabaseProvider provider)
+    public async Task Payment_lists_its_refused_cancels(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres);
         var client = await host.AddClient();
@@ -27,7 +29,7 @@ public sealed class RefusedCancelsTests(PostgresServer postgres)
         (await Cancel(host, client, """{"paymentRequestId":"req-p1"}""")).ShouldBe("PROCESS_FAIL");
         (await Cancel(host, client, """{"paymentId":"p1","paymentRequestId":"req-p2"}""")).ShouldBe("PROCESS_FAIL");
         (await Cancel(host, client, """{"paymentId":"p2"}""")).ShouldBe("SUCCESS");
-        // Nobody's, another client's, and one that anybody could have sent.
+        // Not listed with p1: cancels of an unknown payment, by another client, and with a forged signature.
         (await Cancel(host, client, """{"paymentId":"p9"}""")).ShouldBe("ORDER_NOT_EXIST");
         (await Cancel(host, other, """{"paymentId":"p1"}""")).ShouldBe("ORDER_NOT_EXIST");
         (await host.Send(Call(host, client, """{"paymentId":"p1"}""") with { Key = KeyPair.Other })).Code.ShouldBe(
@@ -38,7 +40,8 @@ public sealed class RefusedCancelsTests(PostgresServer postgres)
         var refused = (await host.Detail(client)).Json.GetProperty("refusedCancels").EnumerateArray().ToList();
         refused
             .Select(r =>
-                $"{r.GetProperty("paymentId")}/{r.GetProperty("paymentRequestId")} {r.GetProperty("times")} {r.GetProperty("code")}"
+                $"{r.GetProperty("paymentId")}/{r.GetProperty("paymentRequestId")} {r.GetProperty("times")} "
+                + $"{r.GetProperty("code")}"
             )
             .Order(StringComparer.Ordinal)
             .ShouldBe(["/req-p1 1 PROCESS_FAIL", "p1/ 2 PROCESS_FAIL", "p1/req-p2 1 PROCESS_FAIL"]);
@@ -52,7 +55,7 @@ public sealed class RefusedCancelsTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_refusal_waits_for_nothing_and_is_kept_when_the_table_is_free()
+    public async Task Refusal_is_answered_at_once_and_recorded_after_the_lock_is_released()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres);
         var client = await host.AddClient();
@@ -81,10 +84,10 @@ public sealed class RefusedCancelsTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_cancel_whose_outcome_was_unknown_is_kept_with_its_payment()
+    public async Task Cancel_with_an_unknown_outcome_is_recorded_with_its_payment()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
-        // The system's clock, because it is what gives up.
+        // Uses the system clock, because the timeout depends on it.
         await using var host = await TestHost.Start(
             database,
             systemClock: true,
@@ -107,7 +110,7 @@ public sealed class RefusedCancelsTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_newest_of_each_client_are_kept_and_the_old_ones_go(DatabaseProvider provider)
+    public async Task Only_the_newest_refusals_of_each_client_are_kept(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(
             provider,

@@ -1,14 +1,16 @@
 using System.Globalization;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Internal;
 
-/// <summary>The core's side: what it reports of a payment.</summary>
+/// <summary>
+/// Goal: the core's reports move a payment as the state table defines, once each, and late reports get a remedy.
+/// </summary>
 public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 {
     private static readonly string[] Actions = ["authorize", "succeed", "capture", "refund", "fail"];
 
-    // What each event, of one minor unit where it has an amount, makes of a payment; - is refused.
+    // Resulting state per event, with one minor unit where the event has an amount; "-" means refused.
     private static readonly Dictionary<string, (State State, string Cells)> Transitions = new(StringComparer.Ordinal)
     {
         ["processing"] = (State.Processing, "- SUCCESS - - FAILED"),
@@ -24,8 +26,8 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
         ["hold lapsed"] = (State.HoldLapsed, "- - - - -"),
     };
 
-    // What the core is told to do about the money of each event, by the state in which the payment was cancelled. A failure
-    // of a payment that took no money is good news: recorded, and nothing to do.
+    // Remedy per event, by the state in which the payment was cancelled. A failure of a payment without money is good
+    // news: it is recorded and needs no remedy.
     private static readonly Dictionary<string, (State State, string Cells)> Remedy = new(StringComparer.Ordinal)
     {
         ["processing"] = (State.Processing, "release-hold refund-payer refund-payer - recorded"),
@@ -40,7 +42,7 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 
     [Theory]
     [MemberData(nameof(TransitionRows))]
-    public async Task A_report_moves_a_payment_as_the_state_table_says(string row, DatabaseProvider provider)
+    public async Task Report_moves_a_payment_as_the_state_table_defines(string row, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -50,7 +52,7 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
         {
             var (action, id) = (Actions[i], $"p{i}");
             await host.AddPayment(client, state, id);
-            await host.Post(client, State.Amount); // So that only the state can refuse a refund.
+            await host.Post(client, State.Amount); // Enough balance, so only the state can refuse a refund.
             var (before, dump) = (await host.Detail(client, id), await host.Dump(client));
 
             var reply = await host.Report(client, action, "e1", id, action is "capture" or "refund" ? 1 : null);
@@ -76,7 +78,7 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 
     [Theory]
     [MemberData(nameof(RemedyRows))]
-    public async Task A_late_report_is_refused_on_record_with_what_to_do_about_it(string row, DatabaseProvider provider)
+    public async Task Late_report_is_refused_recorded_and_answered_with_a_remedy(string row, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -117,7 +119,7 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
             (after.Status, after.Effect, after.Outbox).ShouldBe((before.Status, before.Effect, before.Outbox));
             after.Transfers.ShouldBe(before.Transfers);
             (await host.Balance(client)).ShouldBe(balance);
-            // And the merchant's answer is what it was.
+            // The merchant's answer stays the same.
             (await host.Cancel(client, $$"""{"paymentId":"{{id}}"}""")).Code.ShouldBe("SUCCESS");
         }
         var refused = (await host.Call("GET", $"/clients/{client.Id}/late-reports")).ShouldBe(200).Items;
@@ -129,7 +131,7 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Captures_add_up_to_the_amount_and_no_further(DatabaseProvider provider)
+    public async Task Captures_cannot_exceed_the_amount(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -147,7 +149,7 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Refunds_debit_the_merchant_as_far_as_the_payment_and_the_balance_go(DatabaseProvider provider)
+    public async Task Refunds_cannot_exceed_the_payment_or_the_balance(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -164,7 +166,7 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
         (await host.Report(client, "refund", "e4", minorUnits: 400)).ShouldBe(200)["refunded"].ShouldBe("400");
         (await host.Balance(client)).ShouldBe(100);
 
-        // A refusal is decided afresh, under the same eventId.
+        // A refusal is not final: the same eventId is decided again.
         await host.Post(client, 1000);
         (await host.Report(client, "refund", "e1", minorUnits: 501)).ShouldBe(200)["refunded"].ShouldBe("901");
         (await host.Report(client, "refund", "e5", minorUnits: 100)).ShouldBeProblem(409, "transition-refused");
@@ -173,7 +175,7 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_report_takes_effect_once_for_ever(DatabaseProvider provider)
+    public async Task Repeated_report_takes_effect_once(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -200,14 +202,14 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
         (await host.Report(client, "refund", "e3", minorUnits: 400)).ShouldBe(200);
         (await host.Dump(client)).ShouldBe(dump);
 
-        // The same identifier is another event with another payment.
+        // An eventId identifies an event within its payment only.
         await host.Register(client, "p2");
         (await host.Report(client, "succeed", "e1", "p2")).ShouldBe(200);
     }
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_report_that_was_in_time_stays_so_after_the_cancel(DatabaseProvider provider)
+    public async Task Repeat_of_a_timely_report_succeeds_after_the_cancel(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -219,7 +221,7 @@ public sealed class ReportTests(SharedHosts hosts) : IClassFixture<SharedHosts>
         (await host.Dump(client)).ShouldBe(dump);
     }
 
-    // A problem may hold the trace of its request.
+    // A problem may contain the trace ID of its request.
     private static string WithoutTrace(Reply reply) =>
         string.Join('\n', reply.Json.EnumerateObject().Where(m => m.Name != "traceId").Select(m => m.ToString()));
 }

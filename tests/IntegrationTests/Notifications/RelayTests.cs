@@ -5,7 +5,7 @@ using System.Text;
 using CancelService.Api.Internal;
 using CancelService.Application.Reading;
 using CancelService.Infrastructure.Notifications;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
@@ -16,18 +16,20 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace CancelService.IntegrationTests.Notifications;
 
-/// <summary>What the core is told: each cancellation, at least once, also when it, or we, fail at the worst moment.</summary>
+/// <summary>
+/// Goal: the relay delivers each cancellation event to the core at least once, whatever fails at the worst moment.
+/// </summary>
 public sealed class RelayTests(PostgresServer postgres)
 {
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(10);
 
-    // Longer than Until waits while the clock ticks: no attempt times out because the machine is slow.
+    // Exceeds the fake time that one Until can add, so no attempt times out on a slow machine.
     private static readonly TimeSpan AttemptTimeout = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan ClaimTime = TimeSpan.FromMinutes(2);
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_cancellation_is_delivered_once_in_full_and_signed(DatabaseProvider provider)
+    public async Task Relay_delivers_each_cancellation_once_complete_and_signed(DatabaseProvider provider)
     {
         await using var receiver = await Receiver.Start(_ => Answers(200));
         using var database = await TestDatabase.Create(provider, postgres);
@@ -38,7 +40,7 @@ public sealed class RelayTests(PostgresServer postgres)
 
         await Ticking(host.Clock, () => Delivered(host)).Becomes(3);
 
-        // Another one, an hour later: the first three are not sent again.
+        // One hour later a fourth event goes out; the first three are not sent again.
         host.Clock.Advance(TimeSpan.FromHours(1));
         await Cancel(host, client, State.Failed);
         await Ticking(host.Clock, () => Delivered(host)).Becomes(4);
@@ -55,7 +57,8 @@ public sealed class RelayTests(PostgresServer postgres)
             row.LastError.ShouldBeNull();
             received.Text.ShouldBe(
                 $$"""
-                {"id":"{{row.EventId}}","type":"payment.cancelled","clientId":"{{client.Id.Value}}","paymentId":"{{paymentId}}",
+                {"id":"{{row.EventId}}","type":"payment.cancelled","clientId":"{{client.Id.Value}}",
+                "paymentId":"{{paymentId}}",
                 "paymentRequestId":"req-{{paymentId}}","amount":{"minorUnits":1000,"currency":"USD"},
                 "effect":"{{received.Member("effect")}}","cancelTime":"{{CancelTime(row.CreatedAt)}}"}
                 """.ReplaceLineEndings("")
@@ -66,12 +69,12 @@ public sealed class RelayTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_receiver_that_fails_is_tried_again_until_it_recovers(DatabaseProvider provider)
+    public async Task Relay_retries_a_failing_receiver_until_it_recovers(DatabaseProvider provider)
     {
         int[] answers = [500, 302, 404, 204];
         await using var receiver = await Receiver.Start(r => Answers(answers[r.Number - 1]));
         using var database = await TestDatabase.Create(provider, postgres);
-        // Hours, so that the clock's ticking while the test looks on does not lead into the next attempt.
+        // Backoff in hours, so the ticking clock of one assertion does not reach the next attempt.
         await using var host = await Start(
             database,
             receiver,
@@ -100,7 +103,7 @@ public sealed class RelayTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_receiver_that_hangs_is_given_up_and_tried_again(DatabaseProvider provider)
+    public async Task Relay_times_out_and_retries_a_hanging_receiver(DatabaseProvider provider)
     {
         var never = new TaskCompletionSource<int>();
         await using var receiver = await Receiver.Start(r => r.Number == 1 ? never.Task : Answers(200));
@@ -119,7 +122,7 @@ public sealed class RelayTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_confirmation_that_comes_after_the_claim_ran_out_still_counts(DatabaseProvider provider)
+    public async Task Late_confirmation_counts_after_the_claim_has_expired(DatabaseProvider provider)
     {
         var first = new TaskCompletionSource<int>();
         await using var receiver = await Receiver.Start(r => r.Number == 1 ? first.Task : Answers(500));
@@ -128,7 +131,7 @@ public sealed class RelayTests(PostgresServer postgres)
         await Cancel(host, await host.AddClient(), State.Success);
         await Ticking(host.Clock, () => receiver.Count()).Becomes(1);
 
-        // For the other instance the claim has run out; its attempt fails.
+        // The claim has expired by this instance's clock, and its own attempt fails.
         await using var other = await Start(
             database,
             receiver,
@@ -148,9 +151,7 @@ public sealed class RelayTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_failure_that_comes_after_the_claim_ran_out_leaves_the_next_claim_alone(
-        DatabaseProvider provider
-    )
+    public async Task Late_failure_leaves_the_next_claim_untouched(DatabaseProvider provider)
     {
         var (first, second) = (new TaskCompletionSource<int>(), new TaskCompletionSource<int>());
         await using var receiver = await Receiver.Start(r =>
@@ -170,7 +171,7 @@ public sealed class RelayTests(PostgresServer postgres)
         await Ticking(other.Clock, () => receiver.Count()).Becomes(2);
         var claimed = (await Rows(host)).Single();
 
-        // The first instance has settled its failure when it delivers the next event.
+        // The first instance settles its failure before it delivers the next event.
         first.SetResult(500);
         await Cancel(host, client, State.Success);
         await Ticking(host.Clock, () => Delivered(host)).Becomes(1);
@@ -184,7 +185,7 @@ public sealed class RelayTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_process_that_is_killed_between_sending_and_marking_loses_nothing(DatabaseProvider provider)
+    public async Task Relay_loses_no_event_when_killed_between_sending_and_marking(DatabaseProvider provider)
     {
         Process? killed = null;
         await using var receiver = await Receiver.Start(r =>
@@ -228,7 +229,8 @@ public sealed class RelayTests(PostgresServer postgres)
 
         await using var host = await Start(database, receiver, TimeProvider.System.GetUtcNow() + ClaimTime);
         await Ticking(host.Clock, () => receiver.Count()).Becomes(2);
-        await TestHost.Until(() => Delivered(host)).Becomes(1); // The clock stands, so the attempt can't time out.
+        // The clock stands still, so the attempt cannot time out.
+        await TestHost.Until(() => Delivered(host)).Becomes(1);
         (await Row(host)).Attempts.ShouldBe(2);
         receiver.Received.Count.ShouldBe(2);
         receiver.Received.Select(r => r.Text).Distinct(StringComparer.Ordinal).Count().ShouldBe(1);
@@ -236,9 +238,9 @@ public sealed class RelayTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Two_instances_share_the_work_and_claim_nothing_twice(DatabaseProvider provider)
+    public async Task Two_instances_share_the_work_and_claim_no_event_twice(DatabaseProvider provider)
     {
-        // Neither gets its first answer before the other has sent something as well.
+        // Neither instance gets its first answer before both have sent an event.
         var (a, b) = (new TaskCompletionSource(), new TaskCompletionSource());
         await using var receiver = await Receiver.Start(async r =>
         {
@@ -268,26 +270,24 @@ public sealed class RelayTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task An_event_whose_attempts_are_used_up_is_parked_listed_and_queued_again(DatabaseProvider provider)
+    public async Task Event_is_parked_listed_and_requeued_after_its_last_attempt(DatabaseProvider provider)
     {
         var status = 503;
         await using var receiver = await Receiver.Start(_ => Answers(Volatile.Read(ref status)));
         using var database = await TestDatabase.Create(provider, postgres);
-        await using var host = await Start(database, receiver, "--Notifications:MaxAttempts=2");
+        // A short back-off, so that the clock need not run ahead, and no attempt times out on a slow machine.
+        await using var host = await Start(
+            database,
+            receiver,
+            "--Notifications:MaxAttempts=2",
+            "--Notifications:BackOffBase=00:00:00.050"
+        );
         var (one, two) = (await host.AddClient(), await host.AddClient());
         var id = await Cancel(host, one, State.Success);
         await Cancel(host, one, State.Processing);
         await Cancel(host, two, State.Authorized);
 
-        await Ticking(
-                host.Clock,
-                async () =>
-                {
-                    host.Clock.Advance(TimeSpan.FromSeconds(0.1)); // The back-off is at most a second.
-                    return (await List(host, "parked")).Items.Count;
-                }
-            )
-            .Becomes(3);
+        await Ticking(host.Clock, async () => (await List(host, "parked")).Items.Count).Becomes(3);
         receiver.Received.Count.ShouldBe(6);
         var page = await List(host, "parked", limit: 2);
         page.Items.ShouldAllBe(item => item.Attempts == 2 && item.LastError == "HTTP 503" && item.DueAt == null);
@@ -307,7 +307,7 @@ public sealed class RelayTests(PostgresServer postgres)
         (await List(host, null)).Items.Count.ShouldBe(3);
         receiver.Received.Last().Member("id").ShouldBe(page.Items.Single(i => i.PaymentId == id).EventId.ToString());
 
-        // Idempotent: what is not parked stays as it is.
+        // Idempotent: an event that is not parked stays unchanged.
         (await Requeue(host, one.Id.Value, id))
             .ShouldBeOfType<Ok<NotificationView>>()
             .Value!.DueAt.ShouldBeNull();
@@ -321,10 +321,10 @@ public sealed class RelayTests(PostgresServer postgres)
         }
     }
 
-    // What stands before a receiver that is away may answer anything.
+    // A proxy in front of an unreachable receiver may answer with any status.
     [Theory]
     [MatrixData("500", "404", "401", "302")]
-    public async Task An_outage_of_the_receiver_does_not_use_up_the_attempts(string failure, DatabaseProvider provider)
+    public async Task Receiver_outage_uses_up_no_attempts(string failure, DatabaseProvider provider)
     {
         var status = int.Parse(failure, null);
         await using var receiver = await Receiver.Start(_ => Answers(Volatile.Read(ref status)));
@@ -334,7 +334,7 @@ public sealed class RelayTests(PostgresServer postgres)
             receiver,
             "--Notifications:Concurrency=1",
             "--Notifications:MaxAttempts=2",
-            // Hours, so that no event's second attempt is due before the circuit opens.
+            // Backoff in hours, so no second attempt is due before the circuit breaker opens.
             "--Notifications:BackOffBase=10:00:00",
             "--Notifications:BackOffMaximum=10:00:00"
         );
@@ -342,12 +342,12 @@ public sealed class RelayTests(PostgresServer postgres)
         for (var i = 0; i < 30; i++)
             await Cancel(host, client, State.Processing);
 
-        // After 20 failures nothing more is sent, and what was claimed beyond them is given back uncounted.
+        // The circuit breaker opens after 20 failures; claimed but unsent events are released with no attempt counted.
         await Ticking(host.Clock, async () => (await Rows(host)).Sum(row => row.Attempts)).Becomes(20);
         receiver.Received.Count.ShouldBe(20);
         (await Rows(host)).Count(row => row.Attempts == 0).ShouldBe(10);
 
-        // Every 10 seconds one event tries whether the receiver is back, and that attempt does not count either.
+        // A probe every 10 seconds checks whether the receiver has recovered; its attempt does not count.
         for (var probe = 1; probe <= 5; probe++)
         {
             host.Clock.Advance(TimeSpan.FromSeconds(10));
@@ -364,7 +364,7 @@ public sealed class RelayTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task An_answer_that_no_database_can_store_is_a_failed_attempt_like_any_other(DatabaseProvider provider)
+    public async Task Answer_with_NUL_characters_counts_as_a_failed_attempt(DatabaseProvider provider)
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
@@ -386,7 +386,7 @@ public sealed class RelayTests(PostgresServer postgres)
         await receiver;
     }
 
-    // A receiver of one connection at a time, which writes what it is told to, and may then keep the connection.
+    // Serves one connection at a time, writes the given answer and then holds the connection open on request.
     private static async Task Answer(TcpListener listener, string answer, bool hold, CancellationToken stop)
     {
         try
@@ -402,13 +402,13 @@ public sealed class RelayTests(PostgresServer postgres)
         }
         catch (OperationCanceledException)
         {
-            // The test is over.
+            // The end of the test cancels the receiver.
         }
     }
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task An_attempt_that_could_outlive_its_claim_is_not_begun(DatabaseProvider provider)
+    public async Task Relay_starts_no_attempt_that_could_outlive_its_claim(DatabaseProvider provider)
     {
         var never = new TaskCompletionSource<int>();
         await using var receiver = await Receiver.Start(_ => never.Task);
@@ -427,11 +427,11 @@ public sealed class RelayTests(PostgresServer postgres)
         await Ticking(host.Clock, () => receiver.Count()).Becomes(1);
         (await Rows(setUp)).ShouldAllBe(row => row.Attempts == 1);
 
-        // The first attempt ends so late that a second would end after the claim that both events are under.
+        // After this attempt, a second one could not finish before the claim on both events expires.
         host.Clock.Advance(AttemptTimeout + TimeSpan.FromSeconds(10));
         await TestHost.Until(() => receiver.Count()).Becomes(2);
 
-        // So the second event was given back, and claimed again.
+        // The relay therefore released the second event and claimed it again.
         var sent = receiver.Received.Last().Member("paymentId");
         var row = (await Rows(setUp)).Single(r => r.PaymentId.Value == sent);
         row.DueAt.ShouldBe(host.Now + ClaimTime);
@@ -440,10 +440,10 @@ public sealed class RelayTests(PostgresServer postgres)
         await TestHost.Until(() => Delivered(setUp)).Becomes(1);
     }
 
-    // What confirms an event is the status; nobody waits for the body, which may never end.
+    // The status alone confirms an event: the relay must not wait for the body, which may never end.
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_confirmation_whose_body_does_not_end_is_a_confirmation(DatabaseProvider provider)
+    public async Task Confirmation_counts_although_its_body_never_ends(DatabaseProvider provider)
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
@@ -464,9 +464,9 @@ public sealed class RelayTests(PostgresServer postgres)
         await receiver;
     }
 
-    // Another instance's claim is on its way to its commit: who waited for it would claim the event as well.
+    // The other instance's claim has not committed yet. Waiting for its row lock would claim the event twice.
     [Fact]
-    public async Task An_event_that_another_instance_is_claiming_is_neither_waited_for_nor_claimed_twice()
+    public async Task Relay_skips_an_event_that_another_instance_is_claiming()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         await using var host = await TestHost.Start(database);
@@ -490,9 +490,9 @@ public sealed class RelayTests(PostgresServer postgres)
         (await Claim()).ShouldBeEmpty();
     }
 
-    // An operator's order and the pruning of the same event: the order is not lost.
+    // An operator's requeue must survive a concurrent prune of the same event.
     [Fact]
-    public async Task An_event_that_is_queued_again_while_pruning_waits_for_it_stays()
+    public async Task Requeued_event_survives_a_concurrent_prune()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         await using var receiver = await Receiver.Start(_ => Answers(200));
@@ -516,7 +516,7 @@ public sealed class RelayTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Delivered_events_are_pruned_after_their_time_and_no_others(DatabaseProvider provider)
+    public async Task Only_delivered_events_are_pruned_after_the_retention_time(DatabaseProvider provider)
     {
         await using var receiver = await Receiver.Start(r => Answers(r.Number == 1 ? 200 : 500));
         using var database = await TestDatabase.Create(provider, postgres);
@@ -545,14 +545,14 @@ public sealed class RelayTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Without_a_URL_the_outbox_waits_until_there_is_one(DatabaseProvider provider)
+    public async Task Outbox_keeps_its_events_until_a_URL_is_configured(DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres);
         await using (var off = await TestHost.Start(database, settings: "--Notifications:Url="))
         {
             await Cancel(off, await off.AddClient(), State.Success);
             off.Clock.Advance(TimeSpan.FromHours(1));
-            await off.Stop(); // What a relay had claimed it would have given back, or settled, by now.
+            await off.Stop(); // By now a relay would have released or settled any claim.
             var row = await Row(off);
             row.DueAt.ShouldBe(row.CreatedAt);
             row.Attempts.ShouldBe(0);
@@ -566,7 +566,7 @@ public sealed class RelayTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_host_that_stops_finishes_what_is_under_way_and_hands_the_rest_back(DatabaseProvider provider)
+    public async Task Stopping_relay_finishes_its_attempts_and_releases_its_other_claims(DatabaseProvider provider)
     {
         var answer = new TaskCompletionSource<int>();
         await using var receiver = await Receiver.Start(_ => answer.Task);
@@ -609,7 +609,7 @@ public sealed class RelayTests(PostgresServer postgres)
     [InlineData("Notifications:BackOffBase", "00:00:00")]
     [InlineData("Notifications:BackOffMaximum", "00:00:00.500")]
     [InlineData("Notifications:KeepDelivered", "00:00:00")]
-    public async Task A_wrong_setting_stops_the_host_with_a_message_that_names_it(string key, string value)
+    public async Task Host_refuses_to_start_with_an_invalid_setting_and_names_it(string key, string value)
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
         var refusal = await Should.ThrowAsync<OptionsValidationException>(() =>
@@ -643,7 +643,7 @@ public sealed class RelayTests(PostgresServer postgres)
 
     private static Task<int> Answers(int status) => Task.FromResult(status);
 
-    // The clock goes on by a poll's interval with each question.
+    // Advances the clock by one poll interval per poll.
     private static Polled<T> Ticking<T>(FakeTimeProvider clock, Func<Task<T>> ask) =>
         TestHost.Until(() =>
         {

@@ -2,20 +2,22 @@ using System.Globalization;
 using System.Text.Json;
 using CancelService.Domain;
 using CancelService.Infrastructure.Notifications;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Time.Testing;
 
 namespace CancelService.IntegrationTests.Notifications;
 
-/// <summary>Operators queue many events again: those they mean and no others, each once, whatever a relay does meanwhile.</summary>
+/// <summary>
+/// Goal: a requeue order selects exactly the matching events and queues each once, even while relays are running.
+/// </summary>
 public sealed class RequeueTests(PostgresServer postgres)
 {
     private const string Path = "/notifications/requeue";
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    // What is in the outbox, two hours before and after 10:00. Only a relay ends a claim.
+    // The outbox, with times up to two hours before and after 10:00. Only a relay releases a claim.
     private static readonly (string Client, string Payment, string State, string At)[] Outbox =
     [
         ("A", "a-parked-10", "parked", "10:00"),
@@ -28,7 +30,7 @@ public sealed class RequeueTests(PostgresServer postgres)
     ];
 
     [Theory]
-    // Body => what is queued again | whether more is left.
+    // Request body => requeued payments | "more" when matching events remain.
     [MatrixData(
         "{} => a-parked-10 a-parked-11 b-parked-10",
         "{'state':'parked'} => a-parked-10 a-parked-11 b-parked-10",
@@ -45,7 +47,7 @@ public sealed class RequeueTests(PostgresServer postgres)
         "{'state':'delivered','clientId':'B','from':'2026-11-23T10:00Z','to':'2026-11-23T12:00Z'} => b-delivered-11",
         "{'state':'delivered','from':'2026-11-23T10:00Z','to':'2026-11-23T12:00Z','limit':1} => a-delivered-10 | more"
     )]
-    public async Task What_is_meant_is_queued_again_and_nothing_else(string row, DatabaseProvider provider)
+    public async Task Requeue_selects_exactly_the_matching_events(string row, DatabaseProvider provider)
     {
         var (body, expected) = (row.Split(" =>")[0].Replace('\'', '"'), row.Split(" =>")[1].Split(" |")[0].Trim());
         var more = row.EndsWith("| more", StringComparison.Ordinal);
@@ -69,7 +71,7 @@ public sealed class RequeueTests(PostgresServer postgres)
                 Standing(now).ShouldBe(Standing(was), payment);
         }
 
-        // A repeat takes nothing that was taken.
+        // A repeated order finds no event left.
         if (!more)
         {
             (await host.Call("POST", Path, body)).ShouldBe(200)["requeued"].ShouldBe("0");
@@ -87,13 +89,13 @@ public sealed class RequeueTests(PostgresServer postgres)
     [InlineData("{'from':'2026-11-23T10:00:00'}", "from must be a time with an offset")]
     [InlineData("{'to':'2026-11-23'}", "to must be a time with an offset")]
     [InlineData("{'from':'2026-11-23T10:00Z','to':'2026-11-23T10:00Z'}", "from must be before to")]
-    // Without an end that has passed, a repeat would send again what was delivered meanwhile.
+    // Without an end in the past, a repeated order would resend the events that were delivered meanwhile.
     [InlineData("{'state':'delivered'}", "from and to must be given")]
     [InlineData("{'state':'delivered','to':'2026-11-23T10:00Z'}", "from and to must be given")]
     [InlineData("{'state':'delivered','from':'2026-11-23T10:00Z'}", "from and to must be given")]
     [InlineData("{'state':'delivered','from':'2026-11-23T10:00Z','to':'2026-11-23T12:00:01Z'}", "to must have passed")]
     [InlineData("", "The request needs a body")]
-    public async Task An_order_that_is_not_clear_is_refused_by_name(string body, string detail)
+    public async Task Ambiguous_order_is_rejected_and_its_member_named(string body, string detail)
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         await Fill(host);
@@ -107,7 +109,7 @@ public sealed class RequeueTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task The_log_says_who_queued_how_many_of_what_again()
+    public async Task Log_names_the_operator_and_counts_the_requeued_events()
     {
         using var log = new LogLines();
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres, log);
@@ -121,10 +123,10 @@ public sealed class RequeueTests(PostgresServer postgres)
         );
     }
 
-    // Clients are visited a hundred at a time, so that an order has a bound; the answer says that others are left.
+    // An order visits at most 100 clients, which bounds its cost; the answer's "more" reports the remaining ones.
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Orders_that_are_repeated_while_more_is_left_reach_every_client(DatabaseProvider provider)
+    public async Task Repeated_orders_reach_every_client(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres);
         for (var i = 0; i < 103; i++)
@@ -139,10 +141,10 @@ public sealed class RequeueTests(PostgresServer postgres)
         (await Rows(host)).Values.ShouldAllBe(row => row.DueAt == host.Now);
     }
 
-    // Two instances take four orders each for the same events, while both deliver what is queued.
+    // Each of two instances handles four orders for the same events while both deliver queued events.
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Orders_that_race_with_each_other_and_with_relays_queue_each_event_once(DatabaseProvider provider)
+    public async Task Racing_orders_and_relays_requeue_each_event_once(DatabaseProvider provider)
     {
         await using var receiver = await Receiver.Start(_ => Task.FromResult(200));
         using var database = await TestDatabase.Create(provider, postgres);
@@ -167,7 +169,7 @@ public sealed class RequeueTests(PostgresServer postgres)
         var requeued = 0;
         foreach (var order in orders)
             requeued += int.Parse((await order).ShouldBe(200)["requeued"]!, CultureInfo.InvariantCulture);
-        // What one order passed over because another held it is left to the next one.
+        // Orders skip locked events, so a further order requeues the remainder.
         while ((await one.Call("POST", Path, "{}")).ShouldBe(200)["requeued"] is var rest and not "0")
             requeued += int.Parse(rest!, CultureInfo.InvariantCulture);
 
@@ -179,7 +181,7 @@ public sealed class RequeueTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task What_the_receiver_has_lost_is_sent_again_as_the_same_event(DatabaseProvider provider)
+    public async Task Delivered_event_is_resent_unchanged_after_a_requeue(DatabaseProvider provider)
     {
         await using var receiver = await Receiver.Start(_ => Task.FromResult(200));
         using var database = await TestDatabase.Create(provider, postgres);

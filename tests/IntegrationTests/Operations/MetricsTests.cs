@@ -1,11 +1,11 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Operations;
 
 /// <summary>
-/// What an operator reads from /metrics, and that alerts and documents name nothing else. They run alone, because the hosts of a
+/// Goal: /metrics exposes every metric named in alerts and documents. The tests run alone, because all hosts of a
 /// process share its meters.
 /// </summary>
 [Collection(nameof(Alone))]
@@ -16,7 +16,7 @@ public sealed partial class MetricsTests(PostgresServer postgres)
     [InlineData("deploy/grafana/cancelservice.json")]
     [InlineData("docs/runbook.md")]
     [InlineData("docs/operations.md")]
-    public async Task Every_metric_that_is_named_exists_on_a_running_instance(string file)
+    public async Task Running_instance_exposes_every_documented_metric(string file)
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres);
         var client = await host.AddClient();
@@ -24,7 +24,7 @@ public sealed partial class MetricsTests(PostgresServer postgres)
         (await host.Cancel(client)).Code.ShouldBe("SUCCESS");
         await host.Ready();
 
-        // Where there is no synchronous standby, nobody waits for it.
+        // Observed only with a synchronous standby.
         const string withStandby = "cancelservice_barrier_duration_seconds";
         var names = Name()
             .Matches(
@@ -34,7 +34,7 @@ public sealed partial class MetricsTests(PostgresServer postgres)
         await TestHost
             .Until(async () =>
             {
-                host.Clock.Advance(TimeSpan.FromSeconds(16)); // What is asked of the database comes now and then.
+                host.Clock.Advance(TimeSpan.FromSeconds(16)); // Database gauges are refreshed at intervals.
                 var metrics = await Metrics(host);
                 return string.Join(
                     ' ',
@@ -64,7 +64,7 @@ public sealed partial class MetricsTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task The_outbox_and_what_becomes_of_its_events_are_measured()
+    public async Task Outbox_backlog_and_event_outcomes_are_measured()
     {
         await using var receiver = await Receiver.Start(_ => Task.FromResult(500));
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
@@ -100,7 +100,7 @@ public sealed partial class MetricsTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_clock_that_is_wrong_shows()
+    public async Task Request_Time_refusals_are_counted()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         var client = await host.AddClient();
@@ -125,7 +125,7 @@ public sealed partial class MetricsTests(PostgresServer postgres)
             TestContext.Current.CancellationToken
         );
 
-    // Of a histogram, or any of its three series.
+    // True for a metric, or for any of the three series of a histogram.
     private static bool Has(string metrics, string name) =>
         metrics.Contains($"# TYPE {name} ", StringComparison.Ordinal)
         || metrics.Contains($"\n{name}{{", StringComparison.Ordinal)

@@ -2,18 +2,20 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.IntegrationTests.Operations;
 
-/// <summary>What a collector gets by OTLP: one trace from the merchant's request to the webhook's, metrics and logs.</summary>
+/// <summary>
+/// Goal: an OTLP collector receives metrics, logs and one trace from the merchant's request to the webhook.
+/// </summary>
 public sealed class OtlpTests(PostgresServer postgres)
 {
     [Fact]
-    public async Task A_trace_leads_from_the_merchants_request_to_the_cores_webhook()
+    public async Task Trace_spans_from_the_merchants_request_to_the_cores_webhook()
     {
         await using var collector = await Collector.Start();
         await using var core = await Receiver.Start(_ => Task.FromResult(200));
@@ -42,7 +44,7 @@ public sealed class OtlpTests(PostgresServer postgres)
             await db.Set<HistoryRow>().SingleAsync(line => line.Answer != null, TestContext.Current.CancellationToken)
         ).TraceId.ShouldNotBeNull();
         core.Received.Single().Headers["traceparent"].ShouldStartWith($"00-{traceId}-");
-        // Protocol Buffers hold text as it is, and an identifier of a trace as its bytes.
+        // Protocol Buffers contain text verbatim and a trace ID as raw bytes.
         var trace = Convert.FromHexString(traceId);
         await collector.Gets("/v1/traces", trace, "verify", "decide", "group", "commit", "notify");
         await collector.Gets(
@@ -55,7 +57,7 @@ public sealed class OtlpTests(PostgresServer postgres)
         await collector.Gets("/v1/logs", trace, "cancelservice", Api.BuildInfo.Version, "Answered {Code}");
     }
 
-    /// <summary>A collector on a socket of its own; it keeps what it gets.</summary>
+    /// <summary>OTLP collector on its own socket that keeps every message.</summary>
     private sealed class Collector : IAsyncDisposable
     {
         private readonly WebApplication _app;
@@ -81,7 +83,7 @@ public sealed class OtlpTests(PostgresServer postgres)
             return collector;
         }
 
-        /// <summary>Waits until each text came in a message that holds these bytes too.</summary>
+        /// <summary>Waits until each text has arrived in a message that also contains the given bytes.</summary>
         public Task Gets(string path, byte[] with, params string[] texts) =>
             TestHost
                 .Until(() => Task.FromResult(string.Join(' ', texts.Where(text => !Has(path, with, text)))))

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Security.Cryptography;
-using CancelService.Application.Pipeline;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -11,7 +10,7 @@ using Microsoft.IdentityModel.Tokens;
 
 namespace CancelService.IntegrationTests.Ops;
 
-/// <summary>An OpenID provider on a socket, where somebody is always signed in.</summary>
+/// <summary>OpenID provider on a socket, with a user who is always signed in.</summary>
 internal sealed class OpenIdProvider : IAsyncDisposable
 {
     private static readonly string[] ResponseTypes = ["code"];
@@ -24,15 +23,15 @@ internal sealed class OpenIdProvider : IAsyncDisposable
 
     public string Url => _app.Urls.Single();
 
-    /// <summary>The scopes that the access token has.</summary>
+    /// <summary>Scopes of the access token.</summary>
     public string Scopes { get; set; } = "payments:read clients:read payments:write";
 
-    /// <summary>The audience that the access token names.</summary>
+    /// <summary>Audience of the access token.</summary>
     public string Audience { get; set; } = Bearer.Audience;
 
     public static async Task<OpenIdProvider> Start()
     {
-        // Empty: another one would read the service's settings, and listen on its ports.
+        // The default builder would read the service's settings and listen on its ports.
         var builder = WebApplication.CreateEmptyBuilder(new());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         builder.Services.AddRouting();

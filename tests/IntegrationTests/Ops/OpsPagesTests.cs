@@ -1,14 +1,15 @@
 using System.Net;
 using System.Net.Http.Headers;
-using CancelService.Application.Pipeline;
 using CancelService.Domain.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.OperatorConsole;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.IntegrationTests.Ops;
 
-/// <summary>The operations page: who may see it, what it shows, and what it can do.</summary>
+/// <summary>
+/// Goal: the operations pages admit only operators, show every state and perform the permitted actions.
+/// </summary>
 public sealed class OpsPagesTests(PostgresServer postgres)
 {
     private static readonly string[] Pages =
@@ -22,7 +23,7 @@ public sealed class OpsPagesTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_link_signs_in_once_and_every_page_is_shown(DatabaseProvider provider)
+    public async Task Link_signs_in_once_and_opens_every_page(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres);
         var client = await host.AddClient();
@@ -91,7 +92,7 @@ public sealed class OpsPagesTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_link_that_is_old_or_changed_and_a_cookie_of_another_wallet_sign_nobody_in()
+    public async Task Expired_or_altered_links_and_foreign_cookies_do_not_sign_in()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         using var browser = Browser(host);
@@ -109,7 +110,7 @@ public sealed class OpsPagesTests(PostgresServer postgres)
             (await Post(browser, "/ops/sign-in", ("link", junk))).Status.ShouldBe(400);
         (await Get(browser, "/ops/clients")).Text.ShouldContain("ops-link your-name");
 
-        // The session ends by itself.
+        // The session expires by itself.
         await Post(browser, "/ops/sign-in", ("link", link));
         (await Get(browser, "/ops")).Text.ShouldContain("Signed in as");
         host.Clock.Advance(TimeSpan.FromHours(8) + TimeSpan.FromSeconds(1));
@@ -117,7 +118,7 @@ public sealed class OpsPagesTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_session_of_one_instance_is_known_by_the_other()
+    public async Task Session_is_valid_on_every_instance()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
         await using var one = await TestHost.Start(database);
@@ -129,14 +130,14 @@ public sealed class OpsPagesTests(PostgresServer postgres)
     }
 
     [Theory]
-    // Scopes, page, status.
+    // Scopes, request and expected status.
     [InlineData("payments:read clients:read", "GET /ops", 200)]
     [InlineData("payments:read", "GET /ops", 403)]
     [InlineData("clients:read", "GET /ops/clients", 403)]
     [InlineData("payments:read clients:read", "POST /ops/requeue", 403)]
     [InlineData("payments:read clients:read payments:write", "POST /ops/requeue", 302)]
     [InlineData("payments:write", "POST /ops/requeue", 403)]
-    public async Task A_token_does_too_within_its_scopes(string scopes, string call, int status)
+    public async Task Token_grants_access_within_its_scopes(string scopes, string call, int status)
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         using var request = new HttpRequestMessage(
@@ -155,7 +156,7 @@ public sealed class OpsPagesTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Parked_events_are_queued_again_one_or_all_and_the_record_says_by_whom(DatabaseProvider provider)
+    public async Task Parked_events_are_requeued_singly_or_together_and_the_operator_recorded(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres);
         var client = await host.AddClient();
@@ -176,7 +177,7 @@ public sealed class OpsPagesTests(PostgresServer postgres)
 
         await Post(browser, "/ops/requeue", ("clientId", client.Id.Value), ("paymentId", "p2"));
         (await Parked(host)).ShouldBe("p1 p3");
-        // What names no event that there is must not mean all of them.
+        // An order that names no existing event must not mean all events.
         foreach (
             var (who, id) in ((string, string)[])[(client.Id.Value, ""), ("", "p1"), ("a.b", "p1"), ("NOBODY", "p1")]
         )
@@ -197,7 +198,7 @@ public sealed class OpsPagesTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task Nothing_can_be_framed_loaded_or_sent_from_elsewhere()
+    public async Task Pages_block_framing_foreign_content_and_cross_site_posts()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         using var browser = Browser(host);
@@ -227,7 +228,7 @@ public sealed class OpsPagesTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task While_the_database_is_away_the_page_says_so_and_shows_what_it_can()
+    public async Task Page_reports_a_database_outage_and_shows_its_local_data()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, "--Database:Timeout=00:00:01");
         using var browser = Browser(host);
@@ -254,14 +255,14 @@ public sealed class OpsPagesTests(PostgresServer postgres)
     [InlineData("payments:read clients:read", Bearer.Audience, true)]
     [InlineData("payments:read", Bearer.Audience, false)]
     [InlineData("payments:read clients:read", "another-service", false)]
-    public async Task An_operator_signs_in_at_the_tokens_issuer(string scopes, string audience, bool isLetIn)
+    public async Task Operator_signs_in_with_OpenID_Connect(string scopes, string audience, bool isLetIn)
     {
         await using var provider = await OpenIdProvider.Start();
         (provider.Scopes, provider.Audience) = (scopes, audience);
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
         await using var host = await TestHost.Start(
             database,
-            systemClock: true, // The provider's tokens are of now.
+            systemClock: true, // The provider issues tokens by the system clock.
             settings:
             [
                 $"--Authentication:Schemes:Bearer:Authority={provider.Url}",
@@ -280,7 +281,7 @@ public sealed class OpsPagesTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task Only_the_last_hour_is_counted()
+    public async Task Counts_cover_only_the_last_hour()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         var client = await host.AddClient();
@@ -349,7 +350,7 @@ public sealed class OpsPagesTests(PostgresServer postgres)
         return string.Join(' ', page.Items.Select(item => item.GetProperty("paymentId").GetString()));
     }
 
-    // What gives up does so by the service's clock.
+    // Advances the service's clock, because its timeouts use it.
     private static async Task Advance(TestHost host, CancellationToken stop)
     {
         while (!stop.IsCancellationRequested)

@@ -4,17 +4,19 @@ using System.Globalization;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace CancelService.IntegrationTests.Persistence;
 
-/// <summary>The audit passes what the service wrote, and finds each kind of damage that is planted by hand.</summary>
+/// <summary>
+/// Goal: the audit passes everything that the service wrote and finds each kind of damage planted by hand.
+/// </summary>
 public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres) : IClassFixture<HealthyDatabases>
 {
-    // What stands in the way of a damage is taken out of the way: foreign keys, checks, and a key where the case says so.
+    // Foreign keys and checks are disabled before each statement, and a key where the case needs it.
     private static readonly Dictionary<string, (string Check, string Sql)> Damages = new(StringComparer.Ordinal)
     {
         ["a transfer has no cause"] = (
@@ -23,7 +25,8 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
         ),
         ["a transfer has two causes"] = (
             "transfers have an amount, two accounts and one cause",
-            "UPDATE transfers SET payment_id = 'paid', payment_version = 3 WHERE reference IS NOT NULL AND currency = 'EUR'"
+            "UPDATE transfers SET payment_id = 'paid', payment_version = 3 WHERE reference IS NOT NULL AND "
+                + "currency = 'EUR'"
         ),
         ["a transfer has a payment without a version"] = (
             "transfers have an amount, two accounts and one cause",
@@ -41,11 +44,11 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
             "transfers have an amount, two accounts and one cause",
             "UPDATE transfers SET debit = credit WHERE payment_id = 'paid'"
         ),
-        ["a transfer is of nothing"] = (
+        ["a transfer has amount zero"] = (
             "transfers have an amount, two accounts and one cause",
             "UPDATE transfers SET minor_units = 0 WHERE payment_id = 'paid'"
         ),
-        ["a transfer is of more than there can be"] = (
+        ["a transfer exceeds the maximum amount"] = (
             "transfers have an amount, two accounts and one cause",
             "UPDATE transfers SET minor_units = 1000000000000001 WHERE payment_id = 'paid'"
         ),
@@ -213,7 +216,7 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
             ALTER TABLE twice RENAME TO payment_history
             """
         ),
-        ["a payment that goes on has a cancellation"] = (
+        ["an open payment has a cancellation"] = (
             "cancelled payments, and no others, have one cancellation",
             "UPDATE payment_history SET action = 'CANCEL' WHERE payment_id = 'paid' AND action = 'SUCCEED'"
         ),
@@ -230,11 +233,11 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
             WHERE payment_id = 'cancelled-paid' AND action = 'CANCEL'
             """
         ),
-        ["a line that is no cancellation has an answer"] = (
+        ["a line other than a cancellation has an answer"] = (
             "stored answers name both identifiers of the payment",
             "UPDATE payment_history SET answer = 'x' WHERE payment_id = 'paid' AND action = 'SUCCEED'"
         ),
-        ["a paymentRequestId is not kept"] = (
+        ["a paymentRequestId is missing"] = (
             "payments have one paymentRequestId",
             "DELETE FROM payment_requests WHERE payment_id = 'paid'"
         ),
@@ -262,11 +265,11 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
             "outbox events are either due or delivered or parked",
             "UPDATE outbox SET due_at = NULL WHERE payment_id = 'cancelled-paid'"
         ),
-        ["a change is not on record any more"] = (
+        ["a change record is missing"] = (
             "changes are numbered without a gap",
             "DELETE FROM changes WHERE kind = 'CLIENT'"
         ),
-        ["a client was never put"] = (
+        ["a client has no change record"] = (
             "clients are what their last change says",
             "DELETE FROM changes WHERE kind = 'CLIENT'"
         ),
@@ -284,7 +287,8 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
         ),
         ["a key was added by hand"] = (
             "keys are what their last changes say",
-            "INSERT INTO client_keys (client_id, version, public_key) SELECT client_id, 9, public_key FROM client_keys WHERE version = 1"
+            "INSERT INTO client_keys (client_id, version, public_key) SELECT client_id, 9, public_key FROM "
+                + "client_keys WHERE version = 1"
         ),
         ["a revocation was taken back"] = (
             "keys are what their last changes say",
@@ -298,11 +302,11 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
             "keys are what their last changes say",
             "UPDATE client_keys SET not_after = NULL WHERE version = 2"
         ),
-        ["a deposit is not on record"] = (
+        ["a deposit has no change record"] = (
             "deposits and payouts are on record",
             "DELETE FROM changes WHERE kind = 'TRANSFER' AND number = (SELECT MAX(number) FROM changes)"
         ),
-        ["a record tells of a deposit that there is not"] = (
+        ["a recorded deposit has no transfer"] = (
             "deposits and payouts are on record",
             """
             INSERT INTO changes (client_id, number, at, actor, reason, kind, subject, state)
@@ -316,7 +320,7 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_healthy_database_passes_and_every_row_is_counted(DatabaseProvider provider)
+    public async Task Audit_passes_a_healthy_database_and_counts_every_row(DatabaseProvider provider)
     {
         using var database = await healthy.Copy(provider);
 
@@ -333,7 +337,7 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
 
     [Theory]
     [MemberData(nameof(PlantedDamages))]
-    public async Task A_planted_damage_is_found(string damage, DatabaseProvider provider)
+    public async Task Audit_finds_planted_damage(string damage, DatabaseProvider provider)
     {
         using var database = await healthy.Copy(provider);
         var (check, sql) = Damages[damage];
@@ -344,7 +348,7 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
         results.Single(r => r.Check.Name == check).Violations.ShouldBeGreaterThan(0, output);
     }
 
-    // SQLite makes a floating-point number of an integer that overflows, and stores it. PostgreSQL can't.
+    // On integer overflow SQLite stores a floating-point number; PostgreSQL refuses.
     [Theory]
     [InlineData(
         "balances equal their transfers and are within their bounds",
@@ -369,7 +373,7 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
         "history has a payment and amounts that fit it",
         "UPDATE payment_history SET minor_units = 1.5 WHERE payment_id = 'captured' AND action = 'CAPTURE'"
     )]
-    public async Task An_amount_that_is_no_integer_is_found(string check, string sql)
+    public async Task Audit_finds_a_fractional_amount(string check, string sql)
     {
         using var database = await healthy.Copy(DatabaseProvider.Sqlite);
         await HealthyDatabases.Plant(database, sql);
@@ -379,17 +383,17 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
         results.Single(r => r.Check.Name == check).Violations.ShouldBeGreaterThan(0, output);
     }
 
-    // The numbers from 0 to 19,999.
+    // Common table expression with the numbers from 0 to 19,999.
     private const string Numbers = """
         WITH d (i) AS (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)),
             n (i) AS (
                 SELECT a.i + 10 * b.i + 100 * c.i + 1000 * e.i + 10000 * f.i FROM d a, d b, d c, d e, d f WHERE f.i < 2)
         """;
 
-    // The sums of a merchant's turnover don't fit 64 bits, though its balance does.
+    // The sums of a merchant's turnover exceed 64 bits, although its balance does not.
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_turnover_beyond_64_bits_is_added_up(DatabaseProvider provider)
+    public async Task Audit_sums_a_turnover_beyond_64_bits(DatabaseProvider provider)
     {
         using var database = await healthy.Copy(provider);
         await HealthyDatabases.Plant(
@@ -398,7 +402,8 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
             INSERT INTO transfers (client_id, transfer_id, debit, credit, minor_units, currency, at, reference, actor)
             {numbers}
             SELECT t.client_id, {id}, CASE WHEN i < 10000 THEN 'SETTLEMENT' ELSE 'MERCHANT' END,
-                CASE WHEN i < 10000 THEN 'MERCHANT' ELSE 'SETTLEMENT' END, 1000000000000000, t.currency, t.at, 'big-' || i, 'x'
+                CASE WHEN i < 10000 THEN 'MERCHANT' ELSE 'SETTLEMENT' END, 1000000000000000, t.currency, t.at,
+                'big-' || i, 'x'
             FROM transfers t CROSS JOIN n WHERE t.currency = 'EUR';
             INSERT INTO changes (client_id, number, at, actor, reason, kind, subject, state)
             {numbers}
@@ -426,7 +431,7 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task All_violations_are_counted_and_the_first_are_told(DatabaseProvider provider)
+    public async Task Audit_counts_all_violations_and_lists_the_first(DatabaseProvider provider)
     {
         using var database = await healthy.Copy(provider);
         await HealthyDatabases.Plant(
@@ -452,7 +457,7 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Without_a_database_there_is_no_verdict(DatabaseProvider provider)
+    public async Task Audit_gives_no_verdict_without_a_database(DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres, empty: true);
         (await VerifyLedger(database.Settings)).ShouldBe(2);
@@ -484,10 +489,10 @@ public sealed class AuditTests(HealthyDatabases healthy, PostgresServer postgres
         ]);
 }
 
-/// <summary>A database of each kind that holds all that the service writes, and fresh copies of it.</summary>
+/// <summary>One database per provider with every kind of row that the service writes, to be copied by tests.</summary>
 public sealed class HealthyDatabases(PostgresServer postgres) : IDisposable
 {
-    /// <summary>How many rows there are, by table.</summary>
+    /// <summary>Number of rows per table.</summary>
     public static readonly (string Table, long Rows)[] Counts =
     [
         ("payments", 18),
@@ -503,14 +508,14 @@ public sealed class HealthyDatabases(PostgresServer postgres) : IDisposable
 
     private readonly ConcurrentDictionary<DatabaseProvider, Lazy<Task<TestDatabase>>> _originals = new();
 
-    /// <summary>A copy that the test may damage.</summary>
+    /// <summary>Creates a copy that a test may damage.</summary>
     public async Task<TestDatabase> Copy(DatabaseProvider provider)
     {
         var original = await _originals.GetOrAdd(provider, p => new(() => Fill(p))).Value;
         return await original.Copy(postgres);
     }
 
-    /// <summary>Executes what no code of ours would, with the foreign keys and checks out of the way.</summary>
+    /// <summary>Executes SQL that the service would never run, with foreign keys and checks disabled.</summary>
     public static async Task Plant(TestDatabase database, string sql)
     {
         ArgumentNullException.ThrowIfNull(database);
@@ -603,7 +608,7 @@ public sealed class HealthyDatabases(PostgresServer postgres) : IDisposable
             """
         );
 
-        // Another client's payment with the same identifiers is another payment.
+        // Same identifiers under another client: a different payment.
         await host.AddPayment(await host.AddClient(), State.Success, "paid");
         return database;
 

@@ -1,31 +1,31 @@
 using CancelService.Domain;
 using CancelService.Infrastructure.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
 namespace CancelService.IntegrationTests.Persistence;
 
-/// <summary>What an instance remembers of its clients: bounded in number and in age.</summary>
+/// <summary>Goal: an instance caches clients within bounds of number and age.</summary>
 public sealed class ClientCacheTests(PostgresServer postgres)
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task An_id_that_no_client_has_is_asked_for_once()
+    public async Task Unknown_id_is_looked_up_once_per_cache_time()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         using var cache = Cache(host);
         (await cache.Find(new ClientId("NOBODY"), Token)).ShouldBeNull();
 
-        await host.AddClient(id: "NOBODY"); // By another instance.
+        await host.AddClient(id: "NOBODY"); // As if by another instance.
         (await cache.Find(new ClientId("NOBODY"), Token)).ShouldBeNull();
         host.Clock.Advance(TimeSpan.FromMinutes(1));
         (await cache.Find(new ClientId("NOBODY"), Token)).ShouldNotBeNull();
     }
 
     [Fact]
-    public async Task Made_up_ids_fill_no_more_than_the_cache_and_make_room_first()
+    public async Task Unknown_ids_are_bounded_and_evicted_before_clients()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         using var cache = Cache(host, maxEntries: 100);
@@ -39,7 +39,7 @@ public sealed class ClientCacheTests(PostgresServer postgres)
         var strangers = Enumerable.Range(0, 500).Select(i => new ClientId($"STRANGER_{i}")).ToList();
         foreach (var id in strangers)
             await cache.Find(id, Token);
-        // Room is made beside the requests. Those that come meanwhile are not remembered.
+        // Eviction runs beside the requests; entries that arrive meanwhile are not cached.
         await TestHost
             .Until(async () =>
             {
@@ -52,9 +52,11 @@ public sealed class ClientCacheTests(PostgresServer postgres)
         clients.ShouldAllBe(id => cache.Recall(id).Client != null);
     }
 
-    /// <summary>A revocation that commits while the client is being read holds within the cache time all the same.</summary>
+    /// <summary>
+    /// Goal: a revocation that commits while the client is being read takes effect within the cache time.
+    /// </summary>
     [Fact]
-    public async Task The_age_of_an_entry_counts_from_before_it_was_read()
+    public async Task Age_of_an_entry_counts_from_the_start_of_its_read()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, "--Database:Timeout=00:00:30");
         using var cache = Cache(host);

@@ -1,15 +1,17 @@
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
 
 namespace CancelService.IntegrationTests.Persistence;
 
-/// <summary>The goal: only a constraint that decides who was first counts as a lost race; any other is an error with a trace.</summary>
+/// <summary>
+/// Goal: only a constraint that arbitrates a race counts as a lost race; any other violation is an error with a trace.
+/// </summary>
 public sealed class ConstraintTests(PostgresServer postgres)
 {
     [Fact]
-    public async Task A_constraint_that_decides_no_race_is_logged_once_with_its_name_and_state()
+    public async Task Violation_of_another_constraint_is_logged_once_with_name_and_SQLSTATE()
     {
         using var log = new LogLines();
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, log);
@@ -31,7 +33,7 @@ public sealed class ConstraintTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task Every_constraint_that_counts_as_a_race_is_one_of_the_schema()
+    public async Task Schema_contains_every_constraint_that_arbitrates_a_race()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres);
         await using var db = host.Db();

@@ -1,18 +1,18 @@
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Load;
 using Npgsql;
 
 namespace CancelService.IntegrationTests.Persistence;
 
-/// <summary>What a cancel costs, in counts that do not depend on the machine's speed: a short bench.</summary>
+/// <summary>Goal: the cost of a cancel stays bounded in counts that do not depend on the machine's speed.</summary>
 [Collection(nameof(Alone))]
 public sealed class CostTests(PostgresServer postgres)
 {
-    // A debug build keeps every state machine on the heap; measured with it, and half as much again for other machines.
+    // Measured with a debug build, which keeps every state machine on the heap, plus half as much for other machines.
     private const double MaxAllocated = 60_000;
 
     [Fact]
-    public async Task A_cancel_waits_for_the_database_twice_and_a_repeated_one_once()
+    public async Task Cancel_costs_two_round_trips_and_a_repeat_one()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         await using var network = new TcpForwarder(database.ConnectionString);
@@ -21,7 +21,7 @@ public sealed class CostTests(PostgresServer postgres)
         foreach (var id in new[] { "p1", "p2", "p3" })
             await host.AddPayment(client, State.Success, id);
         await host.AddPayment(client, State.Captured, "captured");
-        await host.Cancel(client, """{"paymentId":"p1"}"""); // The client is looked up once.
+        await host.Cancel(client, """{"paymentId":"p1"}"""); // Caches the client.
 
         (await Cost("""{"paymentId":"p2"}""", "SUCCESS")).ShouldBe((2, 8));
         (await Cost("""{"paymentRequestId":"req-p3"}""", "SUCCESS")).ShouldBe((2, 8));
@@ -29,16 +29,29 @@ public sealed class CostTests(PostgresServer postgres)
         (await Cost("""{"paymentId":"captured"}""", "PROCESS_FAIL")).ShouldBe((1, 1));
         (await Cost("""{"paymentId":"none"}""", "ORDER_NOT_EXIST")).ShouldBe((1, 1));
 
-        async Task<(int RoundTrips, int Statements)> Cost(string json, string code)
+        const string inquiry = "/v2/payments/inquiryPayment";
+        (await Cost("""{"paymentId":"p1"}""", "SUCCESS", inquiry)).ShouldBe((1, 1));
+        (await Cost("""{"paymentRequestId":"req-captured"}""", "SUCCESS", inquiry)).ShouldBe((1, 1));
+        (await Cost("""{"paymentId":"none"}""", "ORDER_NOT_EXIST", inquiry)).ShouldBe((1, 1));
+
+        async Task<(int RoundTrips, int Statements)> Cost(string json, string code, string target = CancelCall.Path)
         {
+            var call = new CancelCall
+            {
+                Client = client,
+                At = host.Now,
+                Target = target,
+                Json = json,
+            };
             var (roundTrips, statements) = (network.RoundTrips, network.Statements);
-            (await host.Cancel(client, json)).Code.ShouldBe(code);
+            (await host.Send(call)).Code.ShouldBe(code);
             return (network.RoundTrips - roundTrips, network.Statements - statements);
         }
     }
 
+    [Trait(Category.Trait, Category.Full)]
     [Fact]
-    public async Task Under_load_a_cancel_takes_no_more_round_trips_and_allocates_within_a_bound()
+    public async Task Cancel_costs_no_more_round_trips_and_bounded_memory_under_load()
     {
         await using var stage = await Testbed.Open(await PostgresCluster.Start(durable: true, Testbed.Settings));
         var database = await stage.Fill("cost", payments: 4000, hotPayments: 2000);
@@ -57,7 +70,7 @@ public sealed class CostTests(PostgresServer postgres)
         var spread = supply.Exactly("spread", Supply.Spread, 2000);
         spread.Errors.ShouldBe(0);
         var perCancel = (network.RoundTrips - roundTrips) / 2000.0;
-        perCancel.ShouldBeInRange(1.5, 2.01); // The relay and the health check have their own.
+        perCancel.ShouldBeInRange(1.5, 2.01); // The relay and the health check add their own round trips.
         spread.Allocated!.Value.ShouldBeLessThan(MaxAllocated);
 
         roundTrips = network.RoundTrips;
@@ -65,14 +78,15 @@ public sealed class CostTests(PostgresServer postgres)
         ((network.RoundTrips - roundTrips) / 2000.0).ShouldBeLessThan(perCancel);
     }
 
+    [Trait(Category.Trait, Category.Full)]
     [Fact]
-    public async Task Cancels_that_wait_for_their_merchants_account_are_committed_together()
+    public async Task Cancels_waiting_for_the_same_account_are_committed_as_a_group()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         await using var network = new TcpForwarder(database.ConnectionString);
         await using var host = await Start(database, network);
 
-        // How many come in time for the second trip is the machine's business: the best of five rounds counts.
+        // Timing decides how many cancels join the second trip, so the best of five rounds counts.
         var (fewest, fewestStatements) = (int.MaxValue, int.MaxValue);
         for (var round = 1; round <= 5 && (fewest > 24 + 8 || fewestStatements >= 24 * 7); round++)
         {
@@ -86,19 +100,20 @@ public sealed class CostTests(PostgresServer postgres)
             (fewest, fewestStatements) = (Math.Min(fewest, roundTrips), Math.Min(fewestStatements, statements));
         }
         fewestStatements.ShouldBeLessThan(24 * 7);
-        // 24 times found, then the first written, then the rest: in one trip, or in a few where some came late.
+        // 24 lookups, the first write, then the other writes: in one trip, or in a few when some came late.
         fewest.ShouldBeInRange(24 + 2, 24 + 8);
     }
 
     [Fact]
-    public async Task A_group_that_asks_for_more_than_there_is_spends_what_there_is()
+    public async Task Group_over_the_balance_commits_the_cancels_that_it_covers()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         await using var network = new TcpForwarder(database.ConnectionString);
         await using var host = await Start(database, network);
         var client = await host.AddClient();
 
-        // Enough for 20 of 24: the group is refused as a whole, so each of it is tried alone, and the losers decide again.
+        // Enough balance for 20 of 24: the group is refused as a whole, each write is retried alone, and the losers
+        // decide again.
         var (answers, _, _) = await CancelAtOnce(host, client, network, payments: 24, payout: 4 * State.Amount);
 
         answers.Count(answer => answer.Code == "SUCCESS").ShouldBe(20);
@@ -119,7 +134,7 @@ public sealed class CostTests(PostgresServer postgres)
             ]
         );
 
-    // Somebody else has the account's row: the first cancel waits for it, and the others for the first.
+    // Another transaction locks the account's row: the first cancel waits for it, and the others for the first.
     private static async Task<(Answer[] Answers, int RoundTrips, int Statements)> CancelAtOnce(
         TestHost host,
         TestClient client,
@@ -132,7 +147,7 @@ public sealed class CostTests(PostgresServer postgres)
             await host.AddPayment(client, State.Success, $"p{i}");
         if (payout > 0)
             await host.Post(client, -payout);
-        await host.Cancel(client, """{"paymentId":"none"}"""); // The client is looked up once.
+        await host.Cancel(client, """{"paymentId":"none"}"""); // Caches the client.
 
         await using var other = new NpgsqlConnection(host.ConnectionString);
         await other.OpenAsync(TestContext.Current.CancellationToken);
@@ -150,7 +165,7 @@ public sealed class CostTests(PostgresServer postgres)
             .Range(0, payments)
             .Select(i => host.Cancel(client, $$"""{"paymentId":"p{{i}}"}"""))
             .ToList();
-        // Each has been found, and one of them is being written.
+        // Every payment has been looked up, and one of the writes has begun.
         await TestHost.Until(() => Task.FromResult(network.RoundTrips - roundTrips > payments)).Becomes(true);
         await transaction.RollbackAsync(TestContext.Current.CancellationToken);
         var answers = await Task.WhenAll(cancels);

@@ -1,5 +1,6 @@
 using System.Globalization;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Servers;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
@@ -10,13 +11,13 @@ using static System.FormattableString;
 
 namespace CancelService.IntegrationTests.Persistence;
 
-/// <summary>The schema on Citus, and the refusals of those that are none.</summary>
+/// <summary>Goal: the schema is distributed over Citus, and databases without Citus are refused.</summary>
 public sealed class DistributionTests(PostgresServer postgres)
 {
     private static CancellationToken Stopped => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_database_without_the_extension_is_refused_with_what_to_do_and_stays_as_it_is()
+    public async Task Database_without_the_extension_is_refused_with_instructions_and_unchanged()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres, empty: true);
         await using var migrating = Of(database.ConnectionString);
@@ -42,7 +43,7 @@ public sealed class DistributionTests(PostgresServer postgres)
     }
 
     [OnCitus]
-    public async Task A_filled_database_is_distributed_with_its_rows_and_a_second_time_changes_nothing()
+    public async Task Filled_database_is_distributed_with_its_rows_and_a_repeat_changes_nothing()
     {
         using var database = TestDatabase.Of(await postgres.CreateCluster());
         TestClient client;
@@ -91,10 +92,11 @@ public sealed class DistributionTests(PostgresServer postgres)
     }
 
     /// <summary>
-    /// Goal: while the tables move, a cancel waits or is UNKNOWN_EXCEPTION. After its repeats every payment is cancelled exactly once.
+    /// Goal: while the tables move, a cancel waits or gets UNKNOWN_EXCEPTION. After its repeats every payment is
+    /// cancelled exactly once.
     /// </summary>
     [OnCitus]
-    public async Task The_tables_are_distributed_while_an_instance_serves()
+    public async Task Tables_can_be_distributed_while_an_instance_serves()
     {
         const int Payments = 40;
         using var database = TestDatabase.Of(await postgres.CreateCluster());
@@ -119,7 +121,9 @@ public sealed class DistributionTests(PostgresServer postgres)
                 await TestHost.Until(() => IsDistributed(migrating)).Becomes(true);
             await Task.WhenAll(cancelling);
 
-            TestContext.Current.TestOutputHelper!.WriteLine(Invariant($"{unknown} of {4 * Payments} were U at first"));
+            TestContext.Current.TestOutputHelper!.WriteLine(
+                Invariant($"first attempts answered U: {unknown} of {4 * Payments}")
+            );
             foreach (var client in clients)
                 (await host.Balance(client)).ShouldBe(0);
             await host.ShouldPassTheAudit();
@@ -142,7 +146,7 @@ public sealed class DistributionTests(PostgresServer postgres)
         }
         await postgres.Release(database.ConnectionString);
 
-        // As an operator does it: again, when a table was in use.
+        // An operator also repeats the command when a table was in use.
         static async Task<bool> IsDistributed(Database migrating)
         {
             try
@@ -159,7 +163,7 @@ public sealed class DistributionTests(PostgresServer postgres)
     }
 
     [OnCitus]
-    public async Task A_table_that_a_later_migration_adds_is_distributed_with_its_foreign_key()
+    public async Task Table_of_a_later_migration_is_distributed_with_its_foreign_key()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         await using var db = Migrating(database.ConnectionString);
@@ -217,7 +221,7 @@ public sealed class DistributionTests(PostgresServer postgres)
     }
 
     [OnCitus]
-    public async Task A_change_of_the_schema_gives_up_when_a_table_is_in_use_on_a_worker()
+    public async Task Schema_change_times_out_when_a_table_is_in_use_on_a_worker()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         var (worker, shard) = await Shard(database.ConnectionString);
@@ -272,7 +276,7 @@ public sealed class DistributionTests(PostgresServer postgres)
             new DbContextOptionsBuilder<PostgresDbContext>()
                 .UseNpgsql(connectionString)
                 .UseSnakeCaseNamingConvention()
-                .AddInterceptors(new LimitedLocks(isDistributed: true))
+                .AddInterceptors(new LimitedLocks(new CitusCluster()))
                 .ReplaceService<IMigrationsSqlGenerator, DistributedMigrations>()
                 .Options
         );
@@ -292,7 +296,7 @@ public sealed class DistributionTests(PostgresServer postgres)
         return tables;
     }
 
-    // A worker, and one of the payments' shards there.
+    // Returns a worker and one shard of the payments table on it.
     private static async Task<(string Worker, string Shard)> Shard(string connectionString)
     {
         var place = await Scalar<string>(

@@ -1,16 +1,16 @@
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Npgsql;
 
 namespace CancelService.IntegrationTests.Persistence;
 
 /// <summary>
-/// The goal: a cancel is refused for its time or the balance only when no earlier cancel of the payment can still take effect.
+/// Goal: a cancel is refused for its window or the balance only when no earlier cancel of the payment can still commit.
 /// </summary>
 public sealed class EarlierCancelTests(PostgresServer postgres)
 {
-    // Nothing times out here, however slow the machine is.
+    // Generous, so that no statement times out on a slow machine.
     private const string Patient = "--Database:Timeout=00:00:30";
 
     private static readonly Contract FourSeconds = new() { Window = new CancelWindow.Lasting(TimeSpan.FromSeconds(4)) };
@@ -22,7 +22,7 @@ public sealed class EarlierCancelTests(PostgresServer postgres)
     [InlineData("window", true)]
     [InlineData("balance", false)]
     [InlineData("balance", true)]
-    public async Task A_refusal_waits_for_an_earlier_cancel_and_gives_way_when_that_takes_effect(
+    public async Task Refusal_waits_for_an_earlier_cancel_and_yields_to_its_success(
         string reason,
         bool atAnotherInstance
     )
@@ -37,14 +37,14 @@ public sealed class EarlierCancelTests(PostgresServer postgres)
         var first = other ?? second;
         var client = await first.AddClient(FourSeconds);
         await first.AddPayment(client, State.Success);
-        await second.Cancel(client, """{"paymentId":"none"}"""); // The client is looked up once.
+        await second.Cancel(client, """{"paymentId":"none"}"""); // Caches the client.
 
         Task<Answer> earlier,
             later;
         await using (var held = new NpgsqlConnection(database.ConnectionString))
         {
             await held.OpenAsync(Token);
-            // A cancel changes its payment first, and then waits for this lock to write its event.
+            // A cancel updates its payment first, then waits for this lock to write its event.
             await Execute(held, "BEGIN; LOCK TABLE outbox IN EXCLUSIVE MODE");
             earlier = first.Cancel(client);
             await TestHost.Until(() => HeldLock.Awaited(database.ConnectionString, "%outbox%")).Becomes(1L);
@@ -55,7 +55,7 @@ public sealed class EarlierCancelTests(PostgresServer postgres)
                 (await first.Post(client, -State.Amount)).ShouldBeTrue();
             var trips = network.RoundTrips;
             later = second.Cancel(client);
-            // It reads the payment, before this test reads it too: its decision does not see what follows.
+            // The later cancel reads the payment before its state changes, so its decision rests on the old state.
             await TestHost.Until(() => Task.FromResult(network.RoundTrips > trips)).Becomes(true);
             (await first.Find(client)).ShouldNotBeNull().Payment.Status.ShouldBe(PaymentStatus.Success);
             if (reason == "balance")
@@ -71,10 +71,7 @@ public sealed class EarlierCancelTests(PostgresServer postgres)
     [Theory]
     [InlineData("window", "CANCEL_WINDOW_EXCEED")]
     [InlineData("balance", "MERCHANT_BALANCE_NOT_ENOUGH")]
-    public async Task A_cancel_that_is_on_its_way_to_the_database_is_void_once_another_instance_has_refused(
-        string reason,
-        string code
-    )
+    public async Task Refusal_fences_off_a_delayed_cancel_of_another_instance(string reason, string code)
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         await using var network = new TcpForwarder(database.ConnectionString);
@@ -94,14 +91,14 @@ public sealed class EarlierCancelTests(PostgresServer postgres)
         else
             (await second.Post(client, -State.Amount)).ShouldBeTrue();
         (await second.Cancel(client)).Code.ShouldBe(code);
-        // Now nothing but the refusal stands in the way of the earlier cancel.
+        // From here on only the fence of the refusal stops the earlier cancel.
         if (reason == "window")
             first.Clock.Advance(TimeSpan.FromSeconds(5));
         else
             (await second.Post(client, State.Amount)).ShouldBeTrue();
         network.LetGo();
 
-        // The window stays closed; with the balance it is a new cancel, decided after the refusal.
+        // The window stays closed; with the balance restored, the cancel is decided anew after the refusal.
         (await earlier).Code.ShouldBe(reason == "window" ? code : "SUCCESS");
         (await second.Rows(client)).Cancellations.ShouldBe(reason == "window" ? 0 : 1);
         (await second.Find(client)).ShouldNotBeNull().Payment.Fence.ShouldBe(reason == "window" ? 2 : 1);
@@ -109,7 +106,7 @@ public sealed class EarlierCancelTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_refusal_that_would_have_to_wait_for_too_long_is_unknown()
+    public async Task Refusal_that_waits_too_long_is_answered_U()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         await using var host = await TestHost.Start(database, settings: ["--Database:Timeout=00:00:01"]);
@@ -128,7 +125,7 @@ public sealed class EarlierCancelTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task With_nothing_under_way_a_closed_window_is_told_and_changes_nothing(DatabaseProvider provider)
+    public async Task Closed_window_is_refused_without_a_trace_when_no_cancel_is_in_flight(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres);
         var client = await host.AddClient(FourSeconds);

@@ -1,21 +1,23 @@
 using CancelService.Application.Payments;
 using CancelService.Application.Pipeline;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Npgsql;
 
 namespace CancelService.IntegrationTests.Persistence;
 
-/// <summary>Cancels of one merchant share transactions, but neither a refusal nor somebody else's lock.</summary>
+/// <summary>
+/// Goal: cancels of one merchant share a transaction, but not a refusal or a lock on another payment.
+/// </summary>
 public sealed class GroupCommitTests(PostgresServer postgres)
 {
-    // Nothing times out here, however slow the machine is.
+    // Generous, so that no statement times out on a slow machine.
     private const string Patient = "--Database:Timeout=00:00:30";
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task A_locked_payment_that_is_cancelled_again_and_again_does_not_hold_up_its_merchants_others()
+    public async Task Locked_payment_does_not_delay_other_payments_of_its_merchant()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
         var client = await host.AddClient();
@@ -31,12 +33,12 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             )
         )
         {
-            // The first one alone meets the lock, and the next is committed past it.
+            // Only the first cancel waits for the lock; the next group commits past it.
             locked.Add(Cancel(host, client, "locked"));
             await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(1L);
             (await Cancel(host, client, "p0")).Code.ShouldBe("SUCCESS");
 
-            // The lock is held until all the others have their answer.
+            // The lock is held until all other cancels are answered.
             for (var i = 1; i < 30; i += 10)
             {
                 locked.Add(Cancel(host, client, "locked"));
@@ -55,7 +57,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task What_a_constraint_refuses_to_a_group_is_committed_for_none_of_it()
+    public async Task Constraint_violation_rolls_back_the_whole_group()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
         var client = await host.AddClient();
@@ -71,9 +73,9 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         )
         {
             cancels = [.. Enumerable.Range(0, 24).Select(i => Cancel(host, client, $"p{i}"))];
-            // The first cancel, and a group that came while it waited.
+            // The first cancel, and a group that formed while it waited.
             await TestHost.Until(async () => await HeldLock.Awaited(host) >= 2).Becomes(true);
-            // All have been decided with money for 24. Somebody else takes what the last four need.
+            // Each cancel was decided with balance for 24; the lock holder then takes the amount of the last four.
             await held.Execute($"UPDATE accounts SET balance = balance - {4 * State.Amount}; COMMIT");
         }
 
@@ -84,18 +86,18 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         for (var i = 0; i < 24; i++)
         {
             var cancelled = (await Cancel(host, client, $"p{i}")).Code == "SUCCESS";
-            cancelled.ShouldBe(answers[i].Code == "SUCCESS", $"p{i} is answered as it was written");
+            cancelled.ShouldBe(answers[i].Code == "SUCCESS", $"the answer of p{i} matches its row");
         }
     }
 
     [Fact]
-    public async Task A_group_locks_its_payments_in_their_order_so_that_two_instances_cannot_lock_each_other_out()
+    public async Task Group_locks_its_payments_in_order_to_avoid_deadlocks()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
         var client = await host.AddClient();
         var first = await Decide(host, client, "first");
         var others = new List<Decided>();
-        for (var i = 9; i >= 0; i--) // They come in the opposite order.
+        for (var i = 9; i >= 0; i--) // Submitted in descending order.
             others.Add(await Decide(host, client, $"p{i}"));
 
         List<Task<WriteResult>> commits;
@@ -109,9 +111,10 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             commits = [Commit(host, first, Token), .. others.Select(p => Commit(host, p, Token))];
             await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L);
 
-            // The group waits for its first payment, and holds none of those behind it.
+            // The group waits for its first payment and must not hold any later one.
             await held.Execute(
-                $"SELECT payment_id FROM payments WHERE client_id = '{client.Id}' AND payment_id LIKE 'p%' AND payment_id <> 'p0' FOR UPDATE NOWAIT"
+                $"SELECT payment_id FROM payments WHERE client_id = '{client.Id}' AND payment_id LIKE 'p%' AND "
+                    + "payment_id <> 'p0' FOR UPDATE NOWAIT"
             );
             await held.Release();
         }
@@ -120,7 +123,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_group_changes_the_merchants_accounts_in_the_order_of_their_currencies()
+    public async Task Group_updates_accounts_in_order_of_currency()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
         var client = await host.AddClient();
@@ -135,7 +138,8 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         await using (
             var held = await HeldLock.Take(
                 host.ConnectionString,
-                $"SELECT FROM payments WHERE client_id = '{client.Id}' AND payment_id = 'first' FOR UPDATE; SELECT FROM accounts WHERE client_id = '{client.Id}' AND currency = 'EUR' FOR UPDATE"
+                $"SELECT FROM payments WHERE client_id = '{client.Id}' AND payment_id = 'first' FOR UPDATE; "
+                    + $"SELECT FROM accounts WHERE client_id = '{client.Id}' AND currency = 'EUR' FOR UPDATE"
             )
         )
         {
@@ -150,9 +154,11 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         (await Task.WhenAll(commits)).ShouldAllBe(result => result == WriteResult.Written);
     }
 
-    /// <summary>A cancel can wait behind another payment of its group, where the database shows nothing of it yet.</summary>
+    /// <summary>
+    /// Goal: a cancel can be fenced while it waits behind another payment of its group, invisible to the database.
+    /// </summary>
     [Fact]
-    public async Task A_refusal_fences_off_a_cancel_that_has_not_reached_the_payments_row_and_none_of_its_group()
+    public async Task Refusal_fences_off_one_queued_cancel_without_its_group()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
         var client = await host.AddClient();
@@ -179,7 +185,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_group_holds_32_writes_and_the_next_one_does_not_wait_for_its_locks()
+    public async Task Group_holds_at_most_32_writes_and_the_next_does_not_wait_for_its_locks()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
         var client = await host.AddClient();
@@ -199,7 +205,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             var blocked = Commit(host, first, Token);
             commits = [.. others.Select(payment => Commit(host, payment, Token))];
 
-            // However the writes fall into groups, 32 at most wait for the lock.
+            // However the writes are grouped, at most 32 wait for the lock.
             await TestHost
                 .Until(() => Task.FromResult(commits.Count(commit => commit.IsCompleted) >= 40 - 32))
                 .Becomes(true);
@@ -212,7 +218,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task Who_gives_up_before_the_write_has_begun_is_not_written_and_later_takes_no_other_along()
+    public async Task Caller_that_gives_up_early_is_not_written_and_does_not_abort_its_group()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
         var client = await host.AddClient();
@@ -251,7 +257,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task When_the_outcome_of_a_group_is_unknown_each_of_it_is_told_so()
+    public async Task Unknown_outcome_of_a_group_fails_each_of_its_cancels()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         await using var network = new TcpForwarder(database.ConnectionString);
@@ -269,12 +275,13 @@ public sealed class GroupCommitTests(PostgresServer postgres)
             $"SELECT FROM payments WHERE client_id = '{client.Id}' AND payment_id IN ('p0', 'p1') FOR UPDATE"
         );
         var commits = writes.ConvertAll(write => Commit(host, write, Token));
-        await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L); // The first, and the group of the second.
+        // The first write, and the group led by the second.
+        await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(2L);
         network.CutAll();
 
         foreach (var commit in commits.Take(2))
             await Should.ThrowAsync<NpgsqlException>(commit.WaitAsync(TimeSpan.FromSeconds(25), Token));
-        // On a slow machine the others may have been in another group. None is left without an end.
+        // On a slow machine these may have been in another group; each must still complete.
         foreach (var commit in commits.Skip(2))
         {
             if (await Record.ExceptionAsync(() => commit.WaitAsync(TimeSpan.FromSeconds(25), Token)) is { } failure)
@@ -282,7 +289,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
         }
     }
 
-    // A cancel that is decided and not yet committed. All of what was decided before can be committed at one time.
+    // Creates a decided, uncommitted cancel. All decided cancels can be committed at the same time.
     private static async Task<Decided> Decide(TestHost host, TestClient client, string id, string currency = "USD")
     {
         var payment = await host.AddPayment(client, State.Success, id, currency: currency);

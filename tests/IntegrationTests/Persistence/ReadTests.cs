@@ -1,16 +1,16 @@
 using System.Net;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Data.Sqlite;
 
 namespace CancelService.IntegrationTests.Persistence;
 
-/// <summary>The goal: on SQLite, which has one writer at a time, no read waits for the writer.</summary>
+/// <summary>Goal: on SQLite, which allows one writer at a time, no read waits for the writer.</summary>
 public sealed class ReadTests(PostgresServer postgres)
 {
     [Fact]
-    public async Task Every_read_is_answered_while_a_writer_holds_the_database()
+    public async Task Reads_are_answered_while_a_writer_holds_the_database()
     {
-        // A read that waits for the lock is refused when this time is over, because the lock is held until the end.
+        // The lock is held until the end, so a read that waits for it fails after this timeout.
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres, "--Database:Timeout=00:00:01");
         var client = await host.AddClient();
         await host.AddPayment(client, State.Success);

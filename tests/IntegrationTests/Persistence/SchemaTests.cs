@@ -1,11 +1,11 @@
 using System.Data.Common;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata;
 
 namespace CancelService.IntegrationTests.Persistence;
 
-/// <summary>What must never be in the database is refused by the database, whoever writes it.</summary>
+/// <summary>Goal: the database itself enforces the invariants, whichever program writes to it.</summary>
 public sealed class SchemaTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 {
     private const string PaymentColumns =
@@ -14,7 +14,7 @@ public sealed class SchemaTests(SharedHosts hosts) : IClassFixture<SharedHosts>
     private const string CancelColumns =
         "client_id, payment_id, version, action, actor, at, from_status, to_status, answer";
 
-    // C is the client, with the cancelled payment p1, the paid payment p2 and 1000 USD cents; D another client.
+    // C is the client with the cancelled payment p1, the paid payment p2 and 1000 USD cents; D is another client.
     private static readonly Dictionary<string, string> Violations = new(StringComparer.Ordinal)
     {
         ["a paymentRequestId twice"] =
@@ -23,20 +23,20 @@ public sealed class SchemaTests(SharedHosts hosts) : IClassFixture<SharedHosts>
             "INSERT INTO payment_requests (client_id, payment_request_id, payment_id) VALUES ('C', 'req-p3', 'p1')",
         ["a paymentRequestId that is changed to another's"] =
             "UPDATE payment_requests SET payment_request_id = 'req-p1' WHERE client_id = 'C' AND payment_id = 'p2'",
-        ["a paymentRequestId of no payment"] =
+        ["a paymentRequestId without a payment"] =
             "UPDATE payment_requests SET payment_id = 'none' WHERE client_id = 'C' AND payment_id = 'p2'",
         ["a paymentRequestId that belongs to nobody"] =
             "UPDATE payment_requests SET payment_id = NULL WHERE client_id = 'C' AND payment_id = 'p2'",
         ["a paymentId twice"] =
             $"INSERT INTO payments (client_id, payment_id, {PaymentColumns}) "
             + $"SELECT client_id, payment_id, {PaymentColumns} FROM payments WHERE client_id = 'C'",
-        ["a payment of no client"] =
+        ["a payment without a client"] =
             "UPDATE payments SET client_id = 'NOBODY' WHERE client_id = 'C' AND payment_id = 'p2'",
         ["an unknown status"] = "UPDATE payments SET status = 'PAUSED' WHERE client_id = 'C'",
         ["a status in another spelling"] = "UPDATE payments SET status = 'success' WHERE client_id = 'C'",
         ["no status"] = "UPDATE payments SET status = NULL WHERE client_id = 'C'",
         ["an unknown kind"] = "UPDATE payments SET kind = 'GIFT' WHERE client_id = 'C'",
-        ["an amount of nothing"] = "UPDATE payments SET amount_minor_units = 0 WHERE client_id = 'C'",
+        ["an amount of zero"] = "UPDATE payments SET amount_minor_units = 0 WHERE client_id = 'C'",
         ["a negative amount"] = "UPDATE payments SET amount_minor_units = -1 WHERE client_id = 'C'",
         ["more captured than there is"] = "UPDATE payments SET captured = 1001 WHERE client_id = 'C'",
         ["less than nothing captured"] = "UPDATE payments SET captured = -1 WHERE client_id = 'C'",
@@ -46,7 +46,7 @@ public sealed class SchemaTests(SharedHosts hosts) : IClassFixture<SharedHosts>
         ["a second cancellation"] =
             $"INSERT INTO payment_history ({CancelColumns}) SELECT client_id, payment_id, 99, action, actor, at, "
             + "from_status, to_status, answer FROM payment_history WHERE client_id = 'C' AND action = 'CANCEL'",
-        ["a cancellation of no payment"] =
+        ["a cancellation without a payment"] =
             $"INSERT INTO payment_history ({CancelColumns}) SELECT client_id, 'none', version, action, actor, at, "
             + "from_status, to_status, answer FROM payment_history WHERE client_id = 'C' AND action = 'CANCEL'",
         ["a cancellation of another client's payment"] =
@@ -63,15 +63,16 @@ public sealed class SchemaTests(SharedHosts hosts) : IClassFixture<SharedHosts>
             "INSERT INTO outbox (client_id, payment_id, created_at, attempts) "
             + "SELECT client_id, payment_id, created_at, 0 FROM outbox WHERE client_id = 'C'",
         ["a version twice in a history"] = "UPDATE payment_history SET version = 1 WHERE client_id = 'C'",
-        ["a history of no payment"] = "UPDATE payment_history SET payment_id = 'none' WHERE client_id = 'C'",
+        ["a history without a payment"] = "UPDATE payment_history SET payment_id = 'none' WHERE client_id = 'C'",
         ["a negative balance"] = "UPDATE accounts SET balance = balance - 1001 WHERE client_id = 'C'",
         ["a balance over the limit"] = "UPDATE accounts SET balance = 1000000000000000001 WHERE client_id = 'C'",
         ["a second account in a currency"] =
             "INSERT INTO accounts (client_id, currency, balance) VALUES ('C', 'USD', 0)",
-        ["an account of no client"] = "INSERT INTO accounts (client_id, currency, balance) VALUES ('NOBODY', 'USD', 0)",
+        ["an account without a client"] =
+            "INSERT INTO accounts (client_id, currency, balance) VALUES ('NOBODY', 'USD', 0)",
         ["a transfer in a currency without account"] = "UPDATE transfers SET currency = 'EUR' WHERE client_id = 'C'",
         ["a transfer of another client's account"] = "UPDATE transfers SET client_id = 'D' WHERE client_id = 'C'",
-        ["a transfer of nothing"] = "UPDATE transfers SET minor_units = 0 WHERE client_id = 'C'",
+        ["a transfer of zero"] = "UPDATE transfers SET minor_units = 0 WHERE client_id = 'C'",
         ["a transfer from an account to itself"] = "UPDATE transfers SET debit = credit WHERE client_id = 'C'",
         ["a transfer from an unknown account"] = "UPDATE transfers SET debit = 'POCKET' WHERE client_id = 'C'",
         ["a transfer without a cause"] =
@@ -86,7 +87,8 @@ public sealed class SchemaTests(SharedHosts hosts) : IClassFixture<SharedHosts>
         ["a key version twice"] =
             "INSERT INTO client_keys (client_id, version, public_key) "
             + "SELECT client_id, version, public_key FROM client_keys WHERE client_id = 'C'",
-        ["a key of no client"] = "INSERT INTO client_keys (client_id, version, public_key) VALUES ('NOBODY', 1, 'x')",
+        ["a key without a client"] =
+            "INSERT INTO client_keys (client_id, version, public_key) VALUES ('NOBODY', 1, 'x')",
         ["a client deleted with its payments"] = "DELETE FROM clients WHERE client_id = 'C'",
         ["a payment deleted with its history"] = "DELETE FROM payments WHERE client_id = 'C'",
         ["an account deleted with its transfers"] = "DELETE FROM accounts WHERE client_id = 'C'",
@@ -96,7 +98,7 @@ public sealed class SchemaTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 
     [Theory]
     [MemberData(nameof(ViolationNames))]
-    public async Task The_database_refuses(string violation, DatabaseProvider provider)
+    public async Task Database_rejects(string violation, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var (client, other) = (await host.AddClient(), await host.AddClient());
@@ -114,7 +116,7 @@ public sealed class SchemaTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_same_identifiers_are_free_for_every_client(DatabaseProvider provider)
+    public async Task Identifiers_are_unique_per_client_only(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         foreach (var client in new[] { await host.AddClient(), await host.AddClient() })
@@ -126,13 +128,13 @@ public sealed class SchemaTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Every_key_unique_index_and_foreign_key_begins_with_the_client(DatabaseProvider provider)
+    public async Task Keys_unique_indexes_and_foreign_keys_begin_with_the_client(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         await using var db = host.Db();
         var tables = db.Model.GetEntityTypes().Where(entity => entity.GetTableName() is not null).ToList();
         tables.Count.ShouldBe(11);
-        tables.RemoveAll(table => table.GetTableName() == "restores"); // Of the whole database, a row a restore.
+        tables.RemoveAll(table => table.GetTableName() == "restores"); // One row per restore, for the whole database.
         foreach (var table in tables)
         {
             foreach (var key in table.GetKeys())
@@ -151,7 +153,7 @@ public sealed class SchemaTests(SharedHosts hosts) : IClassFixture<SharedHosts>
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_migrations_lead_to_the_model(DatabaseProvider provider)
+    public async Task Migrations_match_the_model(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         await using var db = host.Db();

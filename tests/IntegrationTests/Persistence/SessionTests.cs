@@ -1,24 +1,26 @@
 using System.Globalization;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 
 namespace CancelService.IntegrationTests.Persistence;
 
-/// <summary>How the service uses its database's sessions: durably, for a bounded time, on one snapshot where it reads twice.</summary>
+/// <summary>
+/// Goal: database sessions are durable, time-limited, and read on one snapshot where one answer needs two reads.
+/// </summary>
 public sealed class SessionTests(PostgresServer postgres)
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    /// <summary>An answered commit survives a power cut: SQLite waits for the disk, on every connection.</summary>
+    /// <summary>Goal: an answered commit survives a power cut: every SQLite connection flushes to disk.</summary>
     [Fact]
-    public async Task Every_connection_to_SQLite_is_durable_and_checks_foreign_keys()
+    public async Task SQLite_connections_are_durable_and_check_foreign_keys()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         await using var first = host.Db();
-        await using var second = host.Db(); // Open at the same time, so it is another connection.
+        await using var second = host.Db(); // Open at the same time, so it is a second connection.
         foreach (var db in (CancelDbContext[])[first, second])
         {
             await db.Database.OpenConnectionAsync(Token);
@@ -35,13 +37,13 @@ public sealed class SessionTests(PostgresServer postgres)
     }
 
     /// <summary>
-    /// A request gives up after Database:Timeout, but nobody ends the work of a group, which would keep its connection for as
-    /// long as somebody else's lock is held. So the statement itself gives up.
+    /// Goal: a statement times out by itself. A request gives up after Database:Timeout, but its group's work goes on
+    /// and would keep its connection as long as another transaction holds the lock.
     /// </summary>
     [Theory]
     [InlineData("find")]
     [InlineData("commit")]
-    public async Task A_statement_gives_up_after_the_timeout_although_its_caller_goes_on_waiting(string what)
+    public async Task Statement_times_out_although_its_caller_keeps_waiting(string what)
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, "--Database:Timeout=00:00:01");
         var client = await host.AddClient();
@@ -59,7 +61,7 @@ public sealed class SessionTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task The_sessions_that_serve_do_not_inherit_the_limits_of_a_migration()
+    public async Task Serving_sessions_do_not_inherit_the_timeouts_of_a_migration()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres);
         await host.Services.GetRequiredService<Database>().Migrate(createDatabase: false, Token);
@@ -69,7 +71,7 @@ public sealed class SessionTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_payment_and_its_history_are_read_on_one_snapshot()
+    public async Task Payment_and_history_are_read_on_one_snapshot()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, "--Database:Timeout=00:00:30");
         var client = await host.AddClient();
@@ -79,7 +81,7 @@ public sealed class SessionTests(PostgresServer postgres)
             "LOCK TABLE payment_history IN ACCESS EXCLUSIVE MODE"
         );
 
-        // The payment is read, and its history can't be read yet. Then the payment goes on.
+        // The payment has been read and its history is locked; now the payment changes.
         var reading = host.Call("GET", $"/clients/{client.Id}/payments/p1");
         await TestHost.Until(() => HeldLock.Awaited(host)).Becomes(1L);
         await held.Execute(
@@ -92,7 +94,7 @@ public sealed class SessionTests(PostgresServer postgres)
         );
 
         var read = (await reading).ShouldBe(200);
-        // Citus takes its snapshot after it has the lock, so there both may be after the change.
+        // Citus takes its snapshot after acquiring the lock, so both reads may see the change.
         var version = read.Json.GetProperty("payment").GetProperty("version").GetInt32();
         read.Json.GetProperty("history").GetArrayLength().ShouldBe(version);
         if (!PostgresServer.IsDistributed)

@@ -1,17 +1,17 @@
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Npgsql;
 
 namespace CancelService.IntegrationTests.Persistence;
 
 /// <summary>
-/// The barrier on the nodes of Citus. The workers are told to wait for a standby that is not there; the databases of others, that run on
-/// the same workers, see that they have one, so this runs alone.
+/// Goal: on Citus, the barrier also waits for the standbys of the workers. The test configures a missing standby for
+/// whole workers, which other databases would notice, so it runs alone.
 /// </summary>
 [Collection(nameof(Alone))]
 public sealed class WorkersStandbyTests(PostgresServer postgres)
 {
     [OnCitus]
-    public async Task What_a_workers_standby_lacks_is_not_told_until_it_has_it()
+    public async Task Cancel_is_not_confirmed_until_the_workers_standby_has_it()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         var name = new NpgsqlConnectionStringBuilder(database.ConnectionString).Database!;
@@ -31,31 +31,34 @@ public sealed class WorkersStandbyTests(PostgresServer postgres)
 
         try
         {
-            // Of the other databases' commits none waits.
+            // Commits of the other databases must not wait.
             await OnWorkers("ALTER SYSTEM SET synchronous_commit = local");
             await OnWorkers("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
             await OnWorkers("SELECT pg_reload_conf()");
-            host.Clock.Advance(TimeSpan.FromSeconds(1.1)); // That there is no standby is known for a second.
+            host.Clock.Advance(TimeSpan.FromSeconds(1.1)); // The absence of a standby is cached for one second.
+            (await CodeWithoutWaits("p2")).ShouldBe("UNKNOWN_EXCEPTION", "the worker cancelled the wait of its commit");
+            await TestHost.Until(Cancellations).Becomes(2);
             (await CodeWithoutWaits("p2")).ShouldBe(
                 "UNKNOWN_EXCEPTION",
-                "its own commit's wait was cancelled on the worker"
+                "the worker shows the cancellation, but no standby has it"
             );
-            await TestHost.Until(Cancellations).Becomes(2);
-            (await CodeWithoutWaits("p2")).ShouldBe("UNKNOWN_EXCEPTION", "the worker shows it, and no standby has it");
-            (await CodeWithoutWaits("p1")).ShouldBe("UNKNOWN_EXCEPTION", "whether a standby has it is not known");
+            (await CodeWithoutWaits("p1")).ShouldBe(
+                "UNKNOWN_EXCEPTION",
+                "the replication state of the earlier cancel is unknown"
+            );
         }
         finally
         {
             await OnWorkers("ALTER SYSTEM RESET synchronous_standby_names");
             await OnWorkers("ALTER SYSTEM RESET synchronous_commit");
             await OnWorkers("SELECT pg_reload_conf()");
-            // What an instance prunes on all shards may wait, too, and would keep the database.
+            // Prepared transactions of a background prune over all shards would block dropping the database.
             await CitusNodes.Execute(nodes[0], name, "SELECT recover_prepared_transactions()");
         }
         await TestHost.Until(() => Code("p2")).Becomes("SUCCESS");
         (await host.Cancel(client)).Body.ShouldBe(told.Body);
 
-        // Citus passes on no warning of a worker whose wait was cancelled.
+        // Citus does not forward a worker's warning that the wait was cancelled.
         async Task<string> CodeWithoutWaits(string payment)
         {
             var code = Code(payment);
@@ -67,7 +70,7 @@ public sealed class WorkersStandbyTests(PostgresServer postgres)
             return await code;
         }
 
-        // As the coordinator shows them to everybody, without the barrier.
+        // Counts the cancellations that the coordinator shows without a barrier.
         async Task<long> Cancellations()
         {
             await using var connection = new NpgsqlConnection(database.ConnectionString);

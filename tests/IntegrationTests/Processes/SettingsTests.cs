@@ -2,17 +2,19 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using CancelService.Api;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Npgsql;
 
 namespace CancelService.IntegrationTests.Processes;
 
-/// <summary>The process as operators meet it: its settings, its command, and its two ports.</summary>
+/// <summary>
+/// Goal: operators get a clear message for each wrong setting, a working migrate command and two separate ports.
+/// </summary>
 public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : IClassFixture<SharedHosts>
 {
     private const string NoSuchServer = "Host=127.0.0.1;Port={0};Username=nobody;Database=none";
 
-    // Arguments, separated by spaces, and what the message has to name.
+    // Space-separated arguments, with the text that the error message must contain.
     private static readonly Dictionary<string, string> WrongSettings = new(StringComparer.Ordinal)
     {
         ["--Wallet:SigningKeyPath=/no/such/file.pem"] = "Wallet:SigningKeyPath",
@@ -74,6 +76,9 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
         ["--Notifications:Secrets:first=whsec_x"] = "Notifications:Secrets is a list",
         ["--Wallet:SigningKeyPath:0=wallet.pem"] = "Wallet:SigningKeyPath is a single value",
         ["--Wallet:Zone=+08:00"] = "Wallet:Zone is no setting",
+        ["--Sandbox:Directory=x"] = "Sandbox is no section of the settings.",
+        ["--Sandbox:ReceiverHosts:0=x"] = "Sandbox is no section of the settings.",
+        ["--Demo:Directory=x"] = "Demo is no section of the settings.",
         ["--AutoMapper:LicenceKey=x"] = "Did you mean AutoMapper:LicenseKey?",
         ["--Database:Timeout=later"] =
             "Set it to a span of time, days.hours:minutes:seconds, such as its default 00:00:03.",
@@ -84,7 +89,8 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
         ["--Database:Provider=Oracle"] = "Set it to Sqlite or Postgres.",
         ["--Database:SynchronousStandbys=1"] = "Database:SynchronousStandbys",
         ["--Serilog:MinimumLevel:Default=Loud"] =
-            "Serilog:MinimumLevel:Default is 'Loud'. Set it to Verbose or Debug or Information or Warning or Error or Fatal.",
+            "Serilog:MinimumLevel:Default is 'Loud'. Set it to Verbose or Debug or Information or Warning or "
+            + "Error or Fatal.",
         ["--Serilog:MinimumLevel=7"] = "Serilog:MinimumLevel is '7'.",
         ["--Serilog:MinimumLevel:Override:Microsoft=Warn"] = "Serilog:MinimumLevel:Override:Microsoft is 'Warn'.",
         ["--Api:Prefixes:0=api"] = "Api:Prefixes:0",
@@ -95,7 +101,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Wrong))]
-    public async Task A_wrong_setting_keeps_the_process_from_starting_and_is_named(string arguments)
+    public async Task Process_refuses_to_start_with_an_invalid_setting_and_names_it(string arguments)
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres, empty: true);
         var directory = database.Directory;
@@ -129,7 +135,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
     }
 
     [Fact]
-    public async Task In_production_the_wallet_needs_a_key_of_its_own()
+    public async Task Production_requires_a_signing_key()
     {
         var (exitCode, error) = await RunMain([]);
         exitCode.ShouldBe(1);
@@ -137,7 +143,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
     }
 
     [Fact]
-    public async Task A_port_that_is_taken_is_named()
+    public async Task Process_names_a_port_that_is_already_in_use()
     {
         using var other = new TcpListener(IPAddress.Loopback, 0);
         other.Start();
@@ -155,7 +161,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
     }
 
     [Fact]
-    public async Task An_address_that_is_none_is_named()
+    public async Task Process_names_an_invalid_address()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
         var key = Path.Combine(database.Directory, "wallet.pem");
@@ -171,13 +177,13 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_command_migrate_brings_the_schema_up_to_date_and_exits(DatabaseProvider provider)
+    public async Task Migrate_brings_the_schema_up_to_date_and_exits(DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres, empty: true);
         var key = Path.Combine(database.Directory, "wallet.pem");
         await File.WriteAllTextAsync(key, KeyPair.Wallet.PrivatePem, TestContext.Current.CancellationToken);
         string[] command = ["migrate", .. database.Settings, $"--Wallet:SigningKeyPath={key}"];
-        for (var i = 0; i < 2; i++) // A second time there is nothing to do.
+        for (var i = 0; i < 2; i++) // The second run finds nothing to migrate.
         {
             var (exitCode, error) = await RunMain(command);
             exitCode.ShouldBe(0, error);
@@ -187,7 +193,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
     }
 
     [Fact]
-    public async Task The_command_migrate_needs_no_signing_key()
+    public async Task Migrate_needs_no_signing_key()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres, empty: true);
         var (exitCode, error) = await RunMain(["migrate", .. database.Settings]);
@@ -195,7 +201,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
     }
 
     [Fact]
-    public async Task The_command_migrate_fails_with_a_reason_when_the_database_is_away()
+    public async Task Migrate_fails_with_a_reason_when_the_database_is_unreachable()
     {
         var connection = NoSuchServer.Replace("{0}", $"{TcpForwarder.ClosedPort()}", StringComparison.Ordinal);
         var (exitCode, error) = await RunMain([
@@ -209,9 +215,9 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
         error.ShouldNotContain("   at ");
     }
 
-    // A mistyped name would otherwise become an empty database that says "up to date".
+    // Otherwise a mistyped database name would create an empty database and report it as up to date.
     [Fact]
-    public async Task The_command_migrate_creates_a_database_only_when_it_is_asked_to()
+    public async Task Migrate_creates_a_database_only_on_request()
     {
         var existing = await postgres.CreateEmptyDatabase();
         var name = $"cancle_{Guid.NewGuid():N}";
@@ -242,7 +248,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
     }
 
     [Fact]
-    public async Task An_unknown_command_is_refused_with_the_known_ones()
+    public async Task Unknown_command_is_rejected_with_a_list_of_the_known_ones()
     {
         var (exitCode, error) = await RunMain(["reconcile", "--Wallet:SigningKeyPath=unused.pem"]);
         exitCode.ShouldBe(64);
@@ -252,7 +258,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MatrixData("/healthz/live", "/healthz/ready", "/metrics", "/internal/v1/payments", "/openapi/v1.json", "/")]
-    public async Task On_the_public_port_nothing_answers_but_the_API(string path, DatabaseProvider provider)
+    public async Task Public_port_serves_only_the_merchant_API(string path, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -279,7 +285,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task On_the_internal_port_the_merchants_API_does_not_answer(DatabaseProvider provider)
+    public async Task Internal_port_does_not_serve_the_merchant_API(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -303,7 +309,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_tolerance_for_Request_Time_is_a_setting(DatabaseProvider provider)
+    public async Task Request_Time_tolerance_is_configurable(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, "--Api:RequestTimeTolerance=00:00:10");
         var call = new CancelCall { Client = await host.AddClient(), At = host.Now };
@@ -312,7 +318,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
         (await host.Send(call with { At = host.Now.AddSeconds(11) })).Code.ShouldBe("PARAM_ILLEGAL");
     }
 
-    // In the process of the tests; nothing else here writes to standard error.
+    // Runs Main in the test process; nothing else here writes to standard error.
     private static async Task<(int ExitCode, string Error)> RunMain(string[] arguments)
     {
         var standardError = Console.Error;

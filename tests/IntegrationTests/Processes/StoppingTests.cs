@@ -7,13 +7,15 @@ using Npgsql;
 
 namespace CancelService.IntegrationTests.Processes;
 
-/// <summary>How instances stop and start: no request is lost, none is answered wrongly, and the relay leaves nothing claimed.</summary>
+/// <summary>
+/// Goal: stopping and starting instances loses no request, gives no wrong answer and leaves no event claimed.
+/// </summary>
 public sealed class StoppingTests
 {
     [Fact]
-    public async Task On_SIGTERM_readiness_goes_first_what_is_in_flight_is_finished_and_the_relay_hands_its_rows_back()
+    public async Task Instance_drains_on_SIGTERM_finishes_requests_and_releases_its_claims()
     {
-        // Long enough for the slowest machine to see that the instance goes on serving.
+        // Long enough for the slowest machine to observe that the draining instance still serves.
         var (drainTime, graceTime) = (TimeSpan.FromSeconds(15), TimeSpan.FromSeconds(60));
         var answersAfter = TimeSpan.FromSeconds(1);
         await using var receiver = await Receiver.Start(async _ =>
@@ -37,12 +39,12 @@ public sealed class StoppingTests
             "--Notifications:ClaimTime=00:10:00",
         ]);
 
-        // Far more to tell than the receiver takes in, so that the relay holds many rows at any time.
+        // More events than the slow receiver takes, so the relay always holds many claims.
         foreach (var payment in payments[..100])
             (await Cancel(service, payment)).Code.ShouldBe("SUCCESS");
         await TestHost.Until(() => Task.FromResult(!receiver.Received.IsEmpty)).Becomes(true);
 
-        // Some cancels that the database holds up, so that they are in flight for as long as the test wants.
+        // Row locks keep these cancels in flight until the test releases them.
         var (held, steady) = (payments[100..105], payments[105..]);
         await using var locking = new NpgsqlConnection(server.ConnectionString);
         await locking.OpenAsync(TestContext.Current.CancellationToken);
@@ -75,19 +77,19 @@ public sealed class StoppingTests
         stopping.Elapsed.ShouldBeLessThan(drainTime + graceTime);
         service.Process.ExitCode.ShouldBe(0, service.Output);
 
-        // What was asked before the instance stopped listening is answered; what comes later is the load balancer's to keep away.
+        // Requests sent before the listener closed are answered; the load balancer keeps later ones away.
         await load.Stop();
         load.Lost.Where(lost => lost.At < stoppedAt + drainTime).ShouldBeEmpty();
         load.ShouldBeRight();
 
-        // Nothing stays claimed, nothing is counted as tried, and nothing was told that isn't known to be told.
+        // No claim remains, no attempt is counted, and no event was sent without being marked delivered.
         var (now, rows) = (books.Now, await Outbox(books));
         var waiting = rows.FindAll(row => row.DeliveredAt is null);
         waiting.Count.ShouldBeGreaterThan(10);
         waiting.ShouldAllBe(row => row.DueAt <= now && row.Attempts == 0);
         receiver.Received.Count.ShouldBe(rows.Count - waiting.Count);
 
-        // So the next instance goes on with it at once.
+        // The next instance therefore resumes delivery at once.
         answersAfter = TimeSpan.Zero;
         service.Launch();
         await service.Ready();
@@ -101,8 +103,9 @@ public sealed class StoppingTests
         await books.ShouldPassTheAudit();
     }
 
+    [Trait(Category.Trait, Category.Full)]
     [Fact]
-    public async Task Two_instances_behind_a_load_balancer_are_restarted_in_turn_and_no_request_is_lost()
+    public async Task Rolling_restart_behind_a_load_balancer_loses_no_request()
     {
         await using var server = await PostgresCluster.Start(durable: true);
         using var database = TestDatabase.Of(server.ConnectionString);
@@ -139,11 +142,11 @@ public sealed class StoppingTests
             .. database.Settings,
             $"--Wallet:SigningKeyPath={Path.Combine(database.Directory, "wallet.pem")}",
             "--Api:RequestTimeTolerance=00:30:00", // Requests are signed before the load begins.
-            "--Database:Timeout=00:00:45", // What is in flight outlasts the time in which the instance goes on serving.
-            "--Limits:MaxQueueTime=00:01:00", // A slow machine turns nobody away.
+            "--Database:Timeout=00:00:45", // In-flight requests outlast the drain time.
+            "--Limits:MaxQueueTime=00:01:00", // No request is turned away on a slow machine.
         ];
 
-    // A host that only looks on, and prepares the database.
+    // An idle host that prepares and inspects the database.
     private static Task<TestHost> Books(TestDatabase database) =>
         TestHost.Start(database, systemClock: true, settings: ["--Database:MigrateAtStart=true"]);
 
@@ -203,7 +206,7 @@ public sealed class StoppingTests
     }
 }
 
-/// <summary>A cancel that was signed before the load began.</summary>
+/// <summary>A cancel request, signed before the load begins.</summary>
 internal sealed record SignedCancel(TestClient Client, string PaymentId, byte[] Request)
 {
     public void ShouldBeAnsweredBy(Answer answer)
@@ -216,7 +219,7 @@ internal sealed record SignedCancel(TestClient Client, string PaymentId, byte[] 
 
 /// <summary>
 /// Merchants' servers that cancel payment after payment and repeat each cancel a few times, at a steady pace on
-/// connections that they keep, until they are stopped. With no payment left they go on with repeats.
+/// persistent connections, until they are stopped. Once the payments run out they only repeat.
 /// </summary>
 internal sealed class Load : IAsyncDisposable
 {
@@ -235,7 +238,7 @@ internal sealed class Load : IAsyncDisposable
 
     public ConcurrentQueue<(SignedCancel Payment, Answer Answer)> Answers { get; } = new();
 
-    /// <summary>Requests that got no answer, with when they were sent.</summary>
+    /// <summary>Requests without an answer, with the time at which each was sent.</summary>
     public ConcurrentQueue<(DateTimeOffset At, string Problem)> Lost { get; } = new();
 
     public Task Reaches(int answers) =>
@@ -247,7 +250,9 @@ internal sealed class Load : IAsyncDisposable
         await _work;
     }
 
-    /// <summary>Each answer is signed and a success, and every payment always got the same body, byte for byte.</summary>
+    /// <summary>
+    /// Fails unless every answer is a signed success and each payment always got the same body, byte for byte.
+    /// </summary>
     public void ShouldBeRight()
     {
         Answers.ShouldNotBeEmpty();
@@ -282,7 +287,7 @@ internal sealed class Load : IAsyncDisposable
                 await Task.Delay(Pace, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
             if (Random.Shared.Next(20) == 0)
-                connection.Dispose(); // Merchants come and go.
+                connection.Dispose(); // Merchants reconnect now and then.
         }
     }
 }

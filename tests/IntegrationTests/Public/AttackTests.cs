@@ -4,17 +4,17 @@ using System.Security.Cryptography;
 using System.Text;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Protocol;
 
 namespace CancelService.IntegrationTests.Public;
 
-/// <summary>Attacks on the signature, and on the wall between two clients.</summary>
+/// <summary>Goal: attacks on signatures and on the isolation between clients fail.</summary>
 public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, PostgresServer postgres)
     : IClassFixture<SharedHosts>,
         IClassFixture<PrefixedHost>
 {
-    // What somebody in between changes of a signed request, as text of the wire.
+    // Changes that a man in the middle makes to a signed request, as text on the wire.
     private static readonly Dictionary<string, Func<string, string>> Changes = new(StringComparer.Ordinal)
     {
         ["another payment in the body"] = text => Swap(text, "\"p1\"", "\"p2\""),
@@ -40,7 +40,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
     [Theory]
     [MemberData(nameof(ChangesAfterSigning))]
-    public async Task What_was_changed_after_signing_is_refused(string what, DatabaseProvider provider)
+    public async Task Request_changed_after_signing_is_refused(string what, DatabaseProvider provider)
     {
         var (host, client, call) = await PaidCall(provider);
         await host.AddPayment(client, State.Success, "p2");
@@ -49,12 +49,12 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
         answer.ResultStatus.ShouldBe("F");
         answer.Code.ShouldBeOneOf("INVALID_SIGNATURE", "PARAM_ILLEGAL");
         (await host.Dump(client)).ShouldBe(before);
-        (await host.Send(call)).Code.ShouldBe("SUCCESS"); // The same request as it was signed.
+        (await host.Send(call)).Code.ShouldBe("SUCCESS"); // Control: the unchanged request succeeds.
     }
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_request_that_was_signed_with_another_method_is_refused(DatabaseProvider provider)
+    public async Task Request_signed_for_another_method_is_refused(DatabaseProvider provider)
     {
         var (host, _, call) = await PaidCall(provider);
         foreach (var method in new[] { "PUT", "GET", "post", "" })
@@ -67,7 +67,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_request_that_another_client_signed_is_refused_even_with_the_same_key(DatabaseProvider provider)
+    public async Task Request_signed_for_another_client_is_refused_even_with_the_same_key(DatabaseProvider provider)
     {
         var (host, client, call) = await PaidCall(provider);
         var other = await host.AddClient(); // Test clients share a key.
@@ -88,7 +88,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
         "a version that never was: keyVersion=6 by first",
         "the wallet's own key: keyVersion=1 by wallet"
     )]
-    public async Task A_signature_by_a_key_that_does_not_count_is_refused(string row, DatabaseProvider provider)
+    public async Task Signature_by_an_unknown_expired_or_revoked_key_is_refused(string row, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var (first, second, stranger) = (KeyPair.Merchant, KeyPair.Other, Stranger.Value);
@@ -125,7 +125,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
         (await host.Send(call with { Key = first, Form = "keyVersion=1, signature={0}" })).Code.ShouldBe("SUCCESS");
     }
 
-    // Real signatures of other schemes, each over the right string, and the header that names the scheme.
+    // Valid signatures under other schemes over the right string, with the header's name of each scheme.
     private static readonly Dictionary<string, (string Algorithm, Func<RSA, byte[], byte[]> Sign)> Downgrades = new(
         StringComparer.Ordinal
     )
@@ -166,7 +166,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
     [Theory]
     [MemberData(nameof(OtherSchemes))]
-    public async Task A_signature_of_another_scheme_is_refused(string scheme, DatabaseProvider provider)
+    public async Task Signature_of_another_scheme_is_refused(string scheme, DatabaseProvider provider)
     {
         var (host, client, call) = await PaidCall(provider);
         var (algorithm, sign) = Downgrades[scheme];
@@ -182,7 +182,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
         (await host.Dump(client)).ShouldBe(before);
     }
 
-    // What is done to the bytes of a good signature.
+    // Distortions of a valid signature's bytes.
     private static readonly Dictionary<string, Func<byte[], byte[]>> Distortions = new(StringComparer.Ordinal)
     {
         ["empty"] = _ => [],
@@ -207,7 +207,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
     [Theory]
     [MemberData(nameof(DistortedSignatures))]
-    public async Task A_signature_that_is_not_whole_is_refused(string what, DatabaseProvider provider)
+    public async Task Distorted_signature_is_refused(string what, DatabaseProvider provider)
     {
         var (host, client, call) = await PaidCall(provider);
         var before = await host.Dump(client);
@@ -221,9 +221,9 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_signature_that_is_forged_as_a_cube_root_is_refused(DatabaseProvider provider)
+    public async Task Signature_forged_as_a_cube_root_is_refused(DatabaseProvider provider)
     {
-        // Bleichenbacher's attack of 2006 on public exponent 3: whoever ignores what follows the hash can be fooled.
+        // Bleichenbacher's 2006 attack on exponent 3: it fools a verifier that ignores the bytes after the hash.
         using var weak = RSA.Create();
         weak.ImportParameters(new RSAParameters { Modulus = Number(Modulus, 256), Exponent = [3] });
         var key = PublicKey.Parse(weak.ExportSubjectPublicKeyInfoPem());
@@ -235,7 +235,8 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
         byte[] start = [0, 1, .. Enumerable.Repeat((byte)0xff, 8), 0, .. digest];
         byte[] wanted = [.. start, .. Enumerable.Repeat((byte)0xff, 256 - start.Length)];
         var root = Number(CubeRoot(Number(wanted)), 256);
-        Number(BigInteger.Pow(Number(root), 3), 256)[..start.Length].ShouldBe(start); // The forgery is a good one.
+        // Control: the forged root is valid for such a verifier.
+        Number(BigInteger.Pow(Number(root), 3), 256)[..start.Length].ShouldBe(start);
 
         var forged = call with { Encode = _ => Uri.EscapeDataString(Convert.ToBase64String(root)) };
         (await host.Send(forged)).Code.ShouldBe("INVALID_SIGNATURE");
@@ -244,10 +245,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
     [Theory]
     [MatrixData("1024 bits", "2040 bits", "exponent 1", "elliptic")]
-    public async Task A_bad_key_is_not_trusted_even_when_it_stands_in_the_database(
-        string kind,
-        DatabaseProvider provider
-    )
+    public async Task Weak_key_is_not_trusted_even_when_stored_in_the_database(string kind, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -267,28 +265,28 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
         (await host.Send(call)).Code.ShouldBe("SUCCESS");
     }
 
-    // The target that is sent, and the path that its signature was made for.
+    // Request target, and the path that its signature was made for.
     private static readonly Dictionary<string, (string Target, string Signed)> Borrowed = new(StringComparer.Ordinal)
     {
-        ["of a refund"] = ("/v2/payments/cancel", "/v2/payments/refund"),
-        ["of another version"] = ("/v2/payments/cancel", "/v1/payments/cancel"),
-        ["of a prefix"] = ("/v2/payments/cancel", "/api/v2/payments/cancel"),
-        ["of another prefix"] = ("/api/v2/payments/cancel", "/v2/payments/cancel"),
-        ["of a host"] = ("/v2/payments/cancel", "http://localhost/v2/payments/cancel"),
-        ["of another case"] = ("/v2/payments/cancel", "/v2/payments/Cancel"),
-        ["of a shorter path, behind a backslash"] = (@"http://h\v2/payments/cancel", "/payments/cancel"),
-        ["of a shorter path, behind an escaped slash"] = ("http://h%2Fv2/payments/cancel", "/payments/cancel"),
-        ["of a path in a query"] = ("http://h?/v2/payments/cancel", "/v2/payments/cancel"),
-        ["of a path in a fragment"] = ("http://h#/v2/payments/cancel", "/v2/payments/cancel"),
-        ["of a path behind dots"] = ("http://h/v2/payments/x/../cancel", "/v2/payments/cancel"),
-        ["of a path without its query"] = ("/v2/payments/cancel?x=1", "/v2/payments/cancel"),
+        ["a refund"] = ("/v2/payments/cancel", "/v2/payments/refund"),
+        ["another version"] = ("/v2/payments/cancel", "/v1/payments/cancel"),
+        ["a prefix"] = ("/v2/payments/cancel", "/api/v2/payments/cancel"),
+        ["another prefix"] = ("/api/v2/payments/cancel", "/v2/payments/cancel"),
+        ["a host"] = ("/v2/payments/cancel", "http://localhost/v2/payments/cancel"),
+        ["another case"] = ("/v2/payments/cancel", "/v2/payments/Cancel"),
+        ["a shorter path, behind a backslash"] = (@"http://h\v2/payments/cancel", "/payments/cancel"),
+        ["a shorter path, behind an escaped slash"] = ("http://h%2Fv2/payments/cancel", "/payments/cancel"),
+        ["a path in a query"] = ("http://h?/v2/payments/cancel", "/v2/payments/cancel"),
+        ["a path in a fragment"] = ("http://h#/v2/payments/cancel", "/v2/payments/cancel"),
+        ["a path behind dots"] = ("http://h/v2/payments/x/../cancel", "/v2/payments/cancel"),
+        ["a path without its query"] = ("/v2/payments/cancel?x=1", "/v2/payments/cancel"),
     };
 
     public static TheoryData<string> BorrowedSignatures => [.. Borrowed.Keys];
 
     [Theory]
     [MemberData(nameof(BorrowedSignatures))]
-    public async Task A_signature_for_another_endpoint_or_prefix_is_refused(string what)
+    public async Task Signature_for_another_endpoint_or_prefix_is_refused(string what)
     {
         var own = prefixed.Host;
         var client = await own.AddClient();
@@ -312,7 +310,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_request_that_is_replayed_inside_the_tolerance_changes_nothing(DatabaseProvider provider)
+    public async Task Request_replayed_inside_the_tolerance_changes_nothing(DatabaseProvider provider)
     {
         var (host, client, call) = await PaidCall(provider);
         var bytes = call.ToBytes();
@@ -330,7 +328,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_request_that_is_replayed_outside_the_tolerance_is_refused(DatabaseProvider provider)
+    public async Task Request_replayed_outside_the_tolerance_is_refused(DatabaseProvider provider)
     {
         await using var own = await TestHost.Start(provider, postgres);
         var client = await own.AddClient();
@@ -345,9 +343,9 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Two_framings_of_one_body_hide_no_second_request(DatabaseProvider provider)
+    public async Task Conflicting_body_framings_smuggle_no_second_request(DatabaseProvider provider)
     {
-        // What a proxy in front takes for the rest of the first body must not be answered as a request.
+        // A proxy may take these bytes for the rest of the first body, so they must not be served as a second request.
         var (host, client, call) = await PaidCall(provider);
         var hidden = Encoding.Latin1.GetString((call with { Json = """{"paymentId":"p1"}""" }).ToBytes());
         var body = $"0\r\n\r\n{hidden}";
@@ -360,7 +358,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
         (await host.Rows(client)).Status.ShouldBe(PaymentStatus.Success);
     }
 
-    // Bodies that ask for a payment of another client, with what the same would be for one that nobody has.
+    // Bodies that name another client's payment, with the equivalent for a payment that nobody has.
     private static readonly string[] Questions =
     [
         """{"paymentId":"PAY"}""",
@@ -375,7 +373,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
     [Theory]
     [MemberData(nameof(QuestionsAboutOthers))]
-    public async Task Another_clients_payment_is_answered_exactly_as_one_that_does_not_exist(
+    public async Task Another_clients_payment_is_answered_like_a_missing_payment(
         string question,
         DatabaseProvider provider
     )
@@ -406,16 +404,14 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
         Task<Answer> Ask(string id) => host.Cancel(curious, question.Replace("PAY", id, StringComparison.Ordinal));
 
-        // All but the signature over the time, which differs by nature.
+        // The signature and the time differ by nature.
         static string Shape((string Name, string Value) header) =>
             header.Name is "signature" or "Date" ? header.Name : $"{header.Name}: {header.Value}";
     }
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Another_clients_payment_is_not_found_as_quickly_as_one_that_does_not_exist(
-        DatabaseProvider provider
-    )
+    public async Task Another_clients_payment_is_answered_as_fast_as_a_missing_payment(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var (victim, curious) = (await host.AddClient(), await host.AddClient());
@@ -441,7 +437,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
                 answer.Code.ShouldBe("ORDER_NOT_EXIST");
             }
         }
-        // Alternating, so that a busy machine slows both; a second query would show.
+        // Alternating calls, so a busy machine slows both alike; an extra query would show.
         (Median("known") / Median("unknown")).ShouldBeInRange(0.5, 2);
 
         double Median(string id) => durations[id].Order().ElementAt(durations[id].Count / 2);
@@ -449,9 +445,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_cancel_of_another_clients_identifier_does_not_block_that_clients_payment(
-        DatabaseProvider provider
-    )
+    public async Task Cancel_of_another_clients_identifier_does_not_block_its_payment(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var (victim, attacker) = (await host.AddClient(), await host.AddClient());
@@ -475,7 +469,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
         }
     }
 
-    // A client with a payment of 1000 cents that is paid, and the request that cancels it.
+    // Adds a client with a paid payment of 1000 cents and builds the call that cancels it.
     private async Task<(TestHost Host, TestClient Client, CancelCall Call)> PaidCall(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
@@ -527,12 +521,12 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
         return [0, 1, .. Enumerable.Repeat((byte)0xff, length - digest.Length - 3), 0, .. digest];
     }
 
-    // A public key that must not count, and what it takes for the signature of the data.
+    // A public key that the service must reject, and a signature of the data that would verify with it.
     private static (string Pem, byte[] Signature) BadKey(string kind, byte[] data)
     {
         switch (kind)
         {
-            case "exponent 1": // Everything is its own signature.
+            case "exponent 1": // Every value is its own signature.
                 var key = new AsnWriter(AsnEncodingRules.DER);
                 using (key.PushSequence())
                 {
@@ -580,7 +574,7 @@ public sealed class AttackTests(SharedHosts hosts, PrefixedHost prefixed, Postgr
     }
 }
 
-/// <summary>A host that serves the API under two prefixes; the database does not matter there.</summary>
+/// <summary>Host that serves the API under two prefixes; the database does not matter here.</summary>
 public sealed class PrefixedHost(PostgresServer postgres) : IAsyncLifetime
 {
     public TestHost Host { get; private set; } = null!;

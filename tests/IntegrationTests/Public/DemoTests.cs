@@ -1,11 +1,11 @@
 using System.Diagnostics;
 using CancelService.Domain;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Sandbox;
 
 namespace CancelService.IntegrationTests.Public;
 
-/// <summary>The demo wallet: a newcomer's first cancel works at once.</summary>
+/// <summary>Goal: a newcomer's first cancel works at once with the demo wallet.</summary>
 public sealed class DemoTests(PostgresServer postgres)
 {
     private static readonly ClientId Client = new("DEMO_CLIENT");
@@ -25,9 +25,7 @@ public sealed class DemoTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Every_payment_of_the_demo_wallet_answers_as_promised_also_after_a_restart(
-        DatabaseProvider provider
-    )
+    public async Task Demo_payments_answer_as_documented_even_after_a_restart(DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres, empty: true);
         byte[]? first = null;
@@ -48,7 +46,7 @@ public sealed class DemoTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task The_demo_wallet_makes_a_signing_key_up_only_for_a_process_without_one()
+    public async Task Demo_wallet_generates_a_signing_key_only_for_a_process_without_one()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres, empty: true);
         await using var host = await Start(database);
@@ -67,7 +65,7 @@ public sealed class DemoTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_example_script_cancels_and_verifies_the_answer(DatabaseProvider provider)
+    public async Task Example_script_cancels_and_verifies_the_answer(DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres, empty: true);
         await using var host = await Start(database, systemClock: true);
@@ -80,7 +78,7 @@ public sealed class DemoTests(PostgresServer postgres)
             output.ShouldContain("The answer's signature is valid.");
         }
 
-        // It verifies for real: with another key it says no.
+        // Control: the script rejects the answer when given another key.
         var other = Path.Combine(database.Directory, "other.pem");
         await File.WriteAllTextAsync(other, KeyPair.Other.PublicKey.Pem, TestContext.Current.CancellationToken);
         var (failed, complaint) = await Script(host, database, "demo-success", walletKey: other);

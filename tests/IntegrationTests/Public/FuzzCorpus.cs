@@ -6,23 +6,27 @@ using System.Text;
 namespace CancelService.IntegrationTests.Public;
 
 /// <summary>
-/// Makes requests: a good one, changed in none or several of its parts, or bent as a whole into bytes that no client would
-/// send. The same seed makes the same, but for the time of the run.
+/// Generates requests: a good request with none or some of its parts mutated, or bent as a whole into bytes that no
+/// client would send. Equal seeds give equal requests, except for the time of the run.
 /// </summary>
 internal static class FuzzCorpus
 {
-    // In percent: the server's own refusals are cheap, while every answer of the service costs a signature.
+    // Percentage of bent requests: the server's own refusals are cheap, while each answer of the service costs a
+    // signature.
     private const int MostlyBent = 80;
 
     private static readonly ConcurrentDictionary<string, byte[]> Made = new(StringComparer.Ordinal);
 
-    // Lists of texts that something has stumbled over, each with | between them.
+    // Texts that have broken parsers before, separated by |.
     private const string Nasty =
-        "\0|\r|\n|\r\n|\r\n\r\n|\t| |\x7f|\x80|\xff|\xc3\x28|\xc0\xaf|\xed\xa0\x80|\xef\xbb\xbf|\xfe\xff|%|%00|%zz|%2e%2e/|%2F"
+        "\0|\r|\n|\r\n|\r\n\r\n|\t| |\x7f|\x80|\xff|\xc3\x28|\xc0\xaf|\xed\xa0\x80|\xef\xbb\xbf|\xfe\xff|%|%00|"
+        + "%zz|%2e%2e/|%2F"
         + "|%5c|%u0041|%C0%AF|..|/../|/./|//|\\|?|#|;|:|=|==|,|+|-|_|\"|'|{|}|[|]|\\ud800|\\u0000|null|0|-1|1e400|NaN"
         + "|99999999999999999999|2147483648|algorithm=none,|keyVersion=0,|signature=,|OTHER|theirs|\r\nClient-Id: OTHER"
-        + "|\r\nSignature: signature=x|\r\nRequest-Time: 0|\r\nContent-Length: 0|\r\nTransfer-Encoding: chunked|\r\nHost: h"
-        + "|\r\nExpect: 100-continue|\r\nConnection: close|\r\nUpgrade: h2c|\r\n folded|\r\n\tfolded|'; --|${jndi:ldap://h/a}";
+        + "|\r\nSignature: signature=x|\r\nRequest-Time: 0|\r\nContent-Length: 0|\r\nTransfer-Encoding: chunked|"
+        + "\r\nHost: h"
+        + "|\r\nExpect: 100-continue|\r\nConnection: close|\r\nUpgrade: h2c|\r\n folded|\r\n\tfolded|'; --|"
+        + "${jndi:ldap://h/a}";
     private const string Methods = "GET|HEAD|PUT|DELETE|OPTIONS|TRACE|PATCH|post|Post|POSTS|P|QUERY|!#$%&'*+-.^_`~";
     private const string ClientIds =
         "OTHER|BARRED|HASTY|DISABLED|UNKNOWN|fuzzed|FUZZED.|FUZZED,FUZZED|FUZZ ED|'; --|a/b|%46UZZED|..|null|";
@@ -31,49 +35,71 @@ internal static class FuzzCorpus
         + "|99999999999999|999999999999999|-1|1e12|2026-11-23T12:00:00|2026-11-23T24:00:00Z|2026-11-23T23:59:60Z"
         + "|2026-11-23T12:00:00+99:99|20261123T120000Z|\xd9\xa2\xd9\xa0";
     private const string OddTargets =
-        "/v2/payments/cancel%00|/v2/payments/cancel#f|/v2/payments\\cancel|/v2/payments/c%E4ncel|/v2/payments/cancel%|http://h"
-        + "|/v2/payments/c\xe4ncel|HTTP://localhost/v2/payments/cancel|http://h?/v2/payments/cancel|v2/payments/cancel|*|h:443"
-        + "|http://h#/v2/payments/cancel|http://u:p@h/v2/payments/cancel|http://[::1]/v2/payments/cancel|http:/v2||?|%2f|://"
-        + "|http:///v2/payments/cancel|http://h\\v2/payments/cancel|http://h%2Fv2/payments/cancel|ftp://h/v2/payments/cancel"
-        + "|http://h/x/../v2/payments/cancel|http://h//v2/payments/cancel|http://h:99999/v2/payments/cancel|file:///v2|\0|/ /";
+        "/v2/payments/cancel%00|/v2/payments/cancel#f|/v2/payments\\cancel|/v2/payments/c%E4ncel|"
+        + "/v2/payments/cancel%|http://h"
+        + "|/v2/payments/c\xe4ncel|HTTP://localhost/v2/payments/cancel|http://h?/v2/payments/cancel|"
+        + "v2/payments/cancel|*|h:443"
+        + "|http://h#/v2/payments/cancel|http://u:p@h/v2/payments/cancel|http://[::1]/v2/payments/cancel|"
+        + "http:/v2||?|%2f|://"
+        + "|http:///v2/payments/cancel|http://h\\v2/payments/cancel|http://h%2Fv2/payments/cancel|"
+        + "ftp://h/v2/payments/cancel"
+        + "|http://h/x/../v2/payments/cancel|http://h//v2/payments/cancel|http://h:99999/v2/payments/cancel|"
+        + "file:///v2|\0|/ /";
     private const string Lengths =
-        "-1|+5| 0| 5 |5, 5|5, 6|0x5|5a|1e3|99999999999999999999|9223372036854775807|18446744073709551617|1048577||\x01|5\0|\xb2";
+        "-1|+5| 0| 5 |5, 5|5, 6|0x5|5a|1e3|99999999999999999999|9223372036854775807|18446744073709551617|"
+        + "1048577||\x01|5\0|\xb2";
     private const string Codings =
-        "chunked|chunked, chunked|gzip, chunked|chunked, gzip|identity|\vchunked|chunked;q=1|xchunked||\r\n chunked|chunked,";
+        "chunked|chunked, chunked|gzip, chunked|chunked, gzip|identity|\vchunked|chunked;q=1|xchunked||\r\n "
+        + "chunked|chunked,";
     private const string ChunkSizes =
         "-5|+5|0x5|5 | 5|5\t|5;\"\n|FFFFFFFF|7FFFFFFFFFFFFFFF|10000000000000005|g||\0|0|5;\0|FFFFFFFFFFFFFFFFFFFFFFFF";
     private const string Versions =
-        "HTTP/1.2|HTTP/2.0|HTTP/0.9|HTTP/3|HTTP/1.1.1|http/1.1|HTTP/11|HTTP /1.1|HTTP/1.1 x||HTTP|HTTP/-1.1|HTTP/1.0|\0";
+        "HTTP/1.2|HTTP/2.0|HTTP/0.9|HTTP/3|HTTP/1.1.1|http/1.1|HTTP/11|HTTP /1.1|HTTP/1.1 x||HTTP|HTTP/-1.1|"
+        + "HTTP/1.0|\0";
     private const string OddLines =
-        "|x|:|: x| x: y|\tx: y|@: y|x y: z|\xe4: x|(x): y|Host: h|Host:|Expect: 200-ok|Connection: \0|Keep-Alive: -1|Client-Id:"
-        + "|Connection: Client-Id, Signature|client-id: OTHER|Client_Id: OTHER|Request-Time: 0|Signature:|Upgrade: websocket"
-        + "|Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk|TE: trailers, deflate;q=x|Host: a b";
+        "|x|:|: x| x: y|\tx: y|@: y|x y: z|\xe4: x|(x): y|Host: h|Host:|Expect: 200-ok|Connection: \0|"
+        + "Keep-Alive: -1|Client-Id:"
+        + "|Connection: Client-Id, Signature|client-id: OTHER|Client_Id: OTHER|Request-Time: 0|Signature:|"
+        + "Upgrade: websocket"
+        + "|Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk|TE: trailers, "
+        + "deflate;q=x|Host: a b";
     private const string Values =
-        "null|true|false|Null|tru|0|-0|01|1e400|-1E-400|0.1|.5|1.|NaN|-|+1|0x1|1e|12345678901234567890|\"\\ud83d\\ude00\"|\"\\udc00\""
-        + "|\"\\ud800\\ud800\"|\"\\x\"|\"\\u00\"|\"\xf0\x9f\x98\x80\"|\"\\u0000\"|\"\\/\"|\"\xed\xa0\xbd\"|\"\xf4\x90\x80\x80\"|\"\t\"";
+        "null|true|false|Null|tru|0|-0|01|1e400|-1E-400|0.1|.5|1.|NaN|-|+1|0x1|1e|12345678901234567890|"
+        + "\"\\ud83d\\ude00\"|\"\\udc00\""
+        + "|\"\\ud800\\ud800\"|\"\\x\"|\"\\u00\"|\"\xf0\x9f\x98\x80\"|\"\\u0000\"|\"\\/\"|\"\xed\xa0\xbd\"|"
+        + "\"\xf4\x90\x80\x80\"|\"\t\"";
 
     private static readonly (string Text, Verdict Is)[] Targets = Rated(
-        "/api/v2/payments/cancel|/v2/payments/cancel?|/v2/payments/cancel?paymentId=pay1&x=%20+%zz|/v2/%70ayments/cancel"
-            + "|/%61%70%69/v2/payments/%63ancel?a|http://localhost/v2/payments/cancel|https://localhost/v2/payments/cancel"
+        "/api/v2/payments/cancel|/v2/payments/cancel?|/v2/payments/cancel?paymentId=pay1&x=%20+%zz|"
+            + "/v2/%70ayments/cancel"
+            + "|/%61%70%69/v2/payments/%63ancel?a|http://localhost/v2/payments/cancel|"
+            + "https://localhost/v2/payments/cancel"
             + "|http://wallet.example:8443/api/v2/payments/cancel?x=/",
-        "/x/../v2/payments/cancel|/v2/./payments/cancel|/v2/payments/%2e/cancel|/v2/payments/%2E%2e/payments/cancel|/../v2/payments/cancel",
-        "/|/V2/Payments/Cancel|/v2/payments/canceL|/API/v2/payments/cancel|/v2/payments/cancel/|//v2/payments/cancel|/metrics"
-            + "|/v2//payments/cancel|/v2/payments/cancel/..|/v2/payments%2Fcancel|/v2/payments%5Ccancel|/v2/payments/cancel;v=1"
-            + "|/v2/payments/c%25ancel|/v2/payments/c%C3%A4ncel|/v2/payments/refund|/open/v2/payments/cancel|/healthz/live"
+        "/x/../v2/payments/cancel|/v2/./payments/cancel|/v2/payments/%2e/cancel|"
+            + "/v2/payments/%2E%2e/payments/cancel|/../v2/payments/cancel",
+        "/|/V2/Payments/Cancel|/v2/payments/canceL|/API/v2/payments/cancel|/v2/payments/cancel/|"
+            + "//v2/payments/cancel|/metrics"
+            + "|/v2//payments/cancel|/v2/payments/cancel/..|/v2/payments%2Fcancel|/v2/payments%5Ccancel|"
+            + "/v2/payments/cancel;v=1"
+            + "|/v2/payments/c%25ancel|/v2/payments/c%C3%A4ncel|/v2/payments/refund|/open/v2/payments/cancel|"
+            + "/healthz/live"
             + "|/internal/v1/clients/FUZZED|http://localhost/metrics"
     );
     private static readonly (string Text, Verdict Is)[] Accepts = Rated(
-        "*/*|application/json|APPLICATION/JSON; q=0.5|text/plain,text/xml,text/javascript,text/html|image/png, application/json",
+        "*/*|application/json|APPLICATION/JSON; q=0.5|text/plain,text/xml,text/javascript,text/html|image/png, "
+            + "application/json",
         "application/json;q=0|,;=/*|*/png",
         "image/png|application/xml|audio/*;q=1, image/webp"
     );
     private static readonly (string Text, Verdict Is)[] ContentTypes = Rated(
-        "application/json|Application/JSON;charset=utf-8|application/json\r\nContent-Type: application/json; charset=UTF-8",
+        "application/json|Application/JSON;charset=utf-8|application/json\r\nContent-Type: application/json; "
+            + "charset=UTF-8",
         "|;;;|text/json|application/json; charset=utf-16",
-        "text/plain|application/x-www-form-urlencoded|multipart/form-data; boundary=x|application/json\r\nContent-Type: text/xml"
+        "text/plain|application/x-www-form-urlencoded|multipart/form-data; boundary=x|application/json\r\n"
+            + "Content-Type: text/xml"
     );
 
-    // What a mutation changes, with its weight. The last two mean the same whatever they do.
+    // Mutations by the changed part, with their weights. The last two preserve the meaning of the request.
     private static readonly (string Kind, int Weight, Action<FuzzDraft, Random> Apply)[] Parts =
     [
         ("target", 2, (draft, random) => (draft.Target, draft.Api) = Pick(random, Targets)),
@@ -102,14 +128,14 @@ internal static class FuzzCorpus
         ("bent bytes", 4, (draft, random) => draft.Bend = text => Bent(random, text)),
     ];
 
-    /// <summary>The next request of a run.</summary>
+    /// <summary>Generates the next request of a run.</summary>
     public static FuzzRequest Next(int run, Random random, DateTimeOffset now)
     {
         var mutations = new List<FuzzMutation> { New("payment", Payment) };
         var isBent = random.Next(100) < MostlyBent;
         for (var times = Math.Max(0, random.Next(10) - 1) / 3 + random.Next(2); times > 0; times--)
         {
-            // A body costs a signature, so there are some thousands, and few of them in what is bent besides.
+            // Each distinct body costs a signature: some thousands of bodies in all, and few in bent requests.
             var (kind, apply) = Weighted(random, isBent && times < 3 ? Parts[^2..] : Parts);
             if (!mutations.Exists(mutation => mutation.Name == kind))
                 mutations.Add(kind == "body" ? new(kind, run + random.Next(8000), apply) : New(kind, apply));
@@ -133,7 +159,7 @@ internal static class FuzzCorpus
         return body;
     }
 
-    /// <summary>A signature for a path; signing is dear, and the same is often signed again.</summary>
+    /// <summary>Signature for a path, cached because signing is expensive and many requests repeat.</summary>
     public static byte[] Signed(string path, string client, string time, byte[] body)
     {
         var signed = StringToSign.Of("POST", path, client, time, body);
@@ -260,7 +286,7 @@ internal static class FuzzCorpus
         };
     }
 
-    // Bodies that are read, because they are signed as they are.
+    // Bodies that the service reads, because they are signed as they are.
     private static void Body(FuzzDraft draft, Random random)
     {
         var id = Text($"\"paymentId\":\"pay{random.Next(64)}\"");
@@ -342,16 +368,16 @@ internal static class FuzzCorpus
         draft.Layout = lines =>
         {
             for (var i = random.Next(4); i > 0; i--)
-                lines.Add(
-                    Text(
-                        $"X-{i}: {Pick(random, "|a|a,b;c=\"d\"|Client-Id: OTHER|\xc3\xa4")}{new string('y', random.Next(9) * 300)}"
-                    )
-                );
+            {
+                var value = Pick(random, "|a|a,b;c=\"d\"|Client-Id: OTHER|\xc3\xa4");
+                lines.Add(Text($"X-{i}: {value}{new string('y', random.Next(9) * 300)}"));
+            }
             if (random.Next(4) == 0)
                 lines.Add(
                     Pick(
                         random,
-                        "Expect: 100-continue|Connection: close|Connection: keep-alive|Accept-Encoding: gzip|X-HTTP-Method-Override: GET"
+                        "Expect: 100-continue|Connection: close|Connection: keep-alive|Accept-Encoding: gzip|"
+                            + "X-HTTP-Method-Override: GET"
                     )
                 );
             var shuffled = lines.ToArray();
@@ -372,7 +398,7 @@ internal static class FuzzCorpus
             }
         };
 
-    // From here on bytes that no client of HTTP would send.
+    // From here on: bytes that no HTTP client would send.
     private static void OddFraming(FuzzDraft draft, Random random)
     {
         draft.Bend = text => text;
@@ -380,9 +406,10 @@ internal static class FuzzCorpus
         {
             var kind = random.Next(4);
             for (var times = kind < 2 ? random.Next(1, 3) : 0; times > 0; times--)
-                lines.Add(
-                    $"Content-Length: {(random.Next(2) == 0 ? Pick(random, Lengths) : Text($"{body.Length + random.Next(-1, 2)}"))}"
-                );
+            {
+                var length = random.Next(2) == 0 ? Pick(random, Lengths) : Text($"{body.Length + random.Next(-1, 2)}");
+                lines.Add($"Content-Length: {length}");
+            }
             if (kind == 0)
                 return body;
             lines.Add($"Transfer-Encoding: {(kind == 2 ? "chunked" : Pick(random, Codings))}");
@@ -446,15 +473,17 @@ internal static class FuzzCorpus
             draft.Target = Bent(random, draft.Target);
     }
 
-    // Two framings of one body: whatever the reading, the good request in it was never sent.
+    // Two conflicting framings of one body: under either reading, the good request inside was never sent.
     private static string Hidden(Random random, string hidden)
     {
         var body = Pick(random, "0\r\n\r\n|1\r\nx\r\n0\r\n\r\n|0;a\r\n\r\n") + hidden;
         var framing = Pick(
             random,
-            "Content-Length: *\r\nTransfer-Encoding: chunked|Transfer-Encoding: chunked\r\nContent-Length: *|Content-Length: *\r\nContent-Length: 5|Content-Length: 5\r\nTransfer-Encoding: xchunked"
+            "Content-Length: *\r\nTransfer-Encoding: chunked|Transfer-Encoding: chunked\r\nContent-Length: *|"
+                + "Content-Length: *\r\nContent-Length: 5|Content-Length: 5\r\nTransfer-Encoding: xchunked"
         );
-        return $"POST {CancelCall.Path} HTTP/1.1\r\nHost: h\r\n{framing.Replace("*", Text($"{body.Length}"), StringComparison.Ordinal)}\r\n\r\n{body}";
+        var framed = framing.Replace("*", Text($"{body.Length}"), StringComparison.Ordinal);
+        return $"POST {CancelCall.Path} HTTP/1.1\r\nHost: h\r\n{framed}\r\n\r\n{body}";
     }
 
     private static void Cut(FuzzDraft draft, Random random)
@@ -475,14 +504,15 @@ internal static class FuzzCorpus
                 0 => string.Concat(Enumerable.Repeat(Pick(random, Nasty), random.Next(1, 3000))),
                 1 => Pick(
                     random,
-                    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0|\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03|GET /\r\n|GET / HTTP/1.1|SSH-2.0-x\r\n"
+                    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0|"
+                        + "\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03|GET /\r\n|GET / HTTP/1.1|SSH-2.0-x\r\n"
                 ),
                 _ => Encoding.Latin1.GetString(bytes),
             };
         };
     }
 
-    // Flips bits, deletes, repeats, moves and inserts.
+    // Flips bits, and deletes, repeats, moves and inserts text.
     private static string Bent(Random random, string text)
     {
         for (var times = random.Next(1, 4); times > 0; times--)
@@ -504,7 +534,7 @@ internal static class FuzzCorpus
         return text;
     }
 
-    // What may stand in one header.
+    // Keeps the characters that are valid in a header value.
     private static string Single(string value) => string.Concat(value.Where(c => c is >= ' ' and <= '~')).Trim(' ');
 
     private static string Pick(Random random, string texts) => Pick(random, texts.Split('|'));

@@ -5,7 +5,7 @@ using System.Text.RegularExpressions;
 
 namespace CancelService.IntegrationTests.Public;
 
-/// <summary>Whether a step of the protocol lets a request through. Where the protocol is silent, either is right.</summary>
+/// <summary>Result of one protocol step for a request; Unsure where the protocol leaves it open.</summary>
 internal enum Verdict
 {
     Pass,
@@ -13,10 +13,10 @@ internal enum Verdict
     Fail,
 }
 
-/// <summary>A mutation with a seed of its own, so that it does the same whatever others are left out.</summary>
+/// <summary>Mutation with its own seed, so its effect does not depend on other mutations.</summary>
 internal sealed record FuzzMutation(string Name, int Seed, Action<FuzzDraft, Random> Apply);
 
-/// <summary>A request in parts, as mutations make them. Texts are Latin-1, one character a byte.</summary>
+/// <summary>Request in parts, for mutations to change. Texts are Latin-1, one character per byte.</summary>
 internal sealed class FuzzDraft(DateTimeOffset now)
 {
     public DateTimeOffset Now { get; } = now;
@@ -28,39 +28,41 @@ internal sealed class FuzzDraft(DateTimeOffset now)
     public List<string> ClientIds { get; set; } = [FuzzOracle.Client];
     public List<string> Times { get; set; } = [now.ToString("O", CultureInfo.InvariantCulture)];
 
-    /// <summary>Writes the values of the header Signature, given the right signature in base64.</summary>
+    /// <summary>Builds the values of the Signature header from the valid base64 signature.</summary>
     public Func<string, List<string>> Sign { get; set; } = FuzzCorpus.Usual;
     public byte[] RightSignature { get; set; } = [];
     public List<string> Signatures { get; set; } = [];
     public byte[] Body { get; set; } = [];
     public List<string> Lines { get; } = [];
 
-    /// <summary>Adds the framing's lines to the head, and frames the body.</summary>
+    /// <summary>Adds the framing headers and frames the body.</summary>
     public Func<List<string>, string, string> Frame { get; set; } = FuzzCorpus.WithLength;
 
-    /// <summary>Rewrites the lines of the head, in a way that means the same.</summary>
+    /// <summary>Rewrites the header lines without changing their meaning.</summary>
     public Func<List<string>, List<string>> Layout { get; set; } = lines => lines;
 
-    /// <summary>Bends the whole, when all of it is made.</summary>
+    /// <summary>Bends the finished request text.</summary>
     public Func<string, string>? Bend { get; set; }
 
-    /// <summary>Nobody can say what its parts mean, so it is signed for nothing, and must get no S.</summary>
+    /// <summary>
+    /// True when its parts have no defined meaning; it carries a worthless signature and must never get an S.
+    /// </summary>
     public bool IsForeign { get; set; }
 
-    /// <summary>It ends before its end, and the sender hangs up.</summary>
+    /// <summary>True when the request is truncated and the sender closes the connection.</summary>
     public bool IsCut { get; set; }
 
-    /// <summary>It speaks another protocol, and may be answered in it.</summary>
+    /// <summary>True when it speaks another protocol and may be answered in that.</summary>
     public bool IsNotHttp { get; set; }
 
-    /// <summary>The path of the target as it has to be signed.</summary>
+    /// <summary>Path to sign for the target.</summary>
     public string Path => IsForeign ? Target : FuzzOracle.PathOf(Target);
 }
 
-/// <summary>A request as it is sent, with the answers that it may get.</summary>
+/// <summary>Request on the wire, with the answers that the protocol allows.</summary>
 internal sealed class FuzzRequest
 {
-    private const int MaxHead = 30 * 1024; // The server takes 32 KiB of headers.
+    private const int MaxHead = 30 * 1024; // The server accepts 32 KiB of headers.
 
     public FuzzRequest(IReadOnlyList<FuzzMutation> mutations, DateTimeOffset now)
     {
@@ -69,7 +71,7 @@ internal sealed class FuzzRequest
         foreach (var mutation in mutations)
             mutation.Apply(Draft, new Random(mutation.Seed));
         if (IsBent && Draft.Method == "HEAD")
-            Draft.Method = "GET"; // Or it would not be known where the answer ends.
+            Draft.Method = "GET"; // The end of an answer to a bent HEAD would be unknown.
         var text = Written(Draft);
         Bytes = Encoding.Latin1.GetBytes(text);
         Allowed = IsBent ? [.. FuzzOracle.Refusals] : [.. FuzzOracle.Allowed(Draft)];
@@ -83,18 +85,18 @@ internal sealed class FuzzRequest
     public byte[] Bytes { get; }
     public HashSet<string> Allowed { get; }
 
-    /// <summary>Whether its bytes were bent, so that its end is not certain.</summary>
+    /// <summary>True when its bytes were bent, so the server may not see where it ends.</summary>
     public bool IsBent => Draft.Bend is not null;
 
-    /// <summary>Whether the HTTP server may refuse it.</summary>
+    /// <summary>True when the HTTP server itself may refuse it.</summary>
     public bool MayBePlain { get; }
 
-    /// <summary>What the answer says for whom it is.</summary>
+    /// <summary>Client-Id that the answer echoes.</summary>
     public string EchoedClientId => Draft.ClientIds is [var id] && FuzzOracle.ClientId().IsMatch(id) ? id : "";
 
     private static string Written(FuzzDraft draft)
     {
-        // Where a step fails before it is looked at, a signature is not worth its price.
+        // Where an earlier step must fail, no valid signature is computed: it would be wasted.
         (draft.RightSignature, draft.Signatures) = ([0], ["signature="]);
         var isLookedAt =
             !draft.IsForeign && FuzzOracle.Allowed(draft).Contains("INVALID_SIGNATURE", StringComparer.Ordinal);
@@ -117,21 +119,33 @@ internal sealed class FuzzRequest
     }
 }
 
-/// <summary>The protocol as the fuzzer reads it: strict, small, and without any code of the service.</summary>
+/// <summary>The protocol as the fuzzer reads it: strict, small and independent of the service's code.</summary>
 internal static partial class FuzzOracle
 {
-    /// <summary>The client that nearly all requests come from.</summary>
+    /// <summary>Client of nearly all requests.</summary>
     public const string Client = "FUZZED";
     private const string Illegal = "PARAM_ILLEGAL";
-    private const string NoText = "\ud800"; // For the value of a field that is no string.
+    private const string NoText = "\ud800"; // Stands for a value that is not a string.
 
-    /// <summary>The codes of the table, but for S, and for U, which only a failure of ours explains.</summary>
+    /// <summary>All result codes except S, and except U, which would mean a failure of the service.</summary>
     public static readonly string[] Refusals =
-        "INVALID_API METHOD_NOT_SUPPORTED MEDIA_TYPE_NOT_ACCEPTABLE PARAM_ILLEGAL CLIENT_INVALID KEY_NOT_FOUND INVALID_SIGNATURE REQUEST_TRAFFIC_EXCEED_LIMIT ACCESS_DENIED ORDER_NOT_EXIST CANCEL_WINDOW_EXCEED PROCESS_FAIL MERCHANT_BALANCE_NOT_ENOUGH".Split(
-            ' '
-        );
+    [
+        "INVALID_API",
+        "METHOD_NOT_SUPPORTED",
+        "MEDIA_TYPE_NOT_ACCEPTABLE",
+        "PARAM_ILLEGAL",
+        "CLIENT_INVALID",
+        "KEY_NOT_FOUND",
+        "INVALID_SIGNATURE",
+        "REQUEST_TRAFFIC_EXCEED_LIMIT",
+        "ACCESS_DENIED",
+        "ORDER_NOT_EXIST",
+        "CANCEL_WINDOW_EXCEED",
+        "PROCESS_FAIL",
+        "MERCHANT_BALANCE_NOT_ENOUGH",
+    ];
 
-    /// <summary>What a cancel of each payment of <see cref="Client"/> answers, once and for ever.</summary>
+    /// <summary>Final code of a cancel of each payment of <see cref="Client"/>.</summary>
     public static readonly Dictionary<string, string> Payments = new(
         Enumerable.Range(0, 64).Select(i => KeyValuePair.Create($"pay{i}", "SUCCESS")),
         StringComparer.Ordinal
@@ -142,7 +156,7 @@ internal static partial class FuzzOracle
         ["poor"] = "MERCHANT_BALANCE_NOT_ENOUGH",
     };
 
-    /// <summary>The codes that may answer a draft: the first step that fails decides.</summary>
+    /// <summary>Codes that may answer a draft: the first failing step decides.</summary>
     public static List<string> Allowed(FuzzDraft draft)
     {
         var answers = new List<string>();
@@ -170,7 +184,7 @@ internal static partial class FuzzOracle
         }
     }
 
-    /// <summary>The codes that may answer a draft when all that comes before its body passes.</summary>
+    /// <summary>Codes that may answer a draft when every step before the body passes.</summary>
     public static string[] Outcomes(FuzzDraft draft)
     {
         var (sure, problem, payment) = Read(draft.Body);
@@ -186,7 +200,7 @@ internal static partial class FuzzOracle
             : [Illegal, outcome];
     }
 
-    /// <summary>The part of a target that is signed: all of it, but for the scheme and the host of the absolute form.</summary>
+    /// <summary>Signed part of a target: all of it, without the scheme and host of the absolute form.</summary>
     public static string PathOf(string target) =>
         target.IndexOf("://", StringComparison.Ordinal) is > 0 and var scheme
         && target[0] != '/'
@@ -194,20 +208,17 @@ internal static partial class FuzzOracle
             ? target[path..]
             : target;
 
-    /// <summary>The payment that a body names; null when it names none, or is none.</summary>
+    /// <summary>Payment named by a body; null when the body is invalid or names none.</summary>
     public static string? PaymentOf(byte[] body) => Read(body).Payment;
 
-    /// <summary>
-    /// Whether bytes that began as a draft, and were bent then, still hold all that was signed: whatever else they hold, an
-    /// S is theirs by right.
-    /// </summary>
+    /// <summary>True when the bent bytes still contain everything that was signed, so an S is legitimate.</summary>
     public static bool KeepsWhatWasSigned(FuzzDraft draft, string text)
     {
         text = text.TrimStart('\r', '\n').Replace("\r\n", "\n", StringComparison.Ordinal);
         var end = text.IndexOf("\n\n", StringComparison.Ordinal);
         var lines = text[..Math.Max(0, end)].Split('\n');
-        // Of a target in absolute form only the path is signed, so its scheme and host may be bent.
-        // And the parts of the first line may stand further apart.
+        // An absolute target is signed by its path only, so its scheme and host may be bent. The parts of the request
+        // line may also be further apart.
         if (end < 0 || lines[0].Split(' ', StringSplitOptions.RemoveEmptyEntries) is not [var method, var target, _])
             return false;
         if (method != draft.Method || PathOf(target) != draft.Path)
@@ -227,7 +238,7 @@ internal static partial class FuzzOracle
             && headers["Request-Time"].SequenceEqual(draft.Times, StringComparer.Ordinal)
             && Signature([.. headers["Signature"]], draft.RightSignature)
                 is (not Verdict.Fail, not Verdict.Fail, not Verdict.Fail);
-        // All of the body in its order, whatever chunks lie in between; with a length, at the start and of that length.
+        // The complete body in order, across chunks; with Content-Length, at the start and of that length.
         var body = Encoding.Latin1.GetString(draft.Body).Replace("\r\n", "\n", StringComparison.Ordinal);
         var rest = text.AsSpan(end + 2);
         if (!headers.Contains("Transfer-Encoding"))
@@ -280,7 +291,7 @@ internal static partial class FuzzOracle
             var local = new DateTime(n[1], n[2], n[3], n[4], n[5], n[6], DateTimeKind.Utc);
             minutes = (local - now.UtcDateTime).TotalMinutes + (match.Groups[7].Value == "-" ? offset : -offset);
         }
-        // The tolerance of the run is an hour; near its edges the clocks decide.
+        // The run uses a tolerance of one hour; near its edges the clocks decide.
         return Math.Abs(minutes) > 75 ? Verdict.Fail
             : Math.Abs(minutes) > 45 || offset > 14 * 60 ? Verdict.Unsure
             : Verdict.Pass;
@@ -312,7 +323,7 @@ internal static partial class FuzzOracle
             .Select(name => When(name.ToUpperInvariant() is "RSA256" or "SHA256WITHRSA"))
             .Concat(named["SIGNATURE"].Select(value => Encoded(value, right)))
             .Max();
-        // Of a doubled member it is not said which one counts, nor whether strange ones do harm.
+        // The protocol does not define which of two repeated members counts, or whether unknown members are allowed.
         return isOdd ? (Verdict.Unsure, Lenient(key), Lenient(signature)) : (Verdict.Pass, key, signature);
 
         static Verdict Lenient(Verdict verdict) => verdict is Verdict.Pass ? Verdict.Unsure : verdict;
@@ -334,7 +345,7 @@ internal static partial class FuzzOracle
         var url = base64.Replace('+', '-').Replace('/', '_');
         if (plain == base64 || plain == base64.TrimEnd('=') || plain == url || plain == url.TrimEnd('='))
             return Verdict.Pass;
-        // Mixed alphabets, odd padding, or bits behind the end: the same signature, in a form that nobody promised.
+        // Mixed alphabets, odd padding or surplus bits: the same signature in an undocumented encoding.
         var unpadded = plain.Replace('-', '+').Replace('_', '/').TrimEnd('=');
         var bytes = new byte[plain.Length + 4];
         var isSame =
@@ -343,12 +354,12 @@ internal static partial class FuzzOracle
         return isSame ? Verdict.Unsure : Verdict.Fail;
     }
 
-    // Whether it is sure what the body is, whether it breaks a rule, and which payment it names. Nobody has said what holds
-    // for depth, half surrogates, and repeats in what is ignored anyway.
+    // Returns whether the reading is certain, whether the body breaks a rule, and the payment that it names. The
+    // protocol does not define nesting depth, lone surrogates, or repeats among ignored members.
     private static (bool Sure, bool Problem, string? Payment) Read(byte[] body)
     {
         if (body is [0xEF, 0xBB, 0xBF, .. var rest])
-            body = rest; // A byte order mark counts for nothing.
+            body = rest; // A byte order mark is skipped.
         var (sure, name, names) = (true, "", new Stack<HashSet<string>>());
         var fields = new Dictionary<string, string?>(StringComparer.Ordinal);
         try
@@ -394,7 +405,8 @@ internal static partial class FuzzOracle
             || (id is not null && !Id().IsMatch(id))
             || (requestId is not null && !Id().IsMatch(requestId))
             || fields.GetValueOrDefault("extendInfo") is NoText or { Length: > 4096 };
-        id ??= requestId?.StartsWith("req-", StringComparison.Ordinal) is true ? requestId[4..] : null; // As the test names them.
+        // The test's naming convention.
+        id ??= requestId?.StartsWith("req-", StringComparison.Ordinal) is true ? requestId[4..] : null;
         return (sure || isIllegal, isIllegal, isIllegal ? null : id);
 
         static string? Text(Utf8JsonReader reader)
@@ -403,7 +415,7 @@ internal static partial class FuzzOracle
             {
                 return reader.GetString();
             }
-            catch (InvalidOperationException) // Half of a surrogate pair.
+            catch (InvalidOperationException) // Lone surrogate.
             {
                 return null;
             }
@@ -417,7 +429,8 @@ internal static partial class FuzzOracle
     private static partial Regex Id();
 
     [GeneratedRegex(
-        @"\A(?<1>[0-9]{4})-(?<2>[0-9]{2})-(?<3>[0-9]{2})T(?<4>[0-9]{2}):(?<5>[0-9]{2})(:(?<6>[0-9]{2})(\.[0-9]{1,9})?)?(Z|(?<7>[+-])(?<8>[0-9]{2}):?(?<9>[0-9]{2}))\z",
+        @"\A(?<1>[0-9]{4})-(?<2>[0-9]{2})-(?<3>[0-9]{2})T(?<4>[0-9]{2}):(?<5>[0-9]{2})(:(?<6>[0-9]{2})(\.[0-9]{1,9})?)?"
+            + @"(Z|(?<7>[+-])(?<8>[0-9]{2}):?(?<9>[0-9]{2}))\z",
         RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 1000
     )]

@@ -7,15 +7,15 @@ using System.Text.Json;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Public;
 
 /// <summary>
-/// Mutated requests and bytes that are none, over real sockets, against the service in a process of its own. Each answer has
-/// to be one that the protocol allows. CANCELSERVICE_FUZZ_SEED repeats a run's requests, CANCELSERVICE_FUZZ_REQUESTS says how
-/// many there are.
+/// Goal: the service, in a separate process, gives each mutated or malformed request only answers that the protocol
+/// allows. CANCELSERVICE_SEED repeats a run's requests; CANCELSERVICE_FUZZ_REQUESTS sets their number.
 /// </summary>
+[Trait(Category.Trait, Category.Seeded)]
 [Collection(nameof(Alone))]
 public sealed class FuzzTests(PostgresServer postgres)
 {
@@ -23,7 +23,7 @@ public sealed class FuzzTests(PostgresServer postgres)
     private const int MostTogether = 16;
     private const long MaxGrowth = 96 * 1024 * 1024;
 
-    // How long to wait for an answer to what may not be a whole request, before the sender hangs up.
+    // Wait for an answer to a possibly incomplete request before the sender closes the connection.
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Hang = TimeSpan.FromSeconds(30);
 
@@ -36,7 +36,7 @@ public sealed class FuzzTests(PostgresServer postgres)
     private int _answers;
     private volatile bool _hasFailed;
 
-    // The time that requests are made for: it changes seldom, so that signatures can be used again.
+    // Time that requests are signed for: it changes rarely, so signatures can be cached.
     private DateTimeOffset Now =>
         _started
         + TimeSpan.FromMinutes(Math.Floor((TimeProvider.System.GetUtcNow() - _started).TotalMinutes / 10) * 10);
@@ -44,10 +44,10 @@ public sealed class FuzzTests(PostgresServer postgres)
     [Fact]
     public async Task No_request_crashes_hangs_or_fools_the_service()
     {
-        _run = Setting("CANCELSERVICE_FUZZ_SEED", Random.Shared.Next());
-        var count = Setting("CANCELSERVICE_FUZZ_REQUESTS", 200_000);
+        _run = Seeds.Common;
+        var count = Seeds.Setting("CANCELSERVICE_FUZZ_REQUESTS", 10_000);
         var output = TestContext.Current.TestOutputHelper!;
-        output.WriteLine(Invariant($"CANCELSERVICE_FUZZ_SEED={_run} CANCELSERVICE_FUZZ_REQUESTS={count}"));
+        output.WriteLine(Invariant($"CANCELSERVICE_SEED={_run} CANCELSERVICE_FUZZ_REQUESTS={count}"));
         using var database = await TestDatabase.Create(
             PostgresServer.IsDistributed ? DatabaseProvider.Postgres : DatabaseProvider.Sqlite,
             postgres
@@ -59,7 +59,7 @@ public sealed class FuzzTests(PostgresServer postgres)
             .. database.Settings,
             $"--Wallet:SigningKeyPath={Path.Combine(database.Directory, "wallet.pem")}",
             "--Database:Timeout=00:00:30",
-            "--Limits:UnverifiedAnswersPerSecond=1000000", // The bounds on junk have tests of their own.
+            "--Limits:UnverifiedAnswersPerSecond=1000000", // Other tests cover these limits.
             "--Limits:UnknownClientsPerSecond=1000000",
             "--Limits:RefusalDelay=00:00:00",
             "--Api:RequestTimeTolerance=01:00:00",
@@ -70,7 +70,7 @@ public sealed class FuzzTests(PostgresServer postgres)
         ]);
         _port = service.PublicPort;
 
-        // The first tenth warms up what is made once.
+        // The first tenth warms up the process.
         var start = TimeProvider.System.GetTimestamp();
         await Run(service, count / 10);
         var before = service.Memory;
@@ -83,7 +83,7 @@ public sealed class FuzzTests(PostgresServer postgres)
         foreach (var (outcome, times) in _outcomes.OrderByDescending(o => o.Value))
             output.WriteLine(Invariant($"{times, 8} {outcome}"));
 
-        // The process is well: nothing is left of all these requests, neither memory, nor connections, nor complaints.
+        // No memory, connection or exception is left over from these requests.
         output.WriteLine(Invariant($"{before >> 20} MiB after the warm-up, {service.Memory >> 20} MiB at the end"));
         await TestHost.Until(() => Task.FromResult(service.Memory - before < MaxGrowth)).Becomes(true);
         await TestHost.Until(() => Gauge(service, "kestrel_active_connections", "Public")).Becomes(0);
@@ -92,10 +92,10 @@ public sealed class FuzzTests(PostgresServer postgres)
             .Output.Split('\n')
             .Where(line => line.Contains("Exception", StringComparison.OrdinalIgnoreCase));
         complaints.ShouldBeEmpty(string.Join('\n', complaints.Take(5)));
-        _outcomes.ShouldContainKey("200 SUCCESS"); // The fuzzer gets through to the rule at all.
+        _outcomes.ShouldContainKey("200 SUCCESS"); // Control: some requests reach the cancel rule.
         await service.Kill();
 
-        // What was answered S is cancelled, once; everything else is as it was.
+        // Each payment answered with S is cancelled once; all other rows are unchanged.
         await using var after = await TestHost.Start(database, systemClock: true);
         var client = new TestClient(new ClientId(FuzzOracle.Client), KeyPair.Merchant);
         foreach (var (id, code) in FuzzOracle.Payments)
@@ -108,7 +108,7 @@ public sealed class FuzzTests(PostgresServer postgres)
         (await Dump(after)).ShouldBe(others);
     }
 
-    // Clients and payments as the oracle knows them; returns what must not change.
+    // Adds the oracle's clients and payments; returns the rows that must not change.
     private static async Task<string> Fill(TestHost host)
     {
         var window = new CancelWindow.Lasting(TimeSpan.FromDays(7));
@@ -164,16 +164,16 @@ public sealed class FuzzTests(PostgresServer postgres)
         );
         if (failures.FirstOrDefault(failure => failure is not null) is not var (request, problem))
             return;
-        // Who ended the process can't be told from those who only noticed.
+        // When the process has ended, the culprit cannot be told from the other requests in flight.
         Assert.Fail(
             service.Process.HasExited
-                ? $"CANCELSERVICE_FUZZ_SEED={_run}: the process has ended:\n{service.Output}\nThere were on their way:\n"
+                ? $"CANCELSERVICE_SEED={_run}: the process has ended:\n{service.Output}\nRequests in flight:\n"
                     + string.Join('\n', failures.Select(failure => failure is var (r, _) ? Escaped(r.Bytes) : ""))
                 : await Report(service, request, problem)
         );
     }
 
-    // Requests go out several at a time, until one whose end is not certain closes the connection.
+    // Pipelines several requests, up to a bent one, whose uncertain end closes the connection.
     private async Task<(FuzzRequest, Exception)?> Work(int seed)
     {
         var random = new Random(seed);
@@ -205,7 +205,7 @@ public sealed class FuzzTests(PostgresServer postgres)
         return null;
     }
 
-    // What stands behind a request that ends the connection is left in the queue.
+    // Requests behind the end of the connection stay in the queue.
     private async Task Exchange(Queue<FuzzRequest> waiting, FuzzRequest? last, TimeSpan hang)
     {
         using var wire = new FuzzWire(hang);
@@ -216,7 +216,7 @@ public sealed class FuzzTests(PostgresServer postgres)
             var answer = await wire.Receive(request.Draft.Method);
             if (answer is null)
             {
-                answered.ShouldBeGreaterThan(0, "A whole request was not answered.");
+                answered.ShouldBeGreaterThan(0, "A complete request got no answer.");
                 return;
             }
             Judge(request, answer);
@@ -232,13 +232,13 @@ public sealed class FuzzTests(PostgresServer postgres)
         {
             wire.EndSending();
             await wire.Drain();
-            Count("no HTTP");
+            Count("not HTTP");
             return;
         }
         var answer = request.Draft.IsCut ? null : await wire.Receive(request.Draft.Method, Patience);
         wire.EndSending();
         answer ??= await wire.Receive(request.Draft.Method);
-        Count(answer is null ? "no answer to what is not whole" : "answer to what is bent");
+        Count(answer is null ? "no answer to an incomplete request" : "answer to a bent request");
         for (; answer is not null; answer = await wire.Receive(request.Draft.Method))
             Judge(request, answer);
     }
@@ -275,7 +275,7 @@ public sealed class FuzzTests(PostgresServer postgres)
         }
         else
             json.RootElement.EnumerateObject().Count().ShouldBe(1, answer.Text);
-        // All come from the same line, so a sample tells.
+        // All answers pass the same code, so a sample suffices.
         if (
             !request.IsBent
             && !request.Draft.IsForeign
@@ -284,7 +284,7 @@ public sealed class FuzzTests(PostgresServer postgres)
             answer.ShouldBeSigned(request.Draft.Method, request.Draft.Path, request.EchoedClientId);
     }
 
-    // The request without whatever the failure can do without.
+    // Reports the request without the mutations that the failure does not need.
     private async Task<string> Report(ServiceProcess service, FuzzRequest request, Exception problem)
     {
         var isAlone = await Problem(request) is not null;
@@ -294,10 +294,10 @@ public sealed class FuzzTests(PostgresServer postgres)
             if (await Problem(less) is { } still)
                 (request, problem) = (less, still);
         }
-        return Told(isAlone ? "It fails alone." : "It fails in company only.");
+        return Told(isAlone ? "It fails on its own." : "It fails only among other requests.");
 
         string Told(string how) =>
-            Invariant($"CANCELSERVICE_FUZZ_SEED={_run}: {problem.Message}\n{how} Mutations: ")
+            Invariant($"CANCELSERVICE_SEED={_run}: {problem.Message}\n{how} Mutations: ")
             + string.Join(", ", request.Mutations.Select(mutation => mutation.Name))
             + $"\nRequest: {Escaped(request.Bytes)}\nAllowed: {string.Join(", ", request.Allowed)}"
             + $"{(request.MayBePlain ? " or a plain 4xx" : "")}\nThe service's output:\n{service.Output}";
@@ -317,7 +317,7 @@ public sealed class FuzzTests(PostgresServer postgres)
         }
     }
 
-    // The sum of a gauge's series that have a label.
+    // Sums the series of a gauge that have a label.
     private static async Task<double> Gauge(ServiceProcess service, string name, string label) =>
         (await service.Metrics())
             .Split('\n')
@@ -325,11 +325,6 @@ public sealed class FuzzTests(PostgresServer postgres)
                 line.StartsWith(name, StringComparison.Ordinal) && line.Contains(label, StringComparison.Ordinal)
             )
             .Sum(line => double.Parse(line.Split('}')[1].Trim().Split(' ')[0], CultureInfo.InvariantCulture));
-
-    private static int Setting(string name, int otherwise) =>
-        int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var value)
-            ? value
-            : otherwise;
 
     private void Count(string outcome) => _outcomes.AddOrUpdate(outcome, 1, (_, times) => times + 1);
 
@@ -341,7 +336,7 @@ public sealed class FuzzTests(PostgresServer postgres)
         ) + (bytes.Length > 4096 ? Invariant($"... ({bytes.Length} bytes)") : "");
 }
 
-/// <summary>The fuzzer's connection: sends any bytes, and takes nothing but well-formed answers of HTTP/1.1.</summary>
+/// <summary>Connection of the fuzzer: sends any bytes, accepts only well-formed HTTP/1.1 answers.</summary>
 internal sealed class FuzzWire : IDisposable
 {
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -351,16 +346,19 @@ internal sealed class FuzzWire : IDisposable
     private bool _ended;
     private Task _sending = Task.CompletedTask;
 
-    public FuzzWire(TimeSpan hang) => (_hang, _socket.LingerState) = (hang, new(true, 0)); // Leaves no port waiting.
+    // Leaves no port in TIME_WAIT.
+    public FuzzWire(TimeSpan hang) => (_hang, _socket.LingerState) = (hang, new(true, 0));
 
-    /// <summary>Connects, and begins to send; the server may answer, or hang up, before it has read all.</summary>
+    /// <summary>
+    /// Connects and starts sending; the server may answer or close the connection before it has read all.
+    /// </summary>
     public async Task Send(int port, byte[] bytes)
     {
         await _socket.ConnectAsync(IPAddress.Loopback, port);
         _sending = Sending(bytes);
     }
 
-    /// <summary>Says that no more will come.</summary>
+    /// <summary>Shuts down the sending side.</summary>
     public void EndSending()
     {
         try
@@ -370,11 +368,11 @@ internal sealed class FuzzWire : IDisposable
         }
         catch (SocketException)
         {
-            // The server was first.
+            // The server closed the connection first.
         }
     }
 
-    /// <summary>The next answer; null when the connection has ended, or when nothing comes within the time.</summary>
+    /// <summary>Reads the next answer; null when the connection has ended or the patience is over.</summary>
     public async Task<Answer?> Receive(string method, TimeSpan? patience = null)
     {
         while (true)
@@ -383,7 +381,7 @@ internal sealed class FuzzWire : IDisposable
             while ((end = _buffer.AsSpan(0, _filled).IndexOf("\r\n\r\n"u8)) < 0)
             {
                 if (_ended && _filled > 0)
-                    throw new InvalidDataException("Half an answer came.");
+                    throw new InvalidDataException("The answer is incomplete.");
                 if (_ended || !await More(_filled == 0 ? patience : null))
                     return null;
             }
@@ -400,7 +398,7 @@ internal sealed class FuzzWire : IDisposable
                 throw new InvalidDataException($"The head of the answer is malformed: {head}");
             size = method == "HEAD" ? 0 : size;
             while (_filled < end + 4 + size)
-                _ = !_ended ? await More(null) : throw new InvalidDataException("Half a body came.");
+                _ = !_ended ? await More(null) : throw new InvalidDataException("The answer's body is incomplete.");
             var body = _buffer[(end + 4)..(end + 4 + size)];
             _filled -= end + 4 + size;
             Buffer.BlockCopy(_buffer, end + 4 + size, _buffer, 0, _filled);
@@ -409,7 +407,9 @@ internal sealed class FuzzWire : IDisposable
         }
     }
 
-    /// <summary>Waits for the connection's end, whatever comes before it: to who speaks no HTTP/1.1, none is spoken.</summary>
+    /// <summary>
+    /// Reads until the connection ends, ignoring the bytes: a sender of another protocol may get any answer.
+    /// </summary>
     public async Task Drain()
     {
         for (; !_ended; _filled = 0)
@@ -427,7 +427,7 @@ internal sealed class FuzzWire : IDisposable
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            // The server has hung up.
+            // The server has closed the connection.
         }
     }
 
@@ -448,7 +448,9 @@ internal sealed class FuzzWire : IDisposable
         }
         catch (OperationCanceledException e)
         {
-            return patience is not null ? false : throw new TimeoutException($"No answer within {_hang}: it hangs.", e);
+            return patience is not null
+                ? false
+                : throw new TimeoutException($"The service gave no answer within {_hang}.", e);
         }
         return true;
     }

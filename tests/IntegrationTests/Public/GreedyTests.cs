@@ -3,13 +3,14 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Load;
 using Measurement = CancelService.Load.Program;
 
 namespace CancelService.IntegrationTests.Public;
 
-/// <summary>What slow and greedy clients, and more load than can be served, do to everybody else.</summary>
+/// <summary>Goal: slow clients, greedy clients and overload barely affect other clients.</summary>
+[Trait(Category.Trait, Category.Full)]
 [Collection(nameof(Alone))]
 public sealed class GreedyTests(PostgresServer postgres)
 {
@@ -20,14 +21,14 @@ public sealed class GreedyTests(PostgresServer postgres)
     private const int Merchants = 3;
     private const int Rounds = 6;
 
-    // In times the capacity.
+    // Multiples of the capacity.
     private static readonly int[] Overloads = [2, 4];
 
-    // Measured: 65 to 110 MiB, nearly all of it in the first seconds, for Kestrel's buffers and 2,400 connections.
+    // Measured: 65 to 110 MiB for Kestrel's buffers and 2,400 connections, nearly all of it in the first seconds.
     private const long MaxGrowth = 150 * 1024 * 1024;
 
     [Fact]
-    public async Task Slow_and_greedy_clients_cost_others_little()
+    public async Task Slow_and_greedy_clients_barely_slow_other_clients()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
         CancelCall call;
@@ -45,16 +46,17 @@ public sealed class GreedyTests(PostgresServer postgres)
             "--Api:RequestTimeTolerance=01:00:00",
             "--Serilog:MinimumLevel:Default=Warning",
         ];
-        // What else the machine has to do hits both alike, and so does what the crowd itself takes of it.
+        // The second process is the control: the machine's other load, and the crowd's own, slow both alike.
         await using var attacked = await ServiceProcess.Start(settings);
         await using var spared = await ServiceProcess.Start(settings);
         await Task.WhenAll(Latencies(attacked.PublicPort, call), Latencies(spared.PublicPort, call)); // Warms up.
         var before = attacked.Memory;
 
         await using var crowd = await Crowd.Gather(attacked.PublicPort, call, comesBack: true);
-        await Task.Delay(TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken); // That all came at once is past.
+        // Skips the peak of the simultaneous connects.
+        await Task.Delay(TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken);
         var (usual, greedy) = (new List<double>(), new List<double>());
-        // A tail is told by few of the latencies: in doubt, by twice as many.
+        // A p99 rests on few samples, so a doubtful ratio is measured for twice as long.
         for (var i = 0; i < Rounds || (i < 2 * Rounds && Ratio() >= 2); i++)
         {
             var both = await Task.WhenAll(Latencies(attacked.PublicPort, call), Latencies(spared.PublicPort, call));
@@ -62,11 +64,9 @@ public sealed class GreedyTests(PostgresServer postgres)
             usual.AddRange(both[1]);
         }
         var output = TestContext.Current.TestOutputHelper!;
-        output.WriteLine(
-            Invariant(
-                $"{usual.Count} latencies each, of the spared and the attacked, ms: p50 {Percentile(usual, 50):0.0} and {Percentile(greedy, 50):0.0}, p99 {Percentile(usual, 99):0.0} and {Percentile(greedy, 99):0.0}"
-            )
-        );
+        output.WriteLine(Invariant($"{usual.Count} latencies of the spared and of the attacked process each, in ms"));
+        foreach (var p in (int[])[50, 99])
+            output.WriteLine(Invariant($"p{p}: {Percentile(usual, p):0.0} and {Percentile(greedy, p):0.0}"));
         output.WriteLine(Invariant($"memory: {before >> 20} MiB before, {attacked.PeakMemory >> 20} MiB at its peak"));
 
         (attacked.PeakMemory - before).ShouldBeLessThan(MaxGrowth);
@@ -76,7 +76,7 @@ public sealed class GreedyTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task Idle_and_slow_connections_are_cut_as_configured()
+    public async Task Idle_and_slow_connections_are_closed_after_the_configured_timeouts()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
         CancelCall call;
@@ -90,14 +90,14 @@ public sealed class GreedyTests(PostgresServer postgres)
             "--Limits:HeadersTimeout=00:00:02",
         ]);
         await using var crowd = await Crowd.Gather(service.PublicPort, call, comesBack: false);
-        // A slow body has 5 seconds of grace; what pours in a body over the limit is cut off with its answer.
+        // A slow body has five seconds of grace; a body over the limit is cut off with its answer.
         await TestHost
             .Until(() => Task.FromResult(crowd.Cut))
             .Becomes($"{Idle} idle, {Pouring} pouring, {Slow} slow bodies, {Slow} slow heads");
     }
 
     [Fact]
-    public async Task Over_capacity_goodput_does_not_fall_and_refusals_are_fast()
+    public async Task Goodput_holds_and_refusals_are_fast_over_capacity()
     {
         await using var stage = await Testbed.Open(await PostgresCluster.Start(durable: true, Testbed.Settings));
         var database = await stage.Fill("overload", payments: 2000, hotPayments: 1);
@@ -111,12 +111,12 @@ public sealed class GreedyTests(PostgresServer postgres)
         var replays = supply.Sign(Supply.Spread, 2000);
         supply.Exactly("cancelled once", Supply.Spread, 2000);
 
-        // A machine that pauses now and then is in some rounds and not in others: in doubt, twice as many are measured.
+        // A pausing machine distorts some rounds, so a doubtful result is measured for twice as long.
         for (var i = 0; i < 2 && (i == 0 || IsInDoubt()); i++)
             Measurement.Overload(supply, replays, rounds: 3, TimeSpan.FromSeconds(2));
 
-        // Each answer is S, or a plain 503 with Retry-After. Only when the machine stands still for a second, the database seems
-        // to be away, and who finds no place is answered U: most rounds know nothing of that.
+        // Each answer is S, or a plain 503 with Retry-After. A machine that pauses for a second makes the database seem
+        // unreachable, and queued requests then get U; most rounds must have none.
         report.Errors.ShouldBe(report.Unknown);
         report.Of("cancelled once").Concat(report.Of("capacity")).Sum(phase => phase.Unknown).ShouldBe(0);
         Unknown(1).ShouldBe(0);
@@ -124,9 +124,8 @@ public sealed class GreedyTests(PostgresServer postgres)
         {
             var (goodput, refusal) = Medians(times);
             TestContext.Current.TestOutputHelper!.WriteLine(
-                Invariant(
-                    $"{times} times the capacity: goodput {Shown([.. Measurement.Goodput(report, times)])}, median p99 of refusals against answers {refusal:0.00}"
-                )
+                Invariant($"{times} times the capacity: goodput {Shown([.. Measurement.Goodput(report, times)])}, ")
+                    + Invariant($"median p99 of refusals against answers {refusal:0.00}")
             );
             Unknown(times).ShouldBe(0);
             goodput.ShouldBeGreaterThan(0.8);
@@ -141,12 +140,12 @@ public sealed class GreedyTests(PostgresServer postgres)
         (double Goodput, double Refusal) Medians(int times) =>
             (
                 Median([.. Measurement.Goodput(report, times)]),
-                // The machine's own pauses are in both.
+                // The machine's pauses affect both sides of the ratio.
                 Median([.. report.Of($"{times} x").Select(phase => (phase.TurnedAwayP99 ?? 0) / phase.P99!.Value)])
             );
     }
 
-    // Of some merchants who each send a request now and then, in milliseconds.
+    // Latencies in milliseconds of some merchants with occasional requests.
     private static async Task<List<double>> Latencies(int port, CancelCall call)
     {
         var request = call.ToBytes();
@@ -178,7 +177,9 @@ public sealed class GreedyTests(PostgresServer postgres)
 
     private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 
-    /// <summary>Clients that take what they can get: they hold connections, dribble, and pour in forgeries and bodies over the limit.</summary>
+    /// <summary>
+    /// Greedy clients: they hold connections, trickle bytes, and flood forgeries and oversized bodies.
+    /// </summary>
     private sealed class Crowd : IAsyncDisposable
     {
         private readonly CancellationTokenSource _end = new();
@@ -186,14 +187,14 @@ public sealed class GreedyTests(PostgresServer postgres)
         private bool _comesBack;
         private readonly ConcurrentDictionary<string, int> _cut = new(StringComparer.Ordinal);
 
-        /// <summary>How many connections the server has closed.</summary>
+        /// <summary>Counts the connections that the server has closed, by kind.</summary>
         public string Cut =>
             string.Join(
                 ", ",
                 _cut.OrderBy(c => c.Key, StringComparer.Ordinal).Select(c => Invariant($"{c.Value} {c.Key}"))
             );
 
-        /// <summary>Clients that have all arrived; those that are cut off may connect again.</summary>
+        /// <summary>Connects all clients and waits for them; clients that are cut off may reconnect.</summary>
         public static async Task<Crowd> Gather(int port, CancelCall call, bool comesBack)
         {
             var crowd = new Crowd { _comesBack = comesBack };
@@ -265,7 +266,7 @@ public sealed class GreedyTests(PostgresServer postgres)
                     await socket.ConnectAsync(IPAddress.Loopback, port, _end.Token);
                     await socket.SendAsync(first, _end.Token);
                     ready.TrySetResult();
-                    if (!pours) // No two in step.
+                    if (!pours) // Desynchronises the clients.
                         await Task.Delay(Random.Shared.Next(1000), _end.Token);
                     reading = Read(socket, over);
                     while (then.Length > 0 && !over.IsCancellationRequested)
@@ -288,7 +289,7 @@ public sealed class GreedyTests(PostgresServer postgres)
             } while (_comesBack && !_end.IsCancellationRequested);
         }
 
-        // Until the server closes the connection.
+        // Reads until the server closes the connection.
         private static async Task Read(Socket socket, CancellationTokenSource over)
         {
             var buffer = new byte[4096];
@@ -298,7 +299,7 @@ public sealed class GreedyTests(PostgresServer postgres)
             }
             catch (Exception e) when (e is SocketException or OperationCanceledException)
             {
-                // It is closed all the same.
+                // A reset connection is closed as well.
             }
             if (!over.IsCancellationRequested)
                 await over.CancelAsync();

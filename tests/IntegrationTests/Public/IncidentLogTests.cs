@@ -1,18 +1,20 @@
 using CancelService.Domain;
 using CancelService.Domain.Clients;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.Logging;
 
 namespace CancelService.IntegrationTests.Public;
 
-/// <summary>For each incident on the public port, the log tells an operator whose request it was and why it ended so.</summary>
+/// <summary>
+/// Goal: for each incident on the public port, the log names the client, the key version and the reason.
+/// </summary>
 public sealed class IncidentLogTests(PostgresServer postgres)
 {
     private const string Exchange = "ExchangeLog";
 
     private static CancelCall Call(TestHost host, TestClient client) => new() { Client = client, At = host.Now };
 
-    // What went wrong, the code, the key version and the reason on the line of the answer.
+    // Incident, and the code, key version and reason of its log line.
     [Theory]
     [InlineData("body", "PARAM_ILLEGAL", "1", "paymentId is given twice at byte 18.")]
     [InlineData("rule", "PARAM_ILLEGAL", "1", "paymentId or paymentRequestId is required.")]
@@ -29,7 +31,7 @@ public sealed class IncidentLogTests(PostgresServer postgres)
     [InlineData("forged", "INVALID_SIGNATURE", "1", "does not verify")]
     [InlineData("rate", "REQUEST_TRAFFIC_EXCEED_LIMIT", "1", "")]
     [InlineData("unknown payment", "ORDER_NOT_EXIST", "1", "payment none, request req-none")]
-    public async Task A_refusal_is_logged_with_client_key_version_trace_and_reason(
+    public async Task Refusal_is_logged_with_client_key_version_trace_and_reason(
         string incident,
         string code,
         string keyVersion,
@@ -97,10 +99,7 @@ public sealed class IncidentLogTests(PostgresServer postgres)
     [Theory]
     [InlineData("refused", "the database is out of reach: ")]
     [InlineData("silent", "no answer from the database within 1 s")]
-    public async Task An_outage_costs_one_line_an_answer_and_its_cause_once_in_a_while_with_a_count(
-        string outage,
-        string cause
-    )
+    public async Task Outage_logs_one_line_per_answer_and_its_cause_at_a_limited_rate(string outage, string cause)
     {
         using var log = new LogLines();
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
@@ -144,7 +143,7 @@ public sealed class IncidentLogTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task What_the_database_refuses_is_logged_with_its_SQLSTATE_and_where_it_happened()
+    public async Task Database_error_is_logged_with_its_SQLSTATE_and_stack_trace()
     {
         using var log = new LogLines();
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, log);
@@ -159,7 +158,7 @@ public sealed class IncidentLogTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_request_that_is_turned_away_is_logged_with_the_limit_that_it_met()
+    public async Task Throttled_request_is_logged_with_the_limit_it_exceeded()
     {
         using var log = new LogLines();
         await using var host = await TestHost.Start(

@@ -5,11 +5,11 @@ using System.Text.Json;
 using CancelService.Application.Pipeline;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Public;
 
-/// <summary>Attacks on the internal API: tokens that nobody issued, and ways in from the public port.</summary>
+/// <summary>Goal: forged tokens do not open the internal API, and the public port gives no way into it.</summary>
 public sealed class IntrusionTests(GuardedHost guarded) : IClassFixture<GuardedHost>
 {
     private static readonly byte[] Key = RandomNumberGenerator.GetBytes(32);
@@ -26,7 +26,7 @@ public sealed class IntrusionTests(GuardedHost guarded) : IClassFixture<GuardedH
 
     private static readonly string Good = Token();
 
-    // What the header Authorization says, with the status that it must have.
+    // Authorization headers, with the status that each must get.
     private static readonly Dictionary<string, (string Authorization, int Status)> Tokens = new(StringComparer.Ordinal)
     {
         ["no token"] = ("", 401),
@@ -65,7 +65,7 @@ public sealed class IntrusionTests(GuardedHost guarded) : IClassFixture<GuardedH
 
     [Theory]
     [MemberData(nameof(BadTokens))]
-    public async Task A_token_that_does_not_allow_it_changes_nothing(string what)
+    public async Task Token_without_permission_changes_nothing(string what)
     {
         var (authorization, status) = Tokens[what];
         var id = $"by-{Tokens.Keys.ToList().IndexOf(what)}";
@@ -74,7 +74,7 @@ public sealed class IntrusionTests(GuardedHost guarded) : IClassFixture<GuardedH
     }
 
     [Fact]
-    public async Task A_token_in_the_query_or_twice_counts_for_nothing()
+    public async Task Token_in_the_query_or_sent_twice_is_ignored()
     {
         (await Put("by-query", "", $"?access_token={Good}")).ShouldBe(401);
         (await Put("by-two", $"Bearer {Token(key: new byte[32])}\r\nAuthorization: Bearer {Good}")).ShouldBe(401);
@@ -84,7 +84,7 @@ public sealed class IntrusionTests(GuardedHost guarded) : IClassFixture<GuardedH
         (await Exists("by-good")).ShouldBeTrue();
     }
 
-    // Targets and header lines with which the public port is asked for the internal API.
+    // Targets and header lines that request the internal API on the public port.
     public static TheoryData<string> WaysIn =>
         [
             "/internal/v1/clients/{0}",
@@ -108,7 +108,7 @@ public sealed class IntrusionTests(GuardedHost guarded) : IClassFixture<GuardedH
 
     [Theory]
     [MemberData(nameof(WaysIn))]
-    public async Task The_public_port_leads_no_way_into_the_internal_API_even_with_a_good_token(string way)
+    public async Task Public_port_gives_no_access_to_the_internal_API_even_with_a_valid_token(string way)
     {
         var host = guarded.Host;
         var parts = string.Format(System.Globalization.CultureInfo.InvariantCulture, way, "intruder", host.InternalPort)
@@ -127,7 +127,7 @@ public sealed class IntrusionTests(GuardedHost guarded) : IClassFixture<GuardedH
     [InlineData("/openapi/api_internal.json")]
     [InlineData("/scalar")]
     [InlineData("/internal/v1/clients")]
-    public async Task Nothing_of_the_internal_port_answers_on_the_public_one(string path)
+    public async Task Internal_endpoints_do_not_answer_on_the_public_port(string path)
     {
         var request = Encoding.ASCII.GetBytes(
             $"GET {path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {Good}\r\n\r\n"
@@ -138,7 +138,7 @@ public sealed class IntrusionTests(GuardedHost guarded) : IClassFixture<GuardedH
     }
 
     [Fact]
-    public async Task The_internal_port_does_not_answer_merchants()
+    public async Task Internal_port_does_not_answer_merchants()
     {
         var host = guarded.Host;
         var client = await host.AddClient();
@@ -153,9 +153,9 @@ public sealed class IntrusionTests(GuardedHost guarded) : IClassFixture<GuardedH
     [Theory]
     [InlineData("/v2/payments/cancel")]
     [InlineData("localhost:443")]
-    public async Task No_tunnel_is_opened(string target)
+    public async Task CONNECT_opens_no_tunnel(string target)
     {
-        // HTTP 200 to CONNECT would be one.
+        // HTTP 200 to a CONNECT would open a tunnel.
         var request = Encoding.ASCII.GetBytes($"CONNECT {target} HTTP/1.1\r\nHost: {target.TrimStart('/')}\r\n\r\n");
         var answer = await Wire.Exchange(guarded.Host.PublicPort, request, "CONNECT");
         answer.Status.ShouldBeInRange(400, 499);
@@ -164,7 +164,7 @@ public sealed class IntrusionTests(GuardedHost guarded) : IClassFixture<GuardedH
     [Theory]
     [InlineData("\r\n\r\n12\r\n", "\r\n\r\n7FFFFFFFFFFFFFFF\r\n")]
     [InlineData("\r\n0\r\n\r\n", "\r\n0\r\nX: \0\r\n\r\n")]
-    public async Task A_chunked_body_that_cannot_be_read_is_the_clients_mistake(string good, string broken)
+    public async Task Malformed_chunked_body_is_a_client_error(string good, string broken)
     {
         var client = await guarded.Host.AddClient();
         var call = new CancelCall
@@ -246,7 +246,7 @@ public sealed class IntrusionTests(GuardedHost guarded) : IClassFixture<GuardedH
             );
     }
 
-    // The claims of one token with the signature of another.
+    // Claims of one token with the signature of another.
     private static string Spliced()
     {
         var read = Token(scope: Scopes.ClientsRead).Split('.');
@@ -255,7 +255,7 @@ public sealed class IntrusionTests(GuardedHost guarded) : IClassFixture<GuardedH
     }
 }
 
-/// <summary>A host that trusts the tokens of <see cref="IntrusionTests"/>; the database does not matter there.</summary>
+/// <summary>Host that trusts the tokens of <see cref="IntrusionTests"/>; the database does not matter here.</summary>
 public sealed class GuardedHost(PostgresServer postgres) : IAsyncLifetime
 {
     public TestHost Host { get; private set; } = null!;

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -10,11 +10,11 @@ using Microsoft.Extensions.Options;
 
 namespace CancelService.IntegrationTests.Public;
 
-/// <summary>What strangers and greedy clients can't do to others, and how an instance stops.</summary>
+/// <summary>Goal: strangers and greedy clients cannot starve others, and an instance stops gracefully.</summary>
 public sealed class LimitsTests(PostgresServer postgres)
 {
     [Fact]
-    public async Task Over_capacity_a_request_is_turned_away_at_once_and_later_ones_are_served()
+    public async Task Request_over_capacity_is_turned_away_at_once_and_later_ones_are_served()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
         await using var host = await TestHost.Start(
@@ -30,7 +30,7 @@ public sealed class LimitsTests(PostgresServer postgres)
         await host.AddPayment(client, State.Processing);
         await host.AddPayment(client, State.Processing, "p2");
 
-        // One cancel is held up by a writer of the database, and keeps the only place.
+        // A writer holds the database, so one cancel keeps the only place.
         await using var writer = new SqliteConnection(database.ConnectionString);
         await writer.OpenAsync(TestContext.Current.CancellationToken);
         await using (var transaction = await writer.BeginTransactionAsync(TestContext.Current.CancellationToken))
@@ -40,10 +40,10 @@ public sealed class LimitsTests(PostgresServer postgres)
                 var call = new CancelCall { Client = client, At = host.Now }.ToBytes();
                 Answer answer;
                 do answer = await Wire.Exchange(host.PublicPort, call, "POST");
-                while (answer.Status == 503); // The look-ups below may have taken the place.
+                while (answer.Status == 503); // A lookup below may have taken the place.
                 return answer;
             });
-            // A look-up that writes nothing: answered while there is a place.
+            // A lookup writes nothing, so it is answered while the place is free.
             var lookUp = new CancelCall
             {
                 Client = client,
@@ -64,7 +64,7 @@ public sealed class LimitsTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_request_that_waits_too_long_for_its_turn_is_turned_away_before_anything_is_done()
+    public async Task Request_that_waits_too_long_is_turned_away_before_any_work()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
         await using var host = await TestHost.Start(
@@ -83,7 +83,7 @@ public sealed class LimitsTests(PostgresServer postgres)
         await writer.OpenAsync(TestContext.Current.CancellationToken);
         await using var transaction = await writer.BeginTransactionAsync(TestContext.Current.CancellationToken);
 
-        // The first is held up by the writer, and the second waits for its place.
+        // The writer blocks the first cancel, and the second waits for its place.
         var answers = Enumerable.Range(0, 2).Select(_ => Wire.Exchange(host.PublicPort, call, "POST")).ToList();
         var turnedAway = await await Task.WhenAny(answers);
         turnedAway.Status.ShouldBe(503);
@@ -94,7 +94,7 @@ public sealed class LimitsTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task Junk_is_answered_within_a_bound_and_costs_no_client_its_rate()
+    public async Task Forged_requests_are_throttled_and_use_up_no_clients_rate()
     {
         await using var host = await TestHost.Start(
             DatabaseProvider.Sqlite,
@@ -110,7 +110,7 @@ public sealed class LimitsTests(PostgresServer postgres)
             At = host.Now,
             SignedBody = [1],
         };
-        // Each has a query of its own, so that no two answers share a signature.
+        // A distinct query each, so no two answers share a cached signature.
         var forgeries = Enumerable
             .Range(0, 100)
             .Select(i => forged with { Target = $"{CancelCall.Path}?{i}" })
@@ -124,12 +124,12 @@ public sealed class LimitsTests(PostgresServer postgres)
         var answered = answers.Count(answer => answer.Status == 200);
         answered.ShouldBeInRange(1, 5 * (2 + (int)seconds));
         answers.Count(answer => answer.Status == 503).ShouldBe(100 - answered);
-        // The forgeries were a hundred times the client's rate, and none of it is used up.
+        // The forgeries, a hundred times the client's rate, must not use it up.
         (await host.Cancel(client)).Code.ShouldBe("SUCCESS");
     }
 
     [Fact]
-    public async Task Made_up_clients_are_looked_for_within_a_bound_and_known_ones_are_served()
+    public async Task Lookups_of_unknown_clients_are_throttled_and_known_clients_served()
     {
         await using var host = await TestHost.Start(
             DatabaseProvider.Sqlite,
@@ -139,7 +139,7 @@ public sealed class LimitsTests(PostgresServer postgres)
         );
         var client = await host.AddClient();
         await host.AddPayment(client, State.Processing);
-        (await host.Cancel(client, """{"paymentId":"none"}""")).Code.ShouldBe("ORDER_NOT_EXIST"); // Makes it known.
+        (await host.Cancel(client, """{"paymentId":"none"}""")).Code.ShouldBe("ORDER_NOT_EXIST"); // Caches the client.
 
         var clock = Stopwatch.StartNew();
         var answers = await Task.WhenAll(
@@ -156,7 +156,7 @@ public sealed class LimitsTests(PostgresServer postgres)
         (await host.Cancel(client)).Code.ShouldBe("SUCCESS");
     }
 
-    public static readonly TheoryData<string, bool> WhatIsHeldBack = new()
+    public static readonly TheoryData<string, bool> RefusalDelays = new()
     {
         { "a good request", false },
         { "a refusal by the rules", false },
@@ -165,10 +165,10 @@ public sealed class LimitsTests(PostgresServer postgres)
         { "more than the contract's rate", true },
     };
 
-    /// <summary>Who goes on with what is refused anyway gets little of our time; who is served does not wait.</summary>
+    /// <summary>Goal: a connection that sends junk is slowed down, and a served client does not wait.</summary>
     [Theory]
-    [MemberData(nameof(WhatIsHeldBack))]
-    public async Task What_could_be_poured_in_is_held_back(string what, bool isHeldBack)
+    [MemberData(nameof(RefusalDelays))]
+    public async Task Refusals_are_rate_limited_per_connection(string what, bool isDelayed)
     {
         var delay = TimeSpan.FromSeconds(1);
         await using var host = await TestHost.Start(
@@ -182,7 +182,8 @@ public sealed class LimitsTests(PostgresServer postgres)
         );
         await host.AddPayment(client, State.Processing);
         var call = new CancelCall { Client = client, At = host.Now };
-        (await Wire.Exchange(host.PublicPort, call.ToBytes(), "POST")).Code.ShouldBe("SUCCESS"); // And the rate is used up.
+        // Uses up the contract's rate.
+        (await Wire.Exchange(host.PublicPort, call.ToBytes(), "POST")).Code.ShouldBe("SUCCESS");
         var (request, code) = what switch
         {
             "a forged signature" => (call with { SignedBody = [1] }, "INVALID_SIGNATURE"),
@@ -197,16 +198,16 @@ public sealed class LimitsTests(PostgresServer postgres)
         for (var i = 0; i < 20 && times.Count < 3; i++)
         {
             var clock = Stopwatch.StartNew();
-            if ((await connection.Send(request.ToBytes())).Code == code) // Once a second, one is within the rate.
+            if ((await connection.Send(request.ToBytes())).Code == code) // Each second one request is within the rate.
                 times.Add(clock.Elapsed);
         }
 
         times.Count.ShouldBe(3);
-        (times.Min() > delay - TimeSpan.FromMilliseconds(20)).ShouldBe(isHeldBack, times.Min().ToString());
+        (times.Min() > delay - TimeSpan.FromMilliseconds(20)).ShouldBe(isDelayed, times.Min().ToString());
     }
 
     [Fact]
-    public async Task Slow_headers_are_cut_off_while_others_are_served()
+    public async Task Slow_headers_time_out_while_other_requests_are_served()
     {
         await using var host = await TestHost.Start(
             DatabaseProvider.Sqlite,
@@ -231,12 +232,12 @@ public sealed class LimitsTests(PostgresServer postgres)
         Encoding.ASCII.GetString(rest.ToArray()).ShouldStartWith("HTTP/1.1 408");
     }
 
-    [Theory] // The body of a request for another path is not read by the service; the server reads it to be rid of it.
+    [Theory] // The service does not read the body of an unknown path; the server drains it.
     [InlineData("a chunk without a size", "/v2/payments/cancel", "\r\n\r\n12\r\n", "\r\n\r\nx\r\n", 400)]
     [InlineData("a chunk without a size", "/nowhere", "\r\n\r\n12\r\n", "\r\n\r\nx\r\n", 200)]
     [InlineData("a NUL in a trailer", "/v2/payments/cancel", "\r\n0\r\n\r\n", "\r\n0\r\nX: \0\r\n\r\n", 400)]
     [InlineData("a NUL in a trailer", "/nowhere", "\r\n0\r\n\r\n", "\r\n0\r\nX: \0\r\n\r\n", 200)]
-    public async Task A_body_that_is_no_HTTP_leaves_no_trace_in_the_log(
+    public async Task Malformed_HTTP_body_leaves_no_trace_in_the_log(
         string what,
         string path,
         string sound,
@@ -268,7 +269,7 @@ public sealed class LimitsTests(PostgresServer postgres)
         (await Wire.Exchange(service.PublicPort, Encoding.Latin1.GetBytes(broken), "POST")).Status.ShouldBe(status);
         (await Wire.Exchange(service.PublicPort, whole.ToBytes(), "POST")).Code.ShouldBe("ORDER_NOT_EXIST");
 
-        // The log is written in order, so what comes of the broken request stands before the good one's line.
+        // The log is ordered, so any line about the broken request precedes that of the good one.
         await TestHost
             .Until(() => Task.FromResult(service.Output.Contains("ORDER_NOT_EXIST", StringComparison.Ordinal)))
             .Becomes(true);
@@ -276,7 +277,7 @@ public sealed class LimitsTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_process_may_take_its_drain_time_and_its_grace_time_to_stop()
+    public async Task Process_may_take_its_drain_time_and_grace_time_to_stop()
     {
         await using var host = await TestHost.Start(
             DatabaseProvider.Sqlite,
@@ -290,7 +291,7 @@ public sealed class LimitsTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_stopping_instance_says_so_first_and_goes_on_serving_meanwhile()
+    public async Task Stopping_instance_reports_not_ready_first_and_keeps_serving()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres, "--Shutdown:DrainTime=00:00:03");
         var client = await host.AddClient();

@@ -1,15 +1,15 @@
 using System.Collections.Concurrent;
 using CancelService.Api.Exchange;
 using CancelService.Domain;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.DependencyInjection;
 using Answer = CancelService.IntegrationTests.Fixtures.Answer;
 
 namespace CancelService.IntegrationTests.Public;
 
 /// <summary>
-/// While the database is away, a client that is verified by what the instance last knew gets a signed UNKNOWN_EXCEPTION at any
-/// rate. What it last knew decides nothing else, and unverified requests stay bounded.
+/// Goal: during a database outage a client that verifies against the cached keys always gets a signed
+/// UNKNOWN_EXCEPTION. The cache decides nothing else, and unverified requests stay throttled.
 /// </summary>
 public sealed class OutageAnswersTests(PostgresServer postgres)
 {
@@ -24,13 +24,13 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
         "--Database:Timeout=00:00:01",
     ];
 
-    // Refused: nobody listens. Silent: the database takes the connection and never answers.
+    // Refused: no process listens on the port. Silent: the database accepts the connection and never answers.
     [Theory]
     [InlineData(false, "00:00:00")]
     [InlineData(false, "00:05:00")]
     [InlineData(true, "00:00:00")]
     [InlineData(true, "00:05:00")]
-    public async Task Every_request_of_a_client_that_the_instance_has_met_gets_a_signed_U(bool silent, string cacheTime)
+    public async Task Cached_client_gets_a_signed_U_for_every_request_during_an_outage(bool silent, string cacheTime)
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         await using var network = new TcpForwarder(database.ConnectionString);
@@ -45,7 +45,7 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
             ]
         );
         var client = await host.AddClient();
-        await IsAnswered(host, client, "ORDER_NOT_EXIST"); // Now they have met.
+        await IsAnswered(host, client, "ORDER_NOT_EXIST"); // Caches the client.
         if (silent)
             network.FallSilent();
         else
@@ -78,7 +78,7 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task While_the_database_is_silent_a_request_that_finds_no_place_gets_its_U_at_once()
+    public async Task Request_without_a_place_gets_U_at_once_while_the_database_is_silent()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         var network = new TcpForwarder(database.ConnectionString);
@@ -95,7 +95,7 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
         var client = await host.AddClient();
         (await host.Cancel(client)).Code.ShouldBe("ORDER_NOT_EXIST");
         network.FallSilent();
-        _ = host.Cancel(client); // It has the only place, and waits for the database.
+        _ = host.Cancel(client); // It holds the only place and waits for the database.
         var watch = host.Services.GetRequiredService<DatabaseWatch>();
         await TestHost
             .Until(() =>
@@ -109,11 +109,11 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
             .WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
 
         answer.Code.ShouldBe("UNKNOWN_EXCEPTION");
-        await network.DisposeAsync(); // The other need not wait for a minute.
+        await network.DisposeAsync(); // Ends the first cancel's wait of a minute.
     }
 
     [Fact]
-    public async Task What_the_instance_last_knew_of_a_client_decides_nothing_but_that_the_U_is_signed()
+    public async Task Cached_keys_permit_only_a_signed_U_during_an_outage()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         var port = TcpForwarder.ClosedPort();
@@ -127,7 +127,7 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
         await using (new TcpForwarder(database.ConnectionString, port))
             await IsAnswered(host, client, "ORDER_NOT_EXIST");
 
-        // Its key is revoked while this instance can't see it.
+        // The instance cannot see this revocation.
         await direct.Execute("UPDATE client_keys SET revoked_at = now()");
         (await host.Cancel(client)).Code.ShouldBe("UNKNOWN_EXCEPTION");
 
@@ -137,7 +137,7 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task Unverified_requests_stay_bounded_in_an_outage_and_get_no_other_answer()
+    public async Task Unverified_requests_stay_throttled_during_an_outage()
     {
         using var database = await TestDatabase.Create(DatabaseProvider.Postgres, postgres);
         var network = new TcpForwarder(database.ConnectionString);
@@ -176,7 +176,7 @@ public sealed class OutageAnswersTests(PostgresServer postgres)
         (await host.Cancel(client)).Code.ShouldBe("UNKNOWN_EXCEPTION");
     }
 
-    // The database has a second, which a slow machine may take; then there is a U first.
+    // The one-second timeout may strike on a slow machine; the first answer is then U.
     private static Task IsAnswered(TestHost host, TestClient client, string code) =>
         TestHost
             .Until(async () => await host.Cancel(client) is { Status: 200 } answer ? answer.Code : "")

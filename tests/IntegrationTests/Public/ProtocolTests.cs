@@ -5,15 +5,17 @@ using CancelService.Api.Operations.Cancel;
 using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.Time.Testing;
 
 namespace CancelService.IntegrationTests.Public;
 
-/// <summary>The protocol's code table, and every form of a request that has to be served or refused.</summary>
+/// <summary>
+/// Goal: the service follows the protocol's code table, and serves or refuses every form of a request as specified.
+/// </summary>
 public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : IClassFixture<SharedHosts>
 {
-    // The code of a rule of the protocol's table, by its number there.
+    // Result code of a rule, by its number in the protocol's table.
     private static string Code(int rule) => CancelOperation.Codes[rule - 1].Code;
 
     private static readonly Dictionary<string, string> Messages = new(StringComparer.Ordinal)
@@ -35,7 +37,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
             {
                 for (var first = 1; first <= 16; first++)
                 {
-                    // A payment that does not exist is in no state, a cancelled one in no other; 16: no rule applies.
+                    // A missing payment has no state, and a cancelled payment no other; 16 means that no rule applies.
                     for (var second = first; second <= 15 || second == first; second++)
                         if (first < 11 || (first, second) is (>= 13, _) or (11, 11) or (12, not 14))
                             data.Add(first, second, provider);
@@ -47,7 +49,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(RulesThatApplyTogether))]
-    public async Task Of_two_rules_that_apply_the_earlier_one_decides(int first, int second, DatabaseProvider provider)
+    public async Task Earlier_rule_decides_when_two_rules_apply(int first, int second, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         bool Breaks(int rule) => rule == first || rule == second;
@@ -95,7 +97,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
         };
         var before = await host.Dump(client);
         Answer? answer = null;
-        if (Breaks(8)) // The bucket fills with real time, so it is emptied until the call finds it empty.
+        if (Breaks(8)) // The bucket refills in real time, so drain it until the call finds it empty.
             await TestHost
                 .Until(async () =>
                 {
@@ -119,7 +121,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task What_is_not_verified_uses_up_nobodys_rate(DatabaseProvider provider)
+    public async Task Unverified_request_uses_up_no_rate(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient(new Contract { RequestsPerSecond = 1, Burst = 1 });
@@ -138,7 +140,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_disabled_client_is_refused(DatabaseProvider provider)
+    public async Task Disabled_client_is_refused(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         (await host.Cancel(await host.AddClient(enabled: false))).Code.ShouldBe("CLIENT_INVALID");
@@ -166,7 +168,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(UnknownTargets))]
-    public async Task Every_other_path_is_answered_with_a_signed_INVALID_API(string request, DatabaseProvider provider)
+    public async Task Unknown_path_gets_a_signed_INVALID_API(string request, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -179,7 +181,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
             Target = parts[1],
         };
         await ShouldBe("INVALID_API", host, call);
-        // Nothing has to be right in such a request.
+        // Any other error in such a request must not matter.
         var bare = call with
         {
             Json = "",
@@ -190,10 +192,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MatrixData("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "post", "BREW")]
-    public async Task Every_other_method_is_answered_with_a_signed_METHOD_NOT_SUPPORTED(
-        string method,
-        DatabaseProvider provider
-    )
+    public async Task Other_methods_get_a_signed_METHOD_NOT_SUPPORTED(string method, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var call = new CancelCall
@@ -205,7 +204,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
         await ShouldBe("METHOD_NOT_SUPPORTED", host, call);
     }
 
-    // What a HEAD would bring is what a GET brings.
+    // A HEAD must get what a GET gets.
     private static async Task ShouldBe(string code, TestHost host, CancelCall call)
     {
         if (call.Method != "HEAD")
@@ -223,7 +222,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_API_is_served_under_every_prefix_of_the_settings_and_nowhere_else(DatabaseProvider provider)
+    public async Task API_is_served_under_the_configured_prefixes_only(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(
             provider,
@@ -260,7 +259,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
         "Content-Type: application/json;charset=utf-8, application/json",
         "Content-Type: application/vnd.wallet+json"
     )]
-    public async Task Media_types_that_clients_really_send_are_served(string line, DatabaseProvider provider)
+    public async Task Media_types_of_real_clients_are_accepted(string line, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var call = new CancelCall
@@ -269,7 +268,8 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
             At = host.Now,
             Lines = [line],
         };
-        (await host.Send(call)).Code.ShouldBe("ORDER_NOT_EXIST"); // With a Content-Type: it is there twice.
+        // Together with the default Content-Type it is sent twice.
+        (await host.Send(call)).Code.ShouldBe("ORDER_NOT_EXIST");
         (await host.Send(call with { Without = ["Content-Type"] })).Code.ShouldBe("ORDER_NOT_EXIST");
     }
 
@@ -284,7 +284,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
         "Content-Type: application/jsonp",
         "Content-Type: json"
     )]
-    public async Task Media_types_that_are_not_JSON_or_text_are_refused(string line, DatabaseProvider provider)
+    public async Task Media_types_other_than_JSON_and_text_are_refused(string line, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var call = new CancelCall
@@ -314,7 +314,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
         "2026-11-23T11:55:00Z",
         "2026-11-23T20:05:00+08:00"
     )]
-    public async Task Every_form_of_Request_Time_is_accepted_up_to_five_minutes_away(
+    public async Task Every_format_of_Request_Time_is_accepted_within_five_minutes(
         string time,
         DatabaseProvider provider
     )
@@ -343,10 +343,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
         "now",
         ""
     )]
-    public async Task A_Request_Time_that_is_malformed_or_out_of_bounds_is_refused(
-        string time,
-        DatabaseProvider provider
-    )
+    public async Task Malformed_or_out_of_range_Request_Time_is_refused(string time, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var call = new CancelCall
@@ -362,7 +359,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_required_header_that_is_missing_or_given_twice_is_named(DatabaseProvider provider)
+    public async Task Missing_or_repeated_required_header_is_named(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var call = new CancelCall { Client = await host.AddClient(), At = host.Now };
@@ -373,7 +370,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
             missing.Code.ShouldBe("PARAM_ILLEGAL");
             missing.Message.ShouldBe($"The header {name} is missing.");
 
-            // Another value, and the same once more.
+            // A different value, and the same value repeated.
             foreach (
                 var line in new[]
                 {
@@ -402,10 +399,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
         "DEMO_CLIENT.1764039600000",
         "DEMO_CLIENT."
     )]
-    public async Task A_malformed_Client_Id_is_refused_and_neither_echoed_nor_signed(
-        string id,
-        DatabaseProvider provider
-    )
+    public async Task Malformed_Client_Id_is_refused_and_neither_echoed_nor_signed(string id, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var call = new CancelCall
@@ -434,7 +428,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
         "signature={0}",
         "algorithm=RSA256,keyVersion=1,signature={0},nonce=7"
     )]
-    public async Task Every_form_of_the_header_Signature_is_accepted(string form, DatabaseProvider provider)
+    public async Task Every_format_of_the_Signature_header_is_accepted(string form, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var call = new CancelCall
@@ -465,7 +459,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
         "INVALID_SIGNATURE: keyVersion=1,signature=AAAA",
         "INVALID_SIGNATURE: keyVersion=1,signature=%ZZ*"
     )]
-    public async Task A_header_Signature_that_is_not_right_is_refused_with_the_fitting_code(
+    public async Task Malformed_Signature_header_is_refused_with_the_specified_code(
         string row,
         DatabaseProvider provider
     )
@@ -515,7 +509,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_space_in_a_signature_is_not_taken_for_a_plus(DatabaseProvider provider)
+    public async Task Space_in_a_signature_is_not_read_as_a_plus(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -537,9 +531,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Without_keyVersion_the_newest_active_key_counts_and_with_one_that_key_alone(
-        DatabaseProvider provider
-    )
+    public async Task Newest_active_key_verifies_unless_keyVersion_names_another(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var (now, future, past) = (host.Now, host.Now.AddSeconds(1), host.Now.AddSeconds(-1));
@@ -615,7 +607,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(SignedTargets))]
-    public async Task The_path_is_signed_as_it_was_sent(string target, string path, DatabaseProvider provider)
+    public async Task Path_is_signed_as_sent(string target, string path, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var call = new CancelCall
@@ -650,7 +642,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_body_is_signed_as_it_was_sent(DatabaseProvider provider)
+    public async Task Body_is_signed_as_sent(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -679,7 +671,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_signature_counts_for_the_client_and_the_time_that_it_was_made_for(DatabaseProvider provider)
+    public async Task Signature_is_valid_only_for_its_client_and_time(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var (client, other) = (await host.AddClient(), await host.AddClient());
@@ -696,7 +688,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_body_may_have_64_KiB_and_not_a_byte_more(DatabaseProvider provider)
+    public async Task Body_may_have_up_to_64_KiB(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -720,7 +712,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
         }
     }
 
-    // Each body with what its message has to name.
+    // Bodies, with the text that each message must contain.
     private static readonly Dictionary<string, string> IllegalBodies = new(StringComparer.Ordinal)
     {
         [""] = "body",
@@ -755,10 +747,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Illegal))]
-    public async Task A_body_that_breaks_a_rule_is_refused_with_a_message_that_names_it(
-        string json,
-        DatabaseProvider provider
-    )
+    public async Task Body_that_breaks_a_rule_is_refused_and_the_rule_named(string json, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -772,7 +761,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_longest_values_are_accepted_and_one_more_character_is_not(DatabaseProvider provider)
+    public async Task Values_are_accepted_up_to_their_maximum_length(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -797,7 +786,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_body_that_is_not_UTF_8_is_refused(DatabaseProvider provider)
+    public async Task Body_in_another_encoding_than_UTF_8_is_refused(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -818,7 +807,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Unknown_members_are_ignored_and_fields_without_a_value_are_left_out(DatabaseProvider provider)
+    public async Task Unknown_members_are_ignored_and_empty_fields_left_out(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -836,7 +825,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_request_as_a_published_SDK_sends_it_is_served(DatabaseProvider provider)
+    public async Task Request_of_a_published_SDK_is_served(DatabaseProvider provider)
     {
         var file = Path.Combine(AppContext.BaseDirectory, "vectors", "signed-request.json");
         using var vector = JsonDocument.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));
@@ -877,7 +866,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_answer_says_when_it_was_given_in_the_wallets_zone(DatabaseProvider provider)
+    public async Task Answer_time_is_in_the_wallets_time_zone(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var answer = await host.Cancel(await host.AddClient());
@@ -889,7 +878,7 @@ public sealed class ProtocolTests(SharedHosts hosts, PostgresServer postgres) : 
 
 internal static class HexText
 {
-    /// <summary>The hex digits of percent-escapes in lower case.</summary>
+    /// <summary>Converts the hex digits of percent-escapes to lower case.</summary>
     public static string ToLowerHex(this string escaped) =>
         escaped
             .Replace("%2B", "%2b", StringComparison.Ordinal)

@@ -3,16 +3,16 @@ using CancelService.Application.Pipeline;
 using CancelService.Domain;
 using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Public;
 
-/// <summary>Once, for ever: whoever else writes at the same time, a payment's money goes one way.</summary>
+/// <summary>Goal: whatever writes race with a cancel, a payment's money moves once.</summary>
 public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : IClassFixture<SharedHosts>
 {
     private const int Rounds = 30;
 
-    // A round waits for its turn on a busy machine; that is not what is tested here.
+    // On a busy machine a round may wait for the database; this test is not about timeouts.
     private const string Patient = "--Database:Timeout=00:00:30";
 
     private static readonly Dictionary<
@@ -53,7 +53,7 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
 
     [Theory]
     [MemberData(nameof(Pairs))]
-    public async Task Of_two_writers_that_read_the_same_state_the_second_writes_nothing(
+    public async Task Second_writer_with_a_stale_state_writes_nothing(
         string state,
         string winner,
         string loser,
@@ -63,7 +63,7 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
         var host = await hosts.On(provider);
         var client = await host.AddClient();
         await host.AddPayment(client, Named(state));
-        // Enough money for both, so that only the race can refuse the second.
+        // Enough balance for both, so only the race can refuse the second.
         await host.Post(client, 10 * State.Amount);
         var (first, second) = ((await host.Find(client))!.Payment, (await host.Find(client))!.Payment);
         var (won, lost) = (Writers[winner](first, host.Now), Writers[loser](second, host.Now));
@@ -77,11 +77,11 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Sixty_four_cancels_at_once_are_one_cancellation_and_get_one_answer(DatabaseProvider provider)
+    public async Task Concurrent_cancels_make_one_cancellation_and_get_one_answer(DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres);
         await using var host = await TestHost.Start(database, settings: [Patient]);
-        // On PostgreSQL from two processes' worth of service, with clocks that differ.
+        // On PostgreSQL a second instance joins in, with a different clock.
         await using var second =
             provider is DatabaseProvider.Postgres
                 ? await TestHost.Start(database, new(TestHost.Noon.AddSeconds(7)), settings: [Patient])
@@ -116,10 +116,7 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
 
     [Theory]
     [MatrixData("capture", "refund", "succeed")]
-    public async Task A_cancel_and_a_report_of_the_core_at_once_leave_one_consistent_outcome(
-        string rival,
-        DatabaseProvider provider
-    )
+    public async Task Racing_cancel_and_report_leave_a_consistent_outcome(string rival, DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, Patient);
         var client = await host.AddClient();
@@ -154,7 +151,7 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
                 ("capture", false) => ("SUCCESS", PaymentStatus.Cancelled, CancelEffect.HoldReleased, 0),
                 ("refund", true) => ("PROCESS_FAIL", PaymentStatus.Refunded, null, -1),
                 ("refund", false) => ("SUCCESS", PaymentStatus.Cancelled, CancelEffect.Refunded, -State.Amount),
-                // A cancel that comes second takes back what has been paid.
+                // A cancel that loses the race reverses the payment.
                 (_, true) => ("SUCCESS", PaymentStatus.Cancelled, CancelEffect.Refunded, 0),
                 (_, false) => ("SUCCESS", PaymentStatus.Cancelled, CancelEffect.Closed, 0),
             };
@@ -162,12 +159,12 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
             rows.Cancellations.ShouldBe(rows.Effect is null ? 0 : 1);
             rows.Outbox.ShouldBe(rows.Cancellations);
         }
-        TestContext.Current.TestOutputHelper?.WriteLine($"The core won {wins} of {Rounds} rounds.");
+        TestContext.Current.TestOutputHelper?.WriteLine($"Rounds won by the core: {wins} of {Rounds}.");
     }
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Of_many_cancels_at_once_as_many_succeed_as_the_balance_covers(DatabaseProvider provider)
+    public async Task Concurrent_cancels_never_overdraw_the_balance(DatabaseProvider provider)
     {
         const int payments = 40;
         const int covered = 7;
@@ -196,7 +193,7 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_deposit_that_is_posted_many_times_at_once_counts_once(DatabaseProvider provider)
+    public async Task Concurrent_repeats_of_a_deposit_count_once(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, Patient);
         var client = await host.AddClient();
@@ -219,9 +216,7 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Cancels_of_many_clients_and_payments_at_once_do_not_get_in_each_others_way(
-        DatabaseProvider provider
-    )
+    public async Task Concurrent_cancels_of_many_clients_do_not_interfere(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, Patient);
         var clients = new List<TestClient>();
@@ -242,8 +237,8 @@ public sealed class RaceTests(SharedHosts hosts, PostgresServer postgres) : ICla
             (await host.Balance(client)).ShouldBe(0);
     }
 
-    // Reads, decides and commits, again and again until the event is in or has come too late. A cancel has a longer
-    // way to the database: idle reads before give it a chance to come first.
+    // Retries read, decide and commit until the event is in or comes too late. A cancel takes longer to reach the
+    // database: idle reads before the event let it win some rounds.
     private static async Task<bool> Core(
         TestHost host,
         TestClient client,

@@ -2,18 +2,18 @@ using System.IO.Compression;
 using System.Text;
 using CancelService.Api.Exchange;
 using CancelService.Domain;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Public;
 
-/// <summary>A developer's honest mistakes get their codes, in a row and by the hundred; each sentence says what to change.</summary>
+/// <summary>Goal: each honest mistake gets its own code and a message with the fix, also in a long series.</summary>
 public sealed class RefusalTests(PostgresServer postgres)
 {
-    /// <summary>Nobody waits for the rest of a body that is refused whatever it says.</summary>
+    /// <summary>Goal: an oversized body is refused without waiting for the rest of it.</summary>
     [Theory]
     [InlineData(null, "")]
     [InlineData(100_000, "0\r\n\r\n")]
-    public async Task A_body_over_the_limit_is_refused_before_all_of_it_has_come(int? chunks, string end)
+    public async Task Oversized_body_is_refused_before_it_has_arrived_completely(int? chunks, string end)
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         var call = new CancelCall
@@ -32,7 +32,7 @@ public sealed class RefusalTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task An_idle_instance_answers_200_different_refusals_in_a_row_on_one_connection()
+    public async Task Idle_instance_answers_200_different_refusals_on_one_connection()
     {
         var limits = new LimitsOptions();
         await using var host = await TestHost.Start(
@@ -82,7 +82,7 @@ public sealed class RefusalTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task The_same_refusal_of_the_same_request_costs_one_signature_a_second()
+    public async Task Repeated_refusal_costs_one_signature_per_second()
     {
         await using var host = await TestHost.Start(
             DatabaseProvider.Sqlite,
@@ -98,7 +98,7 @@ public sealed class RefusalTests(PostgresServer postgres)
             At = host.Now,
             Key = KeyPair.Other,
         };
-        host.Clock.Advance(TimeSpan.FromMilliseconds(300)); // A refusal says its time in whole seconds.
+        host.Clock.Advance(TimeSpan.FromMilliseconds(300)); // A refusal gives its time in whole seconds.
         using var connection = new KeptConnection(host.PublicPort);
         for (var i = 0; i < 100; i++)
         {
@@ -106,7 +106,7 @@ public sealed class RefusalTests(PostgresServer postgres)
             answer.ShouldBeSigned("POST", forged.Target, client.Id.Value);
             answer.Header("response-time").ShouldBe("2026-11-23T20:00:00.000+08:00");
         }
-        // What is final says when it was given.
+        // A final answer gives its exact time.
         await host.AddPayment(client, State.Processing);
         var final = await host.Cancel(client);
         final.Code.ShouldBe("SUCCESS");
@@ -114,7 +114,7 @@ public sealed class RefusalTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_compressed_body_is_told_so()
+    public async Task Compressed_body_is_refused_and_named()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         var client = await host.AddClient();
@@ -133,7 +133,7 @@ public sealed class RefusalTests(PostgresServer postgres)
             answer.Code.ShouldBe("PARAM_ILLEGAL");
             answer.Message.ShouldStartWith("The body is compressed");
         }
-        // A proxy that unpacks may leave the header behind.
+        // A proxy that decompresses may leave the header in place.
         var plain = call with
         {
             Body = null,
@@ -143,7 +143,7 @@ public sealed class RefusalTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_byte_order_mark_is_skipped_and_signed_like_every_other_byte()
+    public async Task Byte_order_mark_is_skipped_by_the_parser_and_covered_by_the_signature()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         var client = await host.AddClient();
@@ -161,7 +161,7 @@ public sealed class RefusalTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task An_emoji_is_answered_as_it_came_and_repeated_byte_for_byte(DatabaseProvider provider)
+    public async Task Emoji_is_echoed_unchanged_and_repeated_byte_for_byte(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres);
         var client = await host.AddClient();
@@ -173,7 +173,7 @@ public sealed class RefusalTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_prefix_that_the_proxy_strips_is_part_of_what_both_sides_sign()
+    public async Task Prefix_stripped_by_the_proxy_is_covered_by_both_signatures()
     {
         await using var host = await TestHost.Start(
             DatabaseProvider.Sqlite,
@@ -181,7 +181,7 @@ public sealed class RefusalTests(PostgresServer postgres)
             "--Api:StrippedPrefix=/api/open"
         );
         var client = await host.AddClient();
-        // The merchant sends and signs /api/open/v2/..., and this is what the proxy makes of it.
+        // The merchant sends and signs /api/open/v2/...; the proxy strips the prefix.
         var call = new CancelCall { Client = client, At = host.Now };
         foreach (var target in new[] { CancelCall.Path, "/v2/pay%6Dents/cancel?a=b" })
             (await host.Send(call with { Target = target, SignedPath = $"/api/open{target}" })).Code.ShouldBe(

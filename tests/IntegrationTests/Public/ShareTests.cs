@@ -1,17 +1,17 @@
 using System.Collections.Concurrent;
 using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Ledger;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.IntegrationTests.Public;
 
-/// <summary>How the places for concurrent work are shared among clients.</summary>
+/// <summary>Goal: concurrent work is shared fairly among clients.</summary>
 public sealed class ShareTests(PostgresServer postgres)
 {
-    /// <summary>A lock on one merchant's account fills that merchant's share of the places; the others notice nothing.</summary>
+    /// <summary>Goal: a lock on one merchant's account fills only that merchant's share of the places.</summary>
     [Fact]
-    public async Task A_client_whose_work_is_stuck_takes_no_place_from_another()
+    public async Task Blocked_client_takes_no_place_from_another_client()
     {
         await using var host = await TestHost.Start(
             DatabaseProvider.Postgres,
@@ -22,7 +22,7 @@ public sealed class ShareTests(PostgresServer postgres)
             "--Database:Timeout=00:00:30"
         );
         var (stuck, other) = (await host.AddClient(), await host.AddClient());
-        // Both have been met, so that none of what follows waits for a look-up.
+        // Caches both clients, so no later request waits for a lookup.
         foreach (var client in new[] { stuck, other })
             (await host.Cancel(client, """{"paymentId":"none"}""")).Code.ShouldBe("ORDER_NOT_EXIST");
         for (var i = 0; i < 30; i++)
@@ -40,7 +40,8 @@ public sealed class ShareTests(PostgresServer postgres)
                 .ExecuteUpdateAsync(set => set.SetProperty(a => a.Balance, a => a.Balance), CancellationToken.None);
             for (var i = 0; i < 30; i++)
                 held.Add(Wire.Exchange(host.PublicPort, Cancel(stuck, i), "POST"));
-            // 2 places and 8 in the client's own queue; the others are turned away at once, and those in the queue give up waiting.
+            // Two cancels run and eight wait in the client's own queue; the rest is turned away at once, and the queued
+            // ones time out.
             await TestHost.Until(() => Task.FromResult(held.Count(answer => answer.IsCompleted))).Becomes(28);
 
             for (var i = 0; i < 10; i++)
@@ -60,7 +61,7 @@ public sealed class ShareTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task A_client_may_send_at_once_what_its_contract_allows()
+    public async Task Client_may_send_a_full_burst_of_its_contract_at_once()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
         var contract = new Contract();

@@ -2,11 +2,11 @@ using System.Globalization;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Ledger;
 using CancelService.Domain.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 
 namespace CancelService.IntegrationTests.Public;
 
-/// <summary>What a cancel does in every state of a payment, and what is in the database afterwards.</summary>
+/// <summary>Goal: a cancel in each state of a payment has the specified answer and database effects.</summary>
 public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : IClassFixture<SharedHosts>
 {
     private const long Deposit = 250;
@@ -38,7 +38,7 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
 
     [Theory]
     [MemberData(nameof(CancellableStates))]
-    public async Task A_cancel_has_exactly_the_effect_that_the_state_table_says(string state, DatabaseProvider provider)
+    public async Task Cancel_has_exactly_the_effect_in_the_state_table(string state, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -72,10 +72,7 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
 
     [Theory]
     [MemberData(nameof(OtherStates))]
-    public async Task A_payment_whose_money_was_captured_or_refunded_is_refused_and_untouched(
-        string state,
-        DatabaseProvider provider
-    )
+    public async Task Captured_or_refunded_payment_is_refused_and_untouched(string state, DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -86,7 +83,7 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_late_cancel_is_refused_and_changes_nothing(DatabaseProvider provider)
+    public async Task Late_cancel_is_refused_and_changes_nothing(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient(
@@ -100,11 +97,11 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task The_usual_window_closes_a_quarter_past_midnight_in_its_zone(DatabaseProvider provider)
+    public async Task Default_window_closes_a_quarter_past_midnight_in_its_time_zone(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
-        // Noon at UTC is 20:00 at UTC+8 on the 23rd: what was initiated on the 22nd of that zone is late.
+        // Noon UTC is 20:00 at UTC+8 on the 23rd: a payment initiated on the 22nd in that zone is late.
         await host.AddPayment(client, State.Success, "late", new(2026, 11, 22, 15, 59, 59, TimeSpan.Zero));
         await host.AddPayment(client, State.Success, "intime", new(2026, 11, 22, 16, 0, 0, TimeSpan.Zero));
         (await host.Cancel(client, """{"paymentId":"late"}""")).Code.ShouldBe("CANCEL_WINDOW_EXCEED");
@@ -113,12 +110,12 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Without_the_money_a_cancel_is_refused_until_a_deposit_brings_it(DatabaseProvider provider)
+    public async Task Cancel_is_refused_until_the_balance_suffices(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
         await host.AddPayment(client, State.Success);
-        await host.Post(client, 10 * State.Amount, "EUR"); // Money in another currency is no help.
+        await host.Post(client, 10 * State.Amount, "EUR"); // Balance in another currency must not count.
         (await host.Post(client, -1)).ShouldBeTrue();
         await RefusedUntouched(host, client, "MERCHANT_BALANCE_NOT_ENOUGH");
 
@@ -131,7 +128,7 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_payment_of_another_client_does_not_exist(DatabaseProvider provider)
+    public async Task Payment_of_another_client_is_not_found(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var forgetful = new Contract { RememberUnknown = false };
@@ -144,7 +141,7 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
         (await host.Cancel(stranger, """{"paymentRequestId":"req-p1"}""")).Code.ShouldBe("ORDER_NOT_EXIST");
         (await host.Dump(client)).ShouldBe(before);
 
-        // The same ids may occur with both, and mean different payments.
+        // Another client may use the same identifiers for its own payment.
         await host.AddPayment(stranger, State.Processing);
         (await host.Cancel(stranger)).Code.ShouldBe("SUCCESS");
         (await host.Dump(client)).ShouldBe(before);
@@ -152,7 +149,7 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task With_both_ids_paymentId_decides_and_the_answer_holds_the_stored_pair(DatabaseProvider provider)
+    public async Task PaymentId_decides_when_both_ids_are_sent(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -174,7 +171,7 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_repeated_cancel_answers_byte_for_byte_whatever_has_changed_since(DatabaseProvider provider)
+    public async Task Repeated_cancel_answers_byte_for_byte_despite_later_changes(DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres);
         byte[] first;
@@ -189,12 +186,12 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
             first = answer.Body;
             dump = await host.Dump(client);
 
-            await Same(host, """{"paymentId":"p1"}"""); // At once, by the other id.
+            await Same(host, """{"paymentId":"p1"}"""); // Repeats at once, with the other identifier.
             host.Clock.Advance(TimeSpan.FromHours(1));
             await Same(host, """{"paymentRequestId":"req-p1","extendInfo":"second"}""");
-            host.Clock.Advance(TimeSpan.FromDays(400)); // The window has closed long since.
+            host.Clock.Advance(TimeSpan.FromDays(400)); // The window has closed long ago.
             await Same(host, """{"paymentId":"p1","paymentRequestId":"req-p1"}""");
-            await host.Post(client, 1); // And the balance is another.
+            await host.Post(client, 1); // The balance changes too.
             dump = await host.Dump(client);
             await Same(host, """{"paymentId":"p1"}""");
         }
@@ -215,9 +212,7 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Money_that_the_core_reports_after_the_cancel_is_refused_and_put_on_record(
-        DatabaseProvider provider
-    )
+    public async Task Money_reported_after_the_cancel_is_refused_and_recorded(DatabaseProvider provider)
     {
         var host = await hosts.On(provider);
         var client = await host.AddClient();
@@ -237,20 +232,21 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_client_that_is_changed_in_the_database_is_seen_within_the_cache_time(DatabaseProvider provider)
+    public async Task Client_changed_in_the_database_is_reread_within_the_cache_time(DatabaseProvider provider)
     {
         await using var host = await TestHost.Start(provider, postgres, "--Clients:CacheTime=00:00:10");
         var client = await host.AddClient();
         (await host.Cancel(client)).Code.ShouldBe("ORDER_NOT_EXIST");
         await host.Execute($"UPDATE clients SET enabled = FALSE WHERE client_id = '{client.Id.Value}'");
-        host.Clock.Advance(TimeSpan.FromSeconds(7)); // A client is read again up to a quarter earlier.
+        // A cached client is refreshed up to a quarter of the cache time early.
+        host.Clock.Advance(TimeSpan.FromSeconds(7));
         (await host.Cancel(client)).Code.ShouldBe("ORDER_NOT_EXIST");
         host.Clock.Advance(TimeSpan.FromSeconds(3));
         (await host.Cancel(client)).Code.ShouldBe("CLIENT_INVALID");
     }
 
     [Fact]
-    public async Task Clients_that_came_at_once_are_not_read_again_at_once()
+    public async Task Refreshes_of_simultaneously_cached_clients_are_jittered()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres, "--Clients:CacheTime=00:00:10");
         var clients = new List<TestClient>();
@@ -261,7 +257,7 @@ public sealed class StateTests(SharedHosts hosts, PostgresServer postgres) : ICl
         }
         await host.Execute("UPDATE clients SET enabled = FALSE");
 
-        host.Clock.Advance(TimeSpan.FromSeconds(8.75)); // Half of the time in which they are.
+        host.Clock.Advance(TimeSpan.FromSeconds(8.75)); // Half of the interval over which the refreshes are spread.
         var readAgain = 0;
         foreach (var client in clients)
             readAgain += (await host.Cancel(client)).Code == "CLIENT_INVALID" ? 1 : 0;

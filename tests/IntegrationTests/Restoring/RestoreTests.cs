@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Persistence;
+using CancelService.Infrastructure.Sql;
 using CancelService.Infrastructure.Restoring;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
@@ -10,8 +10,8 @@ using Microsoft.Extensions.Time.Testing;
 namespace CancelService.IntegrationTests.Restoring;
 
 /// <summary>
-/// What a restore from a backup undoes: who read a feed is told where to go on and misses nothing, an event that comes a second
-/// time is the same event, and what was told and is no longer so is found.
+/// Goal: after a restore from a backup, feed readers learn where to resume and miss no row, a repeated event keeps its
+/// identifier, and every answer that the restore contradicts is found.
 /// </summary>
 public sealed class RestoreTests(PostgresServer postgres)
 {
@@ -19,10 +19,7 @@ public sealed class RestoreTests(PostgresServer postgres)
 
     [Theory]
     [MatrixData("cancellations", "late-reports")]
-    public async Task A_reader_of_a_feed_is_told_where_to_go_on_and_misses_nothing(
-        string feed,
-        DatabaseProvider provider
-    )
+    public async Task Feed_reader_learns_where_to_resume_and_misses_no_row(string feed, DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres);
         TestClient client;
@@ -43,7 +40,7 @@ public sealed class RestoreTests(PostgresServer postgres)
             items.ShouldBe(["a", "b", "c", "d", "e"]);
         }
 
-        // Fewer, others, and in another order: by numbers alone the reader would go on behind most of them.
+        // Fewer rows, partly different, in another order: resuming by number alone would skip most of them.
         await using var restored = await TestHost.Start(backup);
         await restored.Services.GetRequiredService<Restores>().Begin(Token);
         await CancelAndReport(restored, client, "f", "d", "c");
@@ -55,7 +52,7 @@ public sealed class RestoreTests(PostgresServer postgres)
         (await Read(restored, client, feed, goOn)).Items.ShouldBe(["c", "d", "f"]);
         (await Read(restored, client, feed)).Items.ShouldBe(["a", "b", "c", "d", "f"]);
 
-        // The new cursors are good until the next restore.
+        // The new cursors stay valid until the next restore.
         var (_, next) = await Read(restored, client, feed, goOn);
         await CancelAndReport(restored, client, "e");
         (await Read(restored, client, feed, next)).Items.ShouldBe(["e"]);
@@ -63,7 +60,7 @@ public sealed class RestoreTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task Each_restore_begins_a_later_epoch_whatever_the_clock_says(DatabaseProvider provider)
+    public async Task Each_restore_begins_a_later_epoch_even_if_the_clock_stands_still(DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres);
         await using var host = await TestHost.Start(database, new FakeTimeProvider(TestHost.Noon));
@@ -80,7 +77,7 @@ public sealed class RestoreTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task A_cancel_that_is_made_again_after_a_restore_is_the_same_event(DatabaseProvider provider)
+    public async Task Cancel_repeated_after_a_restore_keeps_its_event_id(DatabaseProvider provider)
     {
         using var database = await TestDatabase.Create(provider, postgres);
         TestClient client;
@@ -106,7 +103,7 @@ public sealed class RestoreTests(PostgresServer postgres)
 
     [Theory]
     [MemberData(nameof(Both.Databases), MemberType = typeof(Both))]
-    public async Task What_was_told_and_is_no_longer_so_is_found_by_the_log_and_by_the_events(DatabaseProvider provider)
+    public async Task Lost_answers_are_found_from_the_log_and_from_the_events(DatabaseProvider provider)
     {
         await using var receiver = await Receiver.Start(_ => Task.FromResult(200));
         using var database = await TestDatabase.Create(provider, postgres);
@@ -137,8 +134,9 @@ public sealed class RestoreTests(PostgresServer postgres)
             .ShouldBe(
                 [
                     $"LOST {client.Id} payment undone: told that it is cancelled, but it is SUCCESS",
-                    $"LOST {client.Id} request forgotten: told that there is no such payment, but the note that keeps it out is gone",
-                    // Four answers, and two lines that say that the core was told.
+                    $"LOST {client.Id} request forgotten: told that there is no such payment, but the note "
+                        + "that keeps it out is gone",
+                    // Four answers, and two log lines that record a delivery to the core.
                     "6 answers and events compared, 2 lost",
                 ],
                 ignoreOrder: true
@@ -167,7 +165,7 @@ public sealed class RestoreTests(PostgresServer postgres)
         return output.ToString();
     }
 
-    // The lines that a real instance logs.
+    // Returns the lines that a real instance logs.
     private static async Task<string> Serve(
         TestDatabase database,
         TestClient client,
@@ -182,6 +180,8 @@ public sealed class RestoreTests(PostgresServer postgres)
             $"--Notifications:Url={receiver.Root}/",
             Receiver.SecretSetting,
             "--Notifications:PollInterval=00:00:00.050",
+            "--Database:Timeout=00:00:30", // The first cancel takes long on a loaded machine, and must not be U.
+            "--Limits:MaxQueueTime=00:00:30",
         ]);
         foreach (var (body, code) in cancels)
         {

@@ -9,15 +9,18 @@ using static CancelService.UnitTests.Doctor.Corpus;
 
 namespace CancelService.IntegrationTests.Sandbox;
 
-/// <summary>What the doctor says is true, whatever is pasted. No database is needed, but more time than a unit test has.</summary>
+/// <summary>
+/// Goal: the doctor's verdict is true for any pasted text. Needs no database, but more time than a unit test may take.
+/// </summary>
+[Trait(Category.Trait, Category.Seeded)]
 public sealed class DoctorPropertiesTests
 {
     private static readonly RSA Signer = RSA.Create(2048);
 
-    // Whatever byte of the request is changed after it was signed, or of the text before: the doctor says that it is right only when
-    // the service would verify it, and names the key only when that key has signed.
+    // Changes one byte of the text before it is signed, or of the finished request. The doctor finds no cause exactly
+    // when the service would verify the request. A key that it names in the first case is the signing key.
     [Fact]
-    public void The_verdict_is_true_whatever_single_byte_is_changed() =>
+    public void Doctor_agrees_with_the_service_after_any_single_byte_change() =>
         Gen.Select(Gen.Int[0, 100_000], Gen.Byte, Gen.Bool)
             .Sample(
                 (position, value, afterwards) =>
@@ -36,7 +39,8 @@ public sealed class DoctorPropertiesTests
                     byte[] request =
                     [
                         .. Encoding.UTF8.GetBytes(
-                            $"POST /v2/payments/cancel HTTP/1.1\r\nClient-Id: M-1\r\nRequest-Time: {time}\r\nSignature: algorithm=RSA256, keyVersion=1, signature={signature}\r\n\r\n"
+                            $"POST /v2/payments/cancel HTTP/1.1\r\nClient-Id: M-1\r\nRequest-Time: {time}\r\n"
+                                + $"Signature: algorithm=RSA256, keyVersion=1, signature={signature}\r\n\r\n"
                         ),
                         .. body,
                     ];
@@ -54,12 +58,11 @@ public sealed class DoctorPropertiesTests
                     if (diagnosis.Signature is { Key: not "" } && !afterwards)
                         diagnosis.Signature.Key.ShouldBe("your key of version 1 (active)");
                 },
-                iter: 100,
-                threads: 1
+                iter: 100
             );
 
     [Fact]
-    public void Whatever_is_pasted_is_examined_or_refused() =>
+    public void Doctor_examines_or_rejects_any_pasted_text() =>
         Gen.Select(Gen.Int[0, 400], Gen.Int[0, 3000], Gen.Byte.Array[0, 40])
             .Sample(
                 (which, at, junk) =>
@@ -71,11 +74,10 @@ public sealed class DoctorPropertiesTests
                     if (PastedRequest.Read(paste.AsSpan(paste.AsSpan().IndexOf((byte)'\n') + 1), out _) is { } pasted)
                         DiagnosisText.Of(TheDoctor.Examine(pasted, Merchant, Now, cameNow: false)).ShouldNotBeEmpty();
                 },
-                iter: 150,
-                threads: 1
+                iter: 150
             );
 
-    // What the service would do, by the protocol's own functions.
+    // Decides as the service does, by the protocol's own functions.
     private static bool IsServed(PastedRequest request, ExaminedClient client)
     {
         if (

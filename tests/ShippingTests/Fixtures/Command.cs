@@ -2,15 +2,15 @@ using System.Diagnostics;
 
 namespace CancelService.ShippingTests.Fixtures;
 
-/// <summary>A program of the machine, run to its end in the repository's root.</summary>
-/// <param name="Status">What it ended with.</param>
-/// <param name="Output">What it wrote to its standard output.</param>
-/// <param name="Error">What it wrote to its standard error.</param>
+/// <summary>Completed program run in the repository's root.</summary>
+/// <param name="Status">Exit code.</param>
+/// <param name="Output">Text of its standard output.</param>
+/// <param name="Error">Text of its standard error.</param>
 internal sealed record Command(int Status, string Output, string Error)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
-    /// <summary>Runs a program, and returns its standard output; fails when it fails.</summary>
+    /// <summary>Runs a program and returns its standard output; fails unless its exit code is 0.</summary>
     public static async Task<string> Run(string program, params string[] arguments)
     {
         var ended = await Try(program, arguments);
@@ -21,15 +21,15 @@ internal sealed record Command(int Status, string Output, string Error)
             );
     }
 
-    /// <summary>Whether the machine has a program.</summary>
+    /// <summary>True when the machine has the program.</summary>
     public static async Task<bool> IsThere(string program) =>
         (await Try("sh", "-c", $"command -v {program}")).Status == 0;
 
-    /// <summary>Runs a program, whatever it ends with.</summary>
+    /// <summary>Runs a program and accepts any exit code.</summary>
     public static Task<Command> Try(string program, params string[] arguments) =>
         Try(program, arguments, new Dictionary<string, string>(StringComparer.Ordinal), Repository.Root);
 
-    /// <summary>Runs a program with more in its environment, in a directory.</summary>
+    /// <summary>Runs a program in a given directory, with additional environment variables.</summary>
     public static async Task<Command> Try(
         string program,
         string[] arguments,

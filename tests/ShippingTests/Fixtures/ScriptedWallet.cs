@@ -9,8 +9,8 @@ using System.Text.Json;
 namespace CancelService.ShippingTests.Fixtures;
 
 /// <summary>
-/// A wallet that answers each payment by its script, rightly and wrongly, down to a connection that is cut. It checks what it is
-/// asked as the real one does.
+/// A wallet that answers each payment by its script, rightly or wrongly, down to a cut connection. It verifies requests
+/// as the real wallet does.
 /// </summary>
 internal sealed class ScriptedWallet : IDisposable
 {
@@ -25,7 +25,7 @@ internal sealed class ScriptedWallet : IDisposable
     private readonly IReadOnlyDictionary<string, string[]> _scripts;
     private readonly ConcurrentDictionary<string, int> _asked = new(StringComparer.Ordinal);
 
-    /// <param name="scripts">For each payment the answers in their order; the last is given for ever.</param>
+    /// <param name="scripts">Answers of each payment in order; the last one repeats.</param>
     public ScriptedWallet(IReadOnlyDictionary<string, string[]> scripts)
     {
         _scripts = scripts;
@@ -33,7 +33,7 @@ internal sealed class ScriptedWallet : IDisposable
         _ = Serve();
     }
 
-    /// <summary>The heads of requests that were not signed or written as the documentation asks.</summary>
+    /// <summary>Heads of requests that are not signed or written as documented.</summary>
     public ConcurrentQueue<string> Complaints { get; } = new();
 
     public string Url => $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}{Path}";
@@ -42,7 +42,7 @@ internal sealed class ScriptedWallet : IDisposable
 
     public string MerchantKey => _merchant.ExportPkcs8PrivateKeyPem();
 
-    /// <summary>How often a payment's cancel was sent.</summary>
+    /// <summary>Number of cancels sent for a payment.</summary>
     public int Asked(string payment) => _asked.GetValueOrDefault(payment);
 
     public void Dispose()
@@ -88,7 +88,7 @@ internal sealed class ScriptedWallet : IDisposable
             }
             catch (IOException)
             {
-                // The client has given up.
+                // The client gave up and closed the connection.
             }
         }
     }
@@ -109,7 +109,7 @@ internal sealed class ScriptedWallet : IDisposable
             }
             var count = await stream.ReadAsync(buffer);
             if (count == 0)
-                throw new IOException("The client has hung up.");
+                throw new IOException("The client closed the connection.");
             read.AddRange(buffer[..count]);
         }
     }
@@ -141,7 +141,7 @@ internal sealed class ScriptedWallet : IDisposable
             .Select(line => line[(name.Length + 1)..].Trim())
             .FirstOrDefault("");
 
-    // "S", "F ORDER_NOT_EXIST" or "U" are right answers; everything else has something wrong with it.
+    // "S", "F ORDER_NOT_EXIST" and "U" are valid answers; all other moves have a flaw.
     private byte[] Bytes(string move, string payment)
     {
         var words = move.Split(' ', 2);
@@ -173,19 +173,21 @@ internal sealed class ScriptedWallet : IDisposable
             "cut" => Signed(success)[..^(more == "body" ? 20 : 300)],
             "chunked" => Utf8.GetBytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{\"result\""),
             "garbage" => [0x16, 0x03, 0x01, 0x00, 0xFF, .. Utf8.GetBytes("\r\n\r\n")],
-            _ => throw new InvalidOperationException($"There is no move '{move}'."),
+            _ => throw new InvalidOperationException($"The move '{move}' is unknown."),
         };
     }
 
     private static string Success(string payment) =>
-        $$"""{"result":{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"Success"},"paymentId":"{{payment}}","paymentRequestId":"r-é","cancelTime":"2026-03-01T18:15:30+08:00"}""";
+        $$"""{"result":{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"Success"}"""
+        + $$""","paymentId":"{{payment}}","paymentRequestId":"r-é","cancelTime":"2026-03-01T18:15:30+08:00"}""";
 
     private static string Result(string code, string status) =>
         $$"""{"result":{"resultCode":"{{code}}","resultStatus":"{{status}}","resultMessage":"A message."} }""";
 
     private static byte[] Plain(string status, string type, string text) =>
         Utf8.GetBytes(
-            $"HTTP/1.1 {status}\r\nContent-Type: {type}\r\nContent-Length: {Utf8.GetByteCount(text)}\r\nConnection: close\r\n\r\n{text}"
+            $"HTTP/1.1 {status}\r\nContent-Type: {type}\r\nContent-Length: {Utf8.GetByteCount(text)}\r\n"
+                + $"Connection: close\r\n\r\n{text}"
         );
 
     private byte[] Signed(
@@ -215,7 +217,8 @@ internal sealed class ScriptedWallet : IDisposable
         return
         [
             .. Utf8.GetBytes(
-                $"HTTP/1.1 {status}\r\nContent-Type: application/json; charset=UTF-8\r\nContent-Length: {bytes.Length}\r\n"
+                $"HTTP/1.1 {status}\r\nContent-Type: application/json; charset=UTF-8\r\nContent-Length: "
+                    + $"{bytes.Length}\r\n"
                     + $"client-id: {client}\r\nresponse-time: {sentTime ?? time}\r\n"
                     + (line.Length > 0 ? $"signature: {line}\r\n" : "")
                     + "Connection: close\r\n\r\n"

@@ -6,7 +6,7 @@ using static CancelService.UnitTests.Doctor.Corpus;
 
 namespace CancelService.UnitTests.Doctor;
 
-/// <summary>An answer that does not verify where it was received: the doctor names the receiver's mistake.</summary>
+/// <summary>Goal: the doctor names the receiver's mistake when a pasted answer does not verify.</summary>
 public sealed class AnswersTests
 {
     private const string Body =
@@ -25,7 +25,7 @@ public sealed class AnswersTests
 
     private static readonly string Signed = $"POST /v2/payments/cancel\nM-1.{Time}.{Body}";
 
-    // The answer as it is pasted, its causes, and what the diagnosis says of them.
+    // Each pasted answer with its causes and a part of the diagnosis.
     public static TheoryData<string, string, string> Pastes() =>
         new()
         {
@@ -50,7 +50,11 @@ public sealed class AnswersTests
 
     [Theory]
     [MemberData(nameof(Pastes))]
-    public void What_came_is_compared_with_what_the_wallet_signed(string paste, string causes, string says)
+    public void A_pasted_answer_is_compared_with_the_text_that_the_wallet_signed(
+        string paste,
+        string causes,
+        string says
+    )
     {
         var answer = PastedRequest.Read(Encoding.UTF8.GetBytes(paste), out var problem).ShouldNotBeNull(problem);
         var diagnosis = Doctor.Examine(answer, Merchant, Now, cameNow: true);
@@ -59,15 +63,15 @@ public sealed class AnswersTests
             .ShouldBe(causes, DiagnosisText.Of(diagnosis));
         diagnosis.Code.ShouldBe("SUCCESS");
         DiagnosisText.Of(diagnosis).ShouldContain(says);
-        // Never in the words of a merchant's request.
+        // The texts for requests address the signer, but here the wallet signed.
         DiagnosisText.Of(diagnosis).ShouldNotContain("You signed");
     }
 
-    /// <summary>Goal: an HAR entry, as a browser exports it, is examined whole: its request, and its answer.</summary>
+    /// <summary>Goal: the doctor examines the request and the answer of an HAR entry, a browser's export.</summary>
     [Theory]
     [InlineData("")]
     [InlineData("base64")]
-    public void The_answer_of_an_har_entry_is_examined_too(string encoding)
+    public void The_answer_of_an_HAR_entry_is_examined_too(string encoding)
     {
         var genuine = Doctor.Examine(Read(Har(Body, encoding)), Merchant, Now, cameNow: false);
         genuine.Answer.ShouldNotBeNull().Causes.ShouldBeEmpty(DiagnosisText.Of(genuine));
@@ -84,9 +88,9 @@ public sealed class AnswersTests
         Doctor.Examine(Read(Har("", encoding)), Merchant, Now, cameNow: false).Answer.ShouldBeNull("nothing came");
     }
 
-    /// <summary>Goal: what the wallet has not signed, or not by the scheme, is never called genuine.</summary>
+    /// <summary>Goal: the doctor calls no answer genuine without the wallet's signature by our scheme.</summary>
     [Fact]
-    public void Another_key_and_another_hash_make_no_answer_of_the_wallet()
+    public void An_answer_with_another_key_or_another_hash_is_forged()
     {
         using var own = RSA.Create(2048);
         var client = MerchantWith(own);
@@ -108,7 +112,7 @@ public sealed class AnswersTests
         }
     }
 
-    // What the receiver verifies, and its cause.
+    // Each text that the receiver verifies, with its cause.
     public static TheoryData<string, string> Verified() =>
         new()
         {
@@ -126,7 +130,7 @@ public sealed class AnswersTests
 
     [Theory]
     [MemberData(nameof(Verified))]
-    public void What_the_receiver_verifies_is_compared_with_it(string text, string cause)
+    public void The_text_that_the_receiver_verifies_is_compared_with_the_signed_text(string text, string cause)
     {
         var diagnosis = Doctor.Examine(Read(Answer()), Merchant, Now, cameNow: false, new(text, ""));
 
@@ -148,7 +152,7 @@ public sealed class AnswersTests
 
     [Theory]
     [MemberData(nameof(KeysOfReceivers))]
-    public void The_key_that_the_receiver_verifies_with_is_named(string key, string cause)
+    public void The_key_of_the_receiver_is_named(string key, string cause)
     {
         var diagnosis = Doctor.Examine(Read(Answer()), Merchant, Now, cameNow: false, new("", key));
         string.Join(' ', diagnosis.Causes.Select(c => c.Id)).ShouldBe(cause, DiagnosisText.Of(diagnosis));

@@ -5,8 +5,8 @@ using CancelService.Doctor;
 namespace CancelService.UnitTests.Doctor;
 
 /// <summary>
-/// The corpus of mistakes, one file each with the request and its causes, made by other languages' code
-/// (<c>make-mistakes.py</c>), and the doctor with the client and the keys that they were made for.
+/// The corpus of mistakes, and the doctor with the client and keys for it. Each file has a request and its causes;
+/// <c>make-mistakes.py</c> generates them, so that signer and doctor share no code.
 /// </summary>
 internal static class Corpus
 {
@@ -25,7 +25,7 @@ internal static class Corpus
         ]
     );
 
-    /// <summary>The merchant with one key, version 1, with which a test signs by itself.</summary>
+    /// <summary>The merchant with one key, version 1, for tests that sign requests themselves.</summary>
     public static ExaminedClient MerchantWith(RSA key) =>
         Merchant with
         {

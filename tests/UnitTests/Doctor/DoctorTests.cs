@@ -6,7 +6,7 @@ using static CancelService.UnitTests.Doctor.Corpus;
 
 namespace CancelService.UnitTests.Doctor;
 
-/// <summary>What the doctor says is true, whatever is pasted.</summary>
+/// <summary>Goal: a diagnosis is true for any pasted text.</summary>
 public sealed class DoctorTests
 {
     [Theory]
@@ -20,21 +20,21 @@ public sealed class DoctorTests
     [InlineData("{\"log\":{\"entries\":[]}}")]
     [InlineData("{\"request\":{}}")]
     [InlineData("POST")]
-    public void What_is_no_request_is_said_to_be_none(string paste)
+    public void A_paste_without_a_request_is_refused(string paste)
     {
         PastedRequest.Read(Encoding.UTF8.GetBytes(paste), out var problem).ShouldBeNull();
         problem.ShouldStartWith("The text is no request that can be read.");
     }
 
     [Fact]
-    public void A_paste_that_is_too_long_is_not_looked_at()
+    public void A_paste_over_256_KiB_is_refused()
     {
         PastedRequest.Read(new byte[1024 * 1024], out var problem).ShouldBeNull();
         problem.ShouldBe("The text has more than 256 KiB. Paste one request.");
     }
 
     [Fact]
-    public void The_same_request_is_read_from_every_form()
+    public void A_request_is_parsed_from_every_form()
     {
         const string header = "algorithm=RSA256, keyVersion=1, signature=abc";
         const string body = """{"paymentId":"it's","extendInfo":"a \"b\" \\ é"}""";
@@ -81,14 +81,14 @@ public sealed class DoctorTests
     }
 
     [Fact]
-    public void An_escaped_slash_is_another_path()
+    public void An_escaped_slash_makes_another_path()
     {
         var request = Request("right") with { Target = "/v2%2Fpayments/cancel" };
         TheDoctor.Examine(request, Merchant, Now, cameNow: true).Code.ShouldBe("INVALID_API");
     }
 
     [Fact]
-    public void A_body_that_is_too_long_is_not_verified()
+    public void A_body_over_the_limit_is_not_verified()
     {
         var request = Request("right") with { Body = new byte[RequestBody.MaxBytes + 1] };
         var diagnosis = TheDoctor.Examine(request, Merchant, Now, cameNow: true);
@@ -97,7 +97,7 @@ public sealed class DoctorTests
     }
 
     [Fact]
-    public void What_has_no_glyph_is_named_and_the_command_writes_the_same_bytes()
+    public void Invisible_characters_are_named_and_the_printf_command_writes_the_same_bytes()
     {
         byte[] bytes = [.. "a\r\n\t\0'%\\\u00A0\uFEFF\u200Bé"u8, 0xFF];
         Visible.Of(bytes).ShouldBe("a␍␊␉␀'%\\[NBSP][BOM][U+200B]é[0xFF]");
@@ -105,7 +105,7 @@ public sealed class DoctorTests
     }
 
     [Fact]
-    public void An_old_request_is_examined_as_of_then_and_its_age_counts_when_nothing_else_is_wrong()
+    public void The_age_of_a_stored_request_is_a_cause_only_when_it_has_no_other()
     {
         var right = Request("right");
         TheDoctor
@@ -126,7 +126,7 @@ public sealed class DoctorTests
     [Theory]
     [InlineData("""{"f":6,"d":4,"b":2,"e":5,"paymentId":"p","c":3}""")]
     [InlineData("""{"c":3,"b":2,"paymentId":"p","f":6,"e":5,"d":4}""")]
-    public void A_body_of_six_members_that_was_signed_in_another_order_is_named(string body)
+    public void A_body_of_six_members_signed_in_another_order_is_named(string body)
     {
         const string sent = """{"paymentId":"p","b":2,"c":3,"d":4,"e":5,"f":6}""";
         const string time = "2026-11-25T03:00:00.123Z";

@@ -4,7 +4,7 @@ using static CancelService.UnitTests.Doctor.Corpus;
 
 namespace CancelService.UnitTests.Doctor;
 
-/// <summary>The doctor names the mistake: a row for each of the corpus.</summary>
+/// <summary>Goal: the doctor names every mistake of the corpus.</summary>
 public sealed class MistakesTests
 {
     public static TheoryData<string> Mistakes() =>
@@ -17,7 +17,7 @@ public sealed class MistakesTests
 
     [Theory]
     [MemberData(nameof(Mistakes))]
-    public void The_doctor_names_what_is_wrong(string mistake)
+    public void The_doctor_names_the_mistake(string mistake)
     {
         var file = File.ReadAllBytes(Path.Combine(Folder, mistake + ".http"));
         var end = file.AsSpan().IndexOf((byte)'\n');
@@ -34,7 +34,7 @@ public sealed class MistakesTests
     }
 
     [Fact]
-    public void There_are_at_least_150_mistakes() => Mistakes().Count.ShouldBeGreaterThan(150);
+    public void The_corpus_has_more_than_150_mistakes() => Mistakes().Count.ShouldBeGreaterThan(150);
 
     private static string Sorted(IEnumerable<string> causes) => string.Join(' ', causes.Order(StringComparer.Ordinal));
 }

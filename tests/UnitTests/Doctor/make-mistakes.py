@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Makes the corpus of mistakes: requests as merchants' code sends them, each with what is wrong with it.
+"""Generates the corpus of mistakes: requests as merchants' code sends them, each with its causes.
 
-It is not a part of the build. Needs python3 with the package cryptography, and node; writes Mistakes/*.http and the public
-keys beside them. Each run makes new keys. The first line of a file names the causes, the rest is the request, byte for byte.
+The build does not run it. It needs python3 with the package cryptography, and node. It writes Mistakes/*.http with new keys
+on each run, and the public keys beside them. The first line of a file names the causes; the rest is the request, byte for
+byte.
 """
 import base64, hashlib, itertools, json, os, subprocess, urllib.parse
 from cryptography.hazmat.primitives import hashes, serialization
@@ -32,13 +33,13 @@ def pkcs1(name, data, algorithm=hashes.SHA256()):
 
 
 class Case:
-    """A request, and what is signed of it; a mistake changes the one or the other."""
+    """A request and the text to sign; a mistake changes one of them."""
 
     def __init__(self, body=SMALL):
         self.method, self.path, self.host = "POST", ROUTE, "wallet.example"
         self.client, self.time = "M-1", "2026-11-25T03:00:00.123Z"
         self.body = body.encode()
-        self.s = {}           # what is signed instead of a part
+        self.s = {}           # the parts of the text to sign that differ from the request
         self.lf = "\n"
         self.layout = None
         self.whole = lambda b: b

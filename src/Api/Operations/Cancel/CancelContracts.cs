@@ -50,15 +50,15 @@ public sealed record CancelResponse(WireResult Result, string PaymentId, string 
 public sealed class WireProfile : Profile
 {
     /// <summary>Creates the mapping.</summary>
-    /// <param name="zone">The wallet's time zone, for the times in answers.</param>
-    public WireProfile(TimeZoneInfo zone) =>
+    /// <param name="clock">Writes times in the wallet's time zone.</param>
+    public WireProfile(WalletClock clock) =>
         CreateMap<Payment, CancelResponse>()
             .ForCtorParam(nameof(CancelResponse.Result), to => to.MapFrom(_ => WireResult.Of(ResultCode.Success)))
             .ForCtorParam(nameof(CancelResponse.PaymentId), to => to.MapFrom(payment => payment.Id.Value))
             .ForCtorParam(nameof(CancelResponse.PaymentRequestId), to => to.MapFrom(payment => payment.RequestId.Value))
             .ForCtorParam(
                 nameof(CancelResponse.CancelTime),
-                to => to.MapFrom(payment => new WalletClock(zone).Seconds(payment.Cancellation!.CancelledAt))
+                to => to.MapFrom(payment => clock.Seconds(payment.Cancellation!.CancelledAt))
             )
             .ForMember(response => response.ExtendInfo, to => to.Ignore()); // Comes from the request, not the payment.
 }

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using CancelService.Api.Exchange;
 using CancelService.Application.Cancelling;
 using CancelService.Application.Payments;
-using CancelService.Domain;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
 using CancelService.Protocol;
@@ -77,8 +76,7 @@ public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedC
             extendInfo,
             new Canceller(request.KeyVersion, request.TraceId)
         );
-        var answer = ToAnswer(await mediator.Send(command, cancellationToken));
-        return answer with { PaymentId = WellFormed(paymentId), PaymentRequestId = WellFormed(paymentRequestId) };
+        return ToAnswer(await mediator.Send(command, cancellationToken)).Naming(paymentId, paymentRequestId);
     }
 
     /// <inheritdoc/>
@@ -86,10 +84,8 @@ public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedC
     {
         ArgumentNullException.ThrowIfNull(answer);
         ArgumentNullException.ThrowIfNull(request);
-        if (answer.Code == ResultCode.Success)
-            return answer;
-        var named = Named(answer, request.Body);
-        if ((named.PaymentId ?? named.PaymentRequestId) is not null)
+        var named = answer.NamedBy(request);
+        if (answer.Code != ResultCode.Success && (named.PaymentId ?? named.PaymentRequestId) is not null)
             refusedCancels.Note(
                 new(
                     request.Client.Id,
@@ -103,17 +99,6 @@ public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedC
             );
         return named;
     }
-
-    // The exchange's own answer (an outage) does not name the payment yet.
-    private static Answer Named(Answer answer, RequestBody.Whole body) =>
-        answer is { PaymentId: null, PaymentRequestId: null }
-        && StringMembers.Read(body, Known) is StringMembers.Given { Values: [var paymentId, var paymentRequestId, _] }
-            ? answer with
-            {
-                PaymentId = WellFormed(paymentId),
-                PaymentRequestId = WellFormed(paymentRequestId),
-            }
-            : answer;
 
     private static Answer ToAnswer(CancelPaymentResult result) =>
         result switch
@@ -142,6 +127,4 @@ public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedC
             CancelRefusal.BalanceNotEnough => ResultCode.MerchantBalanceNotEnough,
             _ => throw new UnreachableException($"{refusal} has no code."),
         };
-
-    private static string? WellFormed(string? id) => Identifier.IsWellFormed(id) ? id : null;
 }
