@@ -188,7 +188,7 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
         {
             var page = await Post("payments");
             var set = page.Split("?id=demo-")[1].Split("processing")[0];
-            page.ShouldContain($"demo-{set}{name}</a></td>\n<td>{code}</td>");
+            page.ShouldContain($"demo-{set}{name}</a></td><td>{code}</td>");
 
             (await Post("cancel", ("id", $"demo-{set}{name}"))).ShouldContain(
                 $"&quot;resultCode&quot;:&quot;{code}&quot;"
