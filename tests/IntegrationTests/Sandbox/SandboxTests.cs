@@ -105,7 +105,7 @@ public sealed class SandboxTests(SandboxHost sandbox) : IClassFixture<SandboxHos
             TestContext.Current.CancellationToken
         );
 
-        var right = await Post("diagnose", ("request", answer), ("key", KeyPair.Wallet.PublicKey.Pem));
+        var right = await Post("diagnose", ("request", answer), ("key", sandbox.Host.Wallet!.PublicKey.Pem));
         right.ShouldContain("It was read as an answer.");
         right.ShouldContain("the answer is genuine");
         right.ShouldContain("You verify with the wallet&#39;s public key.");
