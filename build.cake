@@ -28,7 +28,7 @@ Task("Format")
     .Does(() => Run("csharpier check ."));
 
 Task("LineLength")
-    .Description("Fails on lines of C# over max_line_length of .editorconfig, comments and strings too, beyond those that long-lines.txt allows")
+    .Description("Fails on lines of C# over max_line_length of .editorconfig, in comments and strings too, unless long-lines.txt allows them")
     .Does(() =>
     {
         const string allowList = "tests/long-lines.txt";
@@ -108,7 +108,7 @@ Task("Test")
     });
 
 Task("TestFull")
-    .Description("Runs every test, those that draw their input for longer, with a new seed (--seed=N repeats one)")
+    .Description("Runs every test, the seeded ones for longer, with a new seed (--seed=N repeats one)")
     .IsDependentOn(CanPublish() ? "Publish" : "Build")
     .Does(() =>
     {
@@ -119,7 +119,7 @@ Task("TestFull")
         if (Runs("ShippingTests", HasEngine(), "No container engine, or none that gets the .NET images: what is shipped (image, "
             + "compose.yaml, systemd units, Testcontainers module)"))
             Test("ShippingTests", seed, filter: IsRunningOnLinux() ? "" : "--filter-not-class *.SystemdTests"); // Only Linux has systemd.
-        // Of the schedules one thread runs at a time, and pages wait for a browser: together they take less time than in turn.
+        // Schedules use one thread and pages wait for a browser, so the two run concurrently.
         var schedules = System.Threading.Tasks.Task.Run(() => Test("ScheduleTests", seed, full));
         if (Runs("BrowserTests", Has("chromium"), "No Chromium: the pages"))
             Test("BrowserTests", seed);
@@ -298,13 +298,13 @@ Task("Release")
     });
 
 Task("Default")
-    .Description("What guards behaviour, in minutes: format, build, and the tests whose verdict depends on the code alone")
+    .Description("Guards behaviour, in minutes: format, build, and the tests whose verdict depends on the code alone")
     .IsDependentOn("Format")
     .IsDependentOn("Build")
     .IsDependentOn("Test");
 
 Task("Full")
-    .Description("What CI runs: Default, long runs of what draws its input, image, compose.yaml, drills, and what measures speed")
+    .Description("Runs in CI: Default, long seeded runs, image, compose.yaml, drills, and the measurements of speed")
     .IsDependentOn("Format")
     .IsDependentOn("Build")
     .IsDependentOn("TestFull");
@@ -318,7 +318,7 @@ RunTarget(target);
 
 string NewSeed() => System.Security.Cryptography.RandomNumberGenerator.GetInt32(1_000_000).ToString();
 
-// The seed that the command line gives, or else the one that the target takes by default.
+// Reads the command line's seed, or takes the target's default.
 string Seed(string byDefault)
 {
     var seed = Argument("seed", byDefault);
@@ -326,7 +326,7 @@ string Seed(string byDefault)
     return seed;
 }
 
-// What draws its input, alone. The outcome has a line of its own, and counts.
+// Runs the seeded tests alone. Their outcome has a line of its own, and counts.
 void TestSeed(string seed, Dictionary<string, string> lengths)
 {
     var before = (passed, failed);

@@ -2,7 +2,7 @@ using System.Reflection;
 
 namespace CancelService.Api;
 
-/// <summary>What runs: the same in <c>--version</c>, the log, the metrics and the image.</summary>
+/// <summary>The version and commit of the build, as in <c>--version</c>, the log, the metrics and the image.</summary>
 public static class BuildInfo
 {
     private static readonly string[] Parts = Full.Split('+', 2);
@@ -15,6 +15,6 @@ public static class BuildInfo
     /// <summary>The version, as in CHANGELOG.md: <c>1.0.0</c>.</summary>
     public static string Version => Parts[0];
 
-    /// <summary>The commit it was built of; empty when the build did not know.</summary>
+    /// <summary>The commit of the build; empty when the build did not know it.</summary>
     public static string Revision => Parts is [_, var revision] ? revision : "";
 }

@@ -10,7 +10,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.Application;
 
-/// <summary>Registers the use cases. By hand, so that a reader sees what runs; MediatR 5 brings no scanner.</summary>
+/// <summary>Registers the use cases by hand: a reader sees every handler, and MediatR 5 has no scanner.</summary>
 public static class ApplicationServices
 {
     /// <summary>Adds MediatR, the validation behaviour and every use case.</summary>

@@ -6,18 +6,20 @@ using CancelService.Protocol;
 namespace CancelService.Doctor;
 
 /// <summary>
-/// Says why an answer of the wallet does not verify where it was received. What the wallet has signed is certain, as with a
-/// request; so what was pasted is compared with it, and after that what the receiver verifies.
+/// Explains why an answer of the wallet does not verify at its receiver. The signature proves the signed text, so the
+/// pasted text and the receiver's text are compared with it.
 /// </summary>
 internal sealed class AnswerExam(Practice practice)
 {
-    /// <summary>The mistake of an answer that does not hold what the wallet has signed, as far as can be told.</summary>
+    /// <summary>
+    /// The mistake of an answer that does not hold what the wallet has signed, as far as can be told.
+    /// </summary>
     public const string Changed = "answer-changed";
 
     private readonly List<DiagnosisStep> _steps = [];
     private readonly List<Mistake> _causes = [];
 
-    /// <summary>Examines an answer, and what the receiver says of how it verifies.</summary>
+    /// <summary>Examines an answer, and the text and key with which the receiver verifies it.</summary>
     public Diagnosis Examine(PastedRequest answer, ExaminedClient? client, Receiver receiver)
     {
         var clientId = Once(answer, "client-id");
@@ -46,7 +48,7 @@ internal sealed class AnswerExam(Practice practice)
         return new(CodeOf(answer.Body), _causes, _steps, signature, text, difference);
     }
 
-    // Which key has signed what. What was signed is right, whatever was pasted.
+    // Finds the signing key and the signed text, which is right whatever was pasted.
     private (SignatureFinding, byte[] Signed, Difference?) Signature(
         SignatureHeader header,
         ExaminedClient? client,
@@ -62,7 +64,8 @@ internal sealed class AnswerExam(Practice practice)
         {
             Failed(
                 "answer-forged",
-                "No key that is known here has made this signature. The answer is of another wallet or environment, or its signature was changed on its way: don't believe it."
+                "No key that is known here has made this signature. The answer is of another wallet or "
+                    + "environment, or its signature was changed on its way: don't believe it."
             );
             return (new("", "", "", 0), pasted, null);
         }
@@ -86,17 +89,19 @@ internal sealed class AnswerExam(Practice practice)
         {
             Failed(
                 Changed,
-                $"The wallet signed another text than these headers and this body, and none of the {candidates.Tried} that were tried. Keep the body's bytes as they came, and take the answer's own headers."
+                "The wallet signed another text than these headers and this body, and none of the "
+                    + $"{candidates.Tried} that were tried. Keep the body's bytes as they came, and take the "
+                    + "answer's own headers."
             );
             return (finding, pasted, null);
         }
         if (mistakes.Count == 0)
             Passed($"{opened.Key.Owner} has signed these headers and this body: the answer is genuine.");
-        Failed(mistakes, "The wallet signed", "what you pasted", "and you pasted");
+        Failed(mistakes, "The wallet signed", "the pasted text", "and you pasted");
         return (finding, signed, mistakes.Count == 0 ? null : Difference.Between(signed, pasted));
     }
 
-    // What the receiver verifies, as a text or as its hash.
+    // Compares the receiver's text, or its hash, with the signed text.
     private Difference? Verified(string given, SignedParts parts, byte[] right)
     {
         var isHash = given.Length == 64 && given.All(char.IsAsciiHexDigit);
@@ -112,11 +117,12 @@ internal sealed class AnswerExam(Practice practice)
         {
             Failed(
                 "verifies-unknown",
-                $"You verify another text than the wallet has signed, and none of the {candidates.Tried} that were tried. Compare it with the string below, byte by byte."
+                $"You verify another text than the wallet has signed, and none of the {candidates.Tried} that "
+                    + "were tried. Compare it with the string below, byte by byte."
             );
             return isHash ? null : Difference.Between(right, text);
         }
-        Failed(mistakes, "You verify", "what came", "and what came is");
+        Failed(mistakes, "You verify", "the received text", "and received");
         return Difference.Between(right, yours);
     }
 
@@ -134,16 +140,18 @@ internal sealed class AnswerExam(Practice practice)
         else if (client?.Keys.FirstOrDefault(own => Keys.Fingerprint(own.PublicKeyPem) == fingerprint) is { } own)
             Failed(
                 "key-own",
-                $"You verify with your own key of version {own.Version}. Answers are signed with the wallet's: {Keys.Fingerprint(wallet)}."
+                $"You verify with your own key of version {own.Version}. Answers are signed with the wallet's: "
+                    + $"{Keys.Fingerprint(wallet)}."
             );
         else
             Failed(
                 "key-unknown",
-                $"You verify with the key {fingerprint}, which is not known here. The wallet's of this environment is {Keys.Fingerprint(wallet)}."
+                $"You verify with the key {fingerprint}, which is not known here. The wallet's of this "
+                    + $"environment is {Keys.Fingerprint(wallet)}."
             );
     }
 
-    // The wallet signs with PKCS#1 v1.5 and SHA-256 alone, so a signature of another form is not one of the wallet.
+    // The wallet signs only with PKCS#1 v1.5 and SHA-256, so another signature is not the wallet's.
     private static bool IsOfTheScheme(SignedHash hash) =>
         hash.Padding is SignaturePadding.Pkcs1 && hash.Algorithm == HashAlgorithmName.SHA256;
 
@@ -156,7 +164,8 @@ internal sealed class AnswerExam(Practice practice)
             Failed(
                 values.Count == 0 ? "header-missing" : "header-twice",
                 values.Count == 0
-                    ? $"The answer has no header {name}: it is not of the API, but of a proxy, or a plain 503. Don't believe it, and repeat the request."
+                    ? $"The answer has no header {name}: it is not of the API, but of a proxy, or a plain 503. "
+                        + "Don't believe it, and repeat the request."
                     : $"The answer has the header {name} more than once: something on its way has changed it."
             );
         return values.Count == 0 ? null : values[0];
@@ -170,16 +179,16 @@ internal sealed class AnswerExam(Practice practice)
         _causes.Add(new(mistake, text));
     }
 
-    // The ways are told to who signs a request; here somebody else has signed, or verifies.
-    private void Failed(IEnumerable<Mistake> mistakes, string signed, string what, string and)
+    // The texts address a request's signer; here the wallet has signed, and the reader verifies.
+    private void Failed(IEnumerable<Mistake> mistakes, string signed, string sentText, string andSent)
     {
         foreach (var mistake in mistakes)
             Failed(
                 mistake.Id,
                 mistake
                     .Text.Replace("You signed", signed, StringComparison.Ordinal)
-                    .Replace("what you sent", what, StringComparison.Ordinal)
-                    .Replace("and sent", and, StringComparison.Ordinal)
+                    .Replace("the sent text", sentText, StringComparison.Ordinal)
+                    .Replace("and sent", andSent, StringComparison.Ordinal)
             );
     }
 

@@ -4,22 +4,22 @@ using CancelService.Protocol;
 namespace CancelService.Doctor;
 
 /// <summary>
-/// The texts that a merchant may have signed in place of the right one: each part in each of the ways in which it goes wrong, alone
-/// and together with others, the likeliest first. How many there are is bounded, and so are the bytes that are hashed.
+/// The texts that a merchant may have signed by mistake: each part in each of its wrong ways, alone and combined,
+/// likeliest first. The number of texts and of hashed bytes is bounded.
 /// </summary>
 internal sealed class Candidates
 {
-    /// <summary>The most texts that are tried.</summary>
+    /// <summary>The most texts to try.</summary>
     public const int MaxTried = 32_000;
 
     private const int MaxHashed = 24 * 1024 * 1024;
 
-    // How many of a part's ways, the likeliest, are tried together with those of another part, and of two others.
+    // The number of a part's likeliest ways that are combined with those of one other part, and of two.
     private const int InPairs = 48;
     private const int BodiesInPairs = 120;
     private const int InThrees = 4;
 
-    // The places of two parts in the array of chosen ways.
+    // Indexes of two parts in the array of chosen ways.
     private const int Whole = 4;
     private const int Bodies = 7;
 
@@ -35,7 +35,7 @@ internal sealed class Candidates
     private int _length;
     private long _hashed;
 
-    // The right ways alone. The others are made when they are looked for: most requests are signed rightly.
+    // Holds only the right ways; AddWrongWays makes the others on demand, because most requests are signed rightly.
     private Candidates(SignedParts parts, IReadOnlyList<string> prefixes, string route)
     {
         (_parts, _prefixes, _route) = (parts, prefixes, route);
@@ -61,16 +61,16 @@ internal sealed class Candidates
     private static string PrefixOf(string path) =>
         path.IndexOf("/v2/", StringComparison.Ordinal) is > 0 and var end ? path[..end] : "";
 
-    /// <summary>How many texts were tried so far.</summary>
+    /// <summary>The number of texts tried so far.</summary>
     public int Tried { get; private set; }
 
-    /// <summary>The text as the scheme has it.</summary>
+    /// <summary>Composes the right text.</summary>
     public byte[] Right() => Compose(new int[8]).ToArray();
 
-    /// <summary>Finds the text that was signed, with the mistakes that explain it; null when it is none that was tried.</summary>
+    /// <summary>Finds the signed text and the mistakes that explain it; null when no tried text fits.</summary>
     public (IReadOnlyList<Mistake> Mistakes, byte[] Text)? Find(SignedHash signed)
     {
-        using var hash = IncrementalHash.CreateHash(signed.Algorithm); // One for all takes a fifth less time.
+        using var hash = IncrementalHash.CreateHash(signed.Algorithm); // Shared: saves a fifth of the time.
         if (Try(signed, hash, new int[8]) is { } right)
             return right;
         AddWrongWays();
@@ -90,7 +90,7 @@ internal sealed class Candidates
         {
             if (Search(signed, hash, ways, chosen, 0, mistakes, mistakes) is { } found)
                 return found;
-            // Another moment is one of very many, so it is tried alone.
+            // There are too many moments to combine them with other mistakes.
             if (mistakes == 1 && SearchMoments(signed, hash) is { } moment)
                 return moment;
         }

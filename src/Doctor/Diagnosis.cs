@@ -2,19 +2,22 @@ using System.Security.Cryptography;
 
 namespace CancelService.Doctor;
 
-/// <summary>What the doctor found.</summary>
+/// <summary>The result of an examination.</summary>
 /// <param name="Code">
-/// The code that the request gets, as far as it can be told without the payment; SUCCESS stands for that. Of an answer, its own
-/// code; empty when its body has none.
+/// The resultCode of the request before the payment's state is checked; SUCCESS when no rule so far refuses it. For an
+/// answer, the resultCode in its body; empty without one.
 /// </param>
-/// <param name="Causes">The mistakes that were found; empty when all is right.</param>
-/// <param name="Steps">What was looked at, in the order in which the service decides.</param>
-/// <param name="Signature">What the signature says; absent when it could not be looked at.</param>
+/// <param name="Causes">The mistakes; empty when there is no mistake.</param>
+/// <param name="Steps">The checks, in the order in which the service decides.</param>
+/// <param name="Signature">The contents of the signature; null when it could not be examined.</param>
 /// <param name="StringToSign">
-/// The string to sign of this request, or the one that the wallet has signed of an answer; absent when there is no time, or too
-/// long a body.
+/// The request's string to sign, or the string that the wallet signed for an answer; null without a time, or when the
+/// body is too long.
 /// </param>
-/// <param name="Difference">Where what was signed differs from it; absent when it does not, or when it is not known.</param>
+/// <param name="Difference">
+/// The first difference between the signed string and the string to sign; null when they are equal, or the signed
+/// string is unknown.
+/// </param>
 public sealed record Diagnosis(
     string Code,
     IReadOnlyList<Mistake> Causes,
@@ -25,30 +28,30 @@ public sealed record Diagnosis(
 )
 {
     /// <summary>
-    /// What is wrong with the answer, where the pasted text is an HAR entry: it holds the request and its answer. Otherwise absent.
+    /// The diagnosis of the answer in a pasted HAR entry, which holds a request and its answer; null for other texts.
     /// </summary>
     public Diagnosis? Answer { get; init; }
 }
 
-/// <summary>A step of the service's decision.</summary>
-/// <param name="Code">The code that it would refuse with; empty for an answer.</param>
-/// <param name="Passed">Whether the request passes it.</param>
-/// <param name="Text">What was found, in a sentence.</param>
+/// <summary>A check of the service.</summary>
+/// <param name="Code">The resultCode of its refusal; empty for an answer.</param>
+/// <param name="Passed">Whether the check is passed.</param>
+/// <param name="Text">The finding, in a sentence.</param>
 public sealed record DiagnosisStep(string Code, bool Passed, string Text);
 
-/// <summary>What a signature says of itself.</summary>
-/// <param name="Key">Whose key has made it; empty when none that is known has.</param>
-/// <param name="Hash">The hash that was signed: <c>SHA256</c>; empty when the key is not known.</param>
-/// <param name="Padding">How it was padded.</param>
-/// <param name="Tried">How many texts were compared with the hash.</param>
+/// <summary>The contents of a signature.</summary>
+/// <param name="Key">The owner of the key that signed; empty for an unknown key.</param>
+/// <param name="Hash">The hash algorithm, such as <c>SHA256</c>; empty for an unknown key.</param>
+/// <param name="Padding">The padding: Pkcs1, Pkcs1WithoutHashName or Pss; empty for an unknown key.</param>
+/// <param name="Tried">The number of texts that were compared with the signed hash.</param>
 public sealed record SignatureFinding(string Key, string Hash, string Padding, int Tried);
 
-/// <summary>A text, so that every byte can be seen.</summary>
-/// <param name="Visible">With what has no glyph named.</param>
+/// <summary>A text in forms that show every byte.</summary>
+/// <param name="Visible">The text with a name in place of each invisible character.</param>
 /// <param name="Hex">The bytes in hexadecimal.</param>
-/// <param name="Length">How many bytes there are.</param>
-/// <param name="Sha256">The hash that is signed, in hexadecimal.</param>
-/// <param name="Command">A shell command that prints the same hash.</param>
+/// <param name="Length">The length in bytes.</param>
+/// <param name="Sha256">The SHA-256 of the text, in hexadecimal.</param>
+/// <param name="Command">A shell command that prints the same SHA-256.</param>
 public sealed record TextFinding(string Visible, string Hex, int Length, string Sha256, string Command)
 {
     internal static TextFinding Of(byte[] text) =>
@@ -61,14 +64,13 @@ public sealed record TextFinding(string Visible, string Hex, int Length, string 
         );
 }
 
-/// <summary>Where two texts part.</summary>
-/// <param name="Offset">The first byte that differs, from 0.</param>
-/// <param name="Ours">The string to sign from there on, made visible, a few bytes.</param>
-/// <param name="Yours">What was signed from there on.</param>
-/// <param name="Text">The whole text that was signed, made visible.</param>
+/// <summary>The first difference between the string to sign and the signed string.</summary>
+/// <param name="Offset">The offset of the first different byte, from 0.</param>
+/// <param name="Ours">The string to sign from the offset on: at most 24 bytes, made visible.</param>
+/// <param name="Yours">The signed string from the offset on: at most 24 bytes, made visible.</param>
+/// <param name="Text">The whole signed string, made visible.</param>
 public sealed record Difference(int Offset, string Ours, string Yours, string Text)
 {
-    // How many bytes are shown of where two texts part.
     private const int Window = 24;
 
     internal static Difference Between(byte[] ours, byte[] yours)
@@ -83,11 +85,13 @@ public sealed record Difference(int Offset, string Ours, string Yours, string Te
     }
 }
 
-/// <summary>What somebody who received an answer says of how it is verified; empty is what was not said.</summary>
-/// <param name="Text">The text that is verified, or its SHA-256 in hexadecimal.</param>
-/// <param name="Key">The public key that it is verified with, in any form that <see cref="CancelService.Protocol.PublicKeyText.TryRead"/> reads.</param>
+/// <summary>The text and the key with which a receiver verifies an answer; empty when not given.</summary>
+/// <param name="Text">The verified text, or its SHA-256 in hexadecimal.</param>
+/// <param name="Key">
+/// The public key, in any form that <see cref="CancelService.Protocol.PublicKeyText.TryRead"/> reads.
+/// </param>
 public sealed record Receiver(string Text, string Key)
 {
-    /// <summary>Nothing was said.</summary>
+    /// <summary>A receiver that gave neither text nor key.</summary>
     public static Receiver Silent { get; } = new("", "");
 }

@@ -3,10 +3,10 @@ using System.Text;
 
 namespace CancelService.Doctor;
 
-/// <summary>Writes a diagnosis for whoever reads a terminal.</summary>
+/// <summary>Writes a diagnosis for a terminal.</summary>
 public static class DiagnosisText
 {
-    /// <summary>The diagnosis in lines.</summary>
+    /// <summary>Formats a diagnosis in lines.</summary>
     public static string Of(Diagnosis diagnosis)
     {
         ArgumentNullException.ThrowIfNull(diagnosis);
@@ -22,7 +22,7 @@ public static class DiagnosisText
         text.AppendLine(
             diagnosis.Causes.Count == 0
                 ? "Nothing is wrong with this."
-                : $"The answer is {(diagnosis.Code.Length == 0 ? "none that can be read" : diagnosis.Code)}. What is wrong:"
+                : $"The answer {(diagnosis.Code.Length == 0 ? "can't be read" : $"is {diagnosis.Code}")}. The mistakes:"
         );
         foreach (var cause in diagnosis.Causes)
             text.AppendLine(CultureInfo.InvariantCulture, $"  {cause.Id}: {cause.Text}");
@@ -36,7 +36,8 @@ public static class DiagnosisText
             text.AppendLine()
                 .AppendLine(
                     CultureInfo.InvariantCulture,
-                    $"The signature: made with {signature.Key}, {signature.Hash}, {signature.Padding}; {signature.Tried} texts compared."
+                    $"The signature: made with {signature.Key}, {signature.Hash}, {signature.Padding}; "
+                        + $"{signature.Tried} texts compared."
                 );
         if (diagnosis.StringToSign is { } ours)
             text.AppendLine()
@@ -49,9 +50,9 @@ public static class DiagnosisText
                 .AppendLine(CultureInfo.InvariantCulture, $"  {ours.Command}");
         if (diagnosis.Difference is { } difference)
             text.AppendLine()
-                .AppendLine("What was signed:")
+                .AppendLine("The signed string:")
                 .AppendLine(CultureInfo.InvariantCulture, $"  {difference.Text}")
-                .AppendLine(CultureInfo.InvariantCulture, $"  They part at byte {difference.Offset}:")
+                .AppendLine(CultureInfo.InvariantCulture, $"  They differ from byte {difference.Offset} on:")
                 .AppendLine(CultureInfo.InvariantCulture, $"    to sign: {difference.Ours}")
                 .AppendLine(CultureInfo.InvariantCulture, $"    signed:  {difference.Yours}");
     }

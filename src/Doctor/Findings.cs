@@ -3,7 +3,7 @@ using CancelService.Protocol;
 namespace CancelService.Doctor;
 
 /// <summary>
-/// What the doctor has looked at so far. The first step that is not passed gives the code; all that are not are causes.
+/// Collects the checks. The first failed check gives the code; every failed check is a cause.
 /// </summary>
 internal sealed class Findings(bool cameNow)
 {
@@ -41,7 +41,7 @@ internal sealed class Findings(bool cameNow)
         );
     }
 
-    /// <summary>When nothing else is wrong, it is the age.</summary>
+    /// <summary>Makes the age the cause if there is no other.</summary>
     public void Close()
     {
         if (_age is not { } age || Causes.Count > 0)

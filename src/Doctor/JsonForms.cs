@@ -6,14 +6,14 @@ using System.Text.Json;
 namespace CancelService.Doctor;
 
 /// <summary>
-/// The texts in which serializers write the same JSON. A merchant who signs one and sends another has a signature that does
-/// not verify.
+/// The texts in which serializers write the same JSON. A signature fails when the merchant signs one text and sends
+/// another.
 /// </summary>
 internal static class JsonForms
 {
     private const int MaxPermuted = 6;
 
-    // What nobody escapes.
+    // No serializer escapes these characters.
     private static readonly SearchValues<char> Plain = SearchValues.Create(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 !#$%()*,-.:;?@[]^_{|}~"
     );
@@ -65,7 +65,7 @@ internal static class JsonForms
         ),
     ];
 
-    /// <summary>The texts, each with what is to be said of it; the likeliest first, and each once.</summary>
+    /// <summary>Lists the distinct texts with their names, likeliest first.</summary>
     public static IEnumerable<(string Name, string Text)> Of(string json)
     {
         if (Read(json) is not { } root || root.Kind is Kind.Raw)
@@ -82,7 +82,7 @@ internal static class JsonForms
         }
     }
 
-    // What serializers differ in: white space and escapes, and then the order of members, and members that are null.
+    // Serializers differ in white space and escapes, then in the order of members and in null members.
     private static IEnumerable<Style> Styles(int orders)
     {
         foreach (var (name, escape) in Escapes)
@@ -135,13 +135,14 @@ internal static class JsonForms
         Raw,
     }
 
-    // A value of JSON, read once and written many times. The name is that of a member; text is a string, or what else is written as it is.
+    // A JSON value, read once and written many times. Name is its member's name; Text is a string's value or a raw
+    // literal.
     private sealed record Node(Kind Kind, string Name, string Text, List<Node> Items, List<Node> Sorted)
     {
         public bool IsNull => Kind is Kind.Raw && Text == "null";
     }
 
-    // Null when it is no JSON, or holds a string that is no text, such as half of a surrogate pair.
+    // Null for a text that is not JSON, or for a string with half of a surrogate pair.
     private static Node? Read(string json)
     {
         try
@@ -216,7 +217,7 @@ internal static class JsonForms
         }
     }
 
-    // The order of that number among all orders of up to six members; the others stay behind them.
+    // Returns the n-th permutation of the first six members; further members stay behind them.
     private static List<T> Ordered<T>(List<T> items, int order)
     {
         var left = items.Take(MaxPermuted).ToList();

@@ -5,7 +5,7 @@ using CancelService.Protocol;
 
 namespace CancelService.Doctor;
 
-/// <summary>What the doctor says of a public key.</summary>
+/// <summary>Describes public keys.</summary>
 internal static class Keys
 {
     public static RSAParameters Parameters(string publicKeyPem)
@@ -15,7 +15,7 @@ internal static class Keys
         return rsa.ExportParameters(includePrivateParameters: false);
     }
 
-    /// <summary>SHA-256 of the SubjectPublicKeyInfo, in hexadecimal: what openssl dgst prints of the key in DER.</summary>
+    /// <summary>Returns the SHA-256 of the key in DER, in hexadecimal, as openssl dgst prints it.</summary>
     public static string Fingerprint(string publicKeyPem)
     {
         using var rsa = RSA.Create();
@@ -23,7 +23,7 @@ internal static class Keys
         return Convert.ToHexStringLower(SHA256.HashData(rsa.ExportSubjectPublicKeyInfo()));
     }
 
-    /// <summary>How long a key is, its fingerprint, and whose it is, as far as that is known here; or what is wrong with the text.</summary>
+    /// <summary>Describes a key by length, fingerprint and known owner, or names the mistake in the text.</summary>
     public static string Name(string text, ExaminedClient? client, Practice practice, DateTimeOffset now)
     {
         if (!PublicKeyText.TryRead(text, out var der, out var problem))
@@ -38,13 +38,15 @@ internal static class Keys
         var exponent = new BigInteger(parameters.Exponent, isUnsigned: true, isBigEndian: true);
         var owner =
             own is not null
-                ? $"It is registered as {client!.Id}'s key of version {own.Version}, which is {SignatureStep.State(own, now)}."
+                ? $"It is registered as {client!.Id}'s key of version {own.Version}, which is "
+                    + $"{SignatureStep.State(own, now)}."
             : strange is not null ? $"It is {strange.Owner}."
             : client is not null ? $"It is no key of {client.Id}, nor the wallet's."
             : "It is not the wallet's.";
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"A public RSA key of {parameters.Modulus!.Length * 8} bits with the exponent {exponent}. Its fingerprint, SHA-256 of the key in DER, is {fingerprint}. {owner}"
+            $"A public RSA key of {parameters.Modulus!.Length * 8} bits with the exponent {exponent}. Its "
+                + $"fingerprint, SHA-256 of the key in DER, is {fingerprint}. {owner}"
         );
     }
 }

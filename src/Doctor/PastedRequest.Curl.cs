@@ -2,7 +2,7 @@ using System.Text;
 
 namespace CancelService.Doctor;
 
-// A request as a curl command.
+// Reads a curl command.
 public sealed partial record PastedRequest
 {
     private static PastedRequest? FromCurl(string text)
@@ -55,7 +55,7 @@ public sealed partial record PastedRequest
         }
         if (url.Length == 0)
             return null;
-        // What curl adds to a body by itself.
+        // curl adds this header to a body by itself.
         if (body is not null && !headers.Exists(h => h.Key.Equals("Content-Type", StringComparison.OrdinalIgnoreCase)))
             headers.Add(new("Content-Type", "application/x-www-form-urlencoded"));
         return new(
@@ -68,7 +68,7 @@ public sealed partial record PastedRequest
             "curl command"
         );
 
-        // --name=value, and -Xvalue.
+        // Splits --name=value and -Xvalue.
         static (string Option, string? Value) Option(string word) =>
             word.StartsWith("--", StringComparison.Ordinal)
                 ? word.Split('=', 2) is [var name, var rest] && name is "--request" or "--header" or "--data"

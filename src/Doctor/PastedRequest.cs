@@ -6,14 +6,14 @@ using System.Text.Json;
 namespace CancelService.Doctor;
 
 /// <summary>
-/// A request as somebody pasted it: as raw HTTP, as a curl command, as an entry of an HAR file, or as a line of a log with
-/// escapes. Or an answer: as raw HTTP, as <c>curl -i</c> and <c>curl -v</c> print it. The body is kept byte for byte.
+/// A pasted request: raw HTTP, a curl command, an entry of an HAR file, or an escaped line of a log. Or a pasted
+/// answer: raw HTTP, or the output of <c>curl -i</c> or <c>curl -v</c>. The body is kept byte for byte.
 /// </summary>
-/// <param name="Method">The method; empty when the text did not say, and of an answer.</param>
-/// <param name="Target">The request target, as in the first line; of curl and HAR, the URL; of an answer empty.</param>
-/// <param name="Headers">The headers in their order, with their names as they were given.</param>
+/// <param name="Method">The method; empty for an answer, or when the text has none.</param>
+/// <param name="Target">The request target of raw HTTP, or the URL of curl and HAR; empty for an answer.</param>
+/// <param name="Headers">The headers in their order, with their names as given.</param>
 /// <param name="Body">The body's bytes.</param>
-/// <param name="Form">What the text was, for a reader: "raw HTTP".</param>
+/// <param name="Form">The form of the text, for a reader: "raw HTTP".</param>
 public sealed partial record PastedRequest(
     string Method,
     string Target,
@@ -22,18 +22,18 @@ public sealed partial record PastedRequest(
     string Form
 )
 {
-    /// <summary>The longest text that is looked at, in bytes.</summary>
+    /// <summary>The longest accepted text, in bytes.</summary>
     public const int MaxBytes = 256 * 1024;
 
     private const string AnAnswer = "an answer";
 
-    /// <summary>Whether it is an answer.</summary>
+    /// <summary>Whether the text is an answer.</summary>
     public bool IsAnswer => Form == AnAnswer;
 
-    /// <summary>Of an HAR entry, the answer that it holds beside the request; null when it holds none.</summary>
+    /// <summary>The answer in an HAR entry; null when the text has none.</summary>
     public PastedRequest? Answer { get; init; }
 
-    /// <summary>The values of a header, whatever the case of its name.</summary>
+    /// <summary>Lists the values of a header, regardless of its name's case.</summary>
     public IReadOnlyList<string> Header(string name) =>
         [
             .. Headers
@@ -42,7 +42,7 @@ public sealed partial record PastedRequest(
         ];
 
     /// <summary>
-    /// Reads a paste. When it is none of the forms, <paramref name="problem"/> says so in a sentence that begins "The text".
+    /// Reads a pasted text. For an unknown form returns null; <paramref name="problem"/> is then a sentence.
     /// </summary>
     public static PastedRequest? Read(ReadOnlySpan<byte> paste, out string problem)
     {
@@ -62,7 +62,8 @@ public sealed partial record PastedRequest(
         if (request is null)
             problem =
                 "The text is no request that can be read. Paste the request as it goes over the wire (its first line, "
-                + "the headers, an empty line, the body), a curl command, an entry of an HAR file, or the line of a log that holds it; or an answer, from its line HTTP/1.1 on.";
+                + "the headers, an empty line, the body), a curl command, an entry of an HAR file, or the line "
+                + "of a log that holds it; or an answer, from its line HTTP/1.1 on.";
         return request;
     }
 
@@ -84,7 +85,7 @@ public sealed partial record PastedRequest(
             : null;
     }
 
-    // As curl -v prints it, "< " stands before each header, and "* " before what curl does meanwhile.
+    // curl -v prints "< " before each header, and "* " before its own remarks.
     private static PastedRequest? FromAnswer(ReadOnlySpan<byte> text)
     {
         if (text.StartsWith("< "u8))
@@ -99,7 +100,7 @@ public sealed partial record PastedRequest(
         TakeLine(ref text);
         if (TakeHeaders(ref text) is not { } headers)
             return null;
-        // The wallet's bodies end with no white space, whatever a terminal or an editor has added.
+        // The wallet's bodies never end with white space; terminals and editors add it.
         var body = text.TrimEnd(" \t\r\n"u8);
         return new PastedRequest("", "", headers, body.ToArray(), AnAnswer);
     }
@@ -120,7 +121,7 @@ public sealed partial record PastedRequest(
         return headers;
     }
 
-    // Editors end a file with a line feed that nobody sent; the length tells.
+    // Trims the newline that editors append: Content-Length gives the real size.
     private PastedRequest Cut() =>
         Header("Content-Length") is [var length]
         && int.TryParse(length, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes)
@@ -131,7 +132,7 @@ public sealed partial record PastedRequest(
             }
             : this;
 
-    // A log writes a request with escapes: in a string of JSON, or bare.
+    // A log escapes a request, inside a JSON string or bare.
     private static PastedRequest? FromLogLine(string text)
     {
         var start = text.IndexOf("POST ", StringComparison.Ordinal);
@@ -196,7 +197,7 @@ public sealed partial record PastedRequest(
         }
     }
 
-    // A line of a structured log: one of its members holds the request.
+    // A line of a structured log has the request in one of its members.
     private static PastedRequest? FromMembers(JsonElement line) =>
         line.EnumerateObject()
             .Where(member => member.Value.ValueKind is JsonValueKind.String)
@@ -209,7 +210,7 @@ public sealed partial record PastedRequest(
         return new(Text(entry, "method"), Text(entry, "url"), HeadersOf(entry), body, "entry of an HAR file");
     }
 
-    // What answers without a body is not ours.
+    // The wallet's answers always have a body.
     private static PastedRequest? AnswerOf(JsonElement response) =>
         response.ValueKind is JsonValueKind.Object
         && response.TryGetProperty("content", out var content)

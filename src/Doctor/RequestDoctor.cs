@@ -4,89 +4,25 @@ using CancelService.Protocol;
 
 namespace CancelService.Doctor;
 
-/// <summary>A key that is not the client's own, which the signature may have been made with all the same.</summary>
-/// <param name="Id">The cause when it was: <c>key-wallet</c>.</param>
-/// <param name="Owner">Whose it is, for a reader: "the wallet's own key".</param>
-/// <param name="PublicKeyPem">The key as SubjectPublicKeyInfo in PEM.</param>
-public sealed record StrangeKey(string Id, string Owner, string PublicKeyPem);
-
-/// <summary>A client as the doctor needs to know it.</summary>
-/// <param name="Id">The Client-Id.</param>
-/// <param name="Enabled">Whether the client may call.</param>
-/// <param name="Keys">The client's registered keys, the revoked ones too.</param>
-public sealed record ExaminedClient(string Id, bool Enabled, IReadOnlyList<ExaminedKey> Keys)
-{
-    /// <summary>Finds the key that the service verifies with: of a version, or without one the newest active key.</summary>
-    public ExaminedKey? FindKey(int? version, DateTimeOffset now) =>
-        Keys.Where(key => (version is null || key.Version == version) && key.IsActive(now)).MaxBy(key => key.Version);
-}
-
-/// <summary>A registered key of a client.</summary>
-/// <param name="Version">The version, from 1.</param>
-/// <param name="PublicKeyPem">The key as SubjectPublicKeyInfo in PEM.</param>
-/// <param name="NotBefore">The first instant at which the key is valid (UTC); null: always.</param>
-/// <param name="NotAfter">The first instant at which the key is no longer valid (UTC); null: never.</param>
-/// <param name="RevokedAt">The time of the revocation (UTC); null while the key is not revoked.</param>
-public sealed record ExaminedKey(
-    int Version,
-    string PublicKeyPem,
-    DateTimeOffset? NotBefore,
-    DateTimeOffset? NotAfter,
-    DateTimeOffset? RevokedAt
-)
-{
-    /// <summary>Whether the key verifies requests at a time.</summary>
-    public bool IsActive(DateTimeOffset now) => RevokedAt is null && !(now < NotBefore) && !(now >= NotAfter);
-}
-
-/// <summary>An operation of the public port, as far as a request to it can be judged without a payment.</summary>
-/// <param name="Name">The name in the log and in metrics, such as <c>cancel</c>.</param>
-/// <param name="Paths">The paths at which it is served.</param>
-/// <param name="Members">The members of its body that the operation reads; all are strings.</param>
-/// <param name="Problem">Judges the members' values, in their order: a sentence, or empty when nothing is wrong.</param>
-public sealed record ServedOperation(
-    string Name,
-    IReadOnlyList<string> Paths,
-    IReadOnlyList<string> Members,
-    Func<IReadOnlyList<string?>, string> Problem
-);
-
-/// <summary>What the doctor knows of the service.</summary>
-/// <param name="Operations">The operations that are served, the main one first.</param>
-/// <param name="StrippedPrefix">What a proxy strips from them.</param>
-/// <param name="Tolerance">How far Request-Time may be away from the clock.</param>
-/// <param name="StrangeKeys">
-/// Other keys than the client's, the wallet's own first. One client is told of another's in a sandbox alone.
-/// </param>
-public sealed record Practice(
-    IReadOnlyList<ServedOperation> Operations,
-    string StrippedPrefix,
-    TimeSpan Tolerance,
-    IReadOnlyList<StrangeKey> StrangeKeys
-)
-{
-    /// <summary>All served paths, those of the main operation first.</summary>
-    public IReadOnlyList<string> Paths { get; } = [.. Operations.SelectMany(operation => operation.Paths)];
-}
-
 /// <summary>
-/// Says why a request is refused, to the byte. It does not guess: a signature of RSA gives back the hash that was signed, under the
-/// key that has signed it, and the hash is compared with those of the texts that merchants sign by mistake.
+/// Explains to the byte why a request is refused, without guessing: RSA recovers the signed hash with the public key,
+/// and the hash is compared with those of the texts that merchants sign by mistake.
 /// </summary>
-/// <remarks>It uses public keys alone, looks nothing up, and bounds its work (<see cref="Candidates.MaxTried"/>).</remarks>
+/// <remarks>Needs only public keys, does no I/O, and bounds its work (<see cref="Candidates.MaxTried"/>).</remarks>
 public sealed class RequestDoctor(Practice practice)
 {
     /// <summary>Examines a request, or an answer.</summary>
-    /// <param name="request">What was pasted.</param>
-    /// <param name="client">The client that has sent it; absent when none is known.</param>
-    /// <param name="now">When it came, or is looked at (UTC).</param>
+    /// <param name="request">The pasted request or answer.</param>
+    /// <param name="client">The client of the request; null when it is unknown.</param>
+    /// <param name="now">The time of the request or of the examination (UTC).</param>
     /// <param name="cameNow">
-    /// Whether it came at that moment. Otherwise it may be an old one, so that its age is a cause only when there is no other.
+    /// Whether <paramref name="now"/> is the time of the request. Otherwise the age of the request is a cause only
+    /// without others.
     /// </param>
     public Diagnosis Examine(PastedRequest request, ExaminedClient? client, DateTimeOffset now, bool cameNow) =>
         Examine(request, client, now, cameNow, Receiver.Silent);
 
-    /// <summary>The same, with what the receiver of an answer says of how it is verified.</summary>
+    /// <summary>Examines a request, or an answer with the text and key of its receiver.</summary>
     public Diagnosis Examine(
         PastedRequest request,
         ExaminedClient? client,
@@ -111,7 +47,7 @@ public sealed class RequestDoctor(Practice practice)
         SignatureFinding? signature = null;
         TextFinding? text = null;
         Difference? difference = null;
-        // A body that is too long is refused without being verified.
+        // A body over the limit is refused before its signature is verified.
         if (time is not null && request.Body.Length <= RequestBody.MaxBytes)
         {
             var host = request.Header("Host") is [var name, ..] ? name : "";
@@ -156,7 +92,9 @@ public sealed class RequestDoctor(Practice practice)
     private Diagnosis ExamineAnswer(PastedRequest answer, string path, ExaminedClient? client, Receiver receiver) =>
         new AnswerExam(practice).Examine(answer with { Target = path }, client, receiver);
 
-    /// <summary>Names a public key: how long it is, its fingerprint, and whose it is, as far as that is known here.</summary>
+    /// <summary>
+    /// Describes a public key by length, fingerprint and known owner, or names the mistake in the text.
+    /// </summary>
     public string NameKey(string text, ExaminedClient? client, DateTimeOffset now) =>
         Keys.Name(text, client, practice, now);
 
@@ -164,7 +102,7 @@ public sealed class RequestDoctor(Practice practice)
     private ServedOperation Address(Findings findings, PastedRequest request, string path)
     {
         var query = path.IndexOf('?', StringComparison.Ordinal);
-        // As the server does it: an escaped slash separates nothing, and stays escaped.
+        // As in the server, an escaped slash stays escaped and separates nothing.
         var bare = Uri.UnescapeDataString(
             (query < 0 ? path : path[..query]).Replace("%2F", "%252F", StringComparison.OrdinalIgnoreCase)
         );
@@ -188,15 +126,17 @@ public sealed class RequestDoctor(Practice practice)
             ResultCode.MediaTypeNotAcceptable,
             MediaTypes.AcceptsJson(request.Header("Accept")) ? "" : "accept",
             "Accept admits JSON.",
-            $"Accept is {Visible.Beginning(string.Join(", ", request.Header("Accept")))}, which admits no JSON. Leave it out, or send application/json."
+            $"Accept is {Visible.Beginning(string.Join(", ", request.Header("Accept")))}, which admits no JSON. "
+                + "Leave it out, or send application/json."
         );
         findings.Look(
             ResultCode.MediaTypeNotAcceptable,
             MediaTypes.IsJson(request.Header("Content-Type")) ? "" : "content-type",
             "Content-Type is JSON, or left out.",
-            $"Content-Type is {Visible.Beginning(string.Join(", ", request.Header("Content-Type")))}. Send application/json."
+            $"Content-Type is {Visible.Beginning(string.Join(", ", request.Header("Content-Type")))}. "
+                + "Send application/json."
         );
-        // The body of a request to an unknown path was most likely made for the main operation.
+        // A request to an unknown path most likely meant the main operation.
         return practice.Operations.FirstOrDefault(operation => operation.Paths.Contains(bare, StringComparer.Ordinal))
             ?? practice.Operations[0];
     }
@@ -258,7 +198,7 @@ public sealed class RequestDoctor(Practice practice)
         return values.Count == 0 ? null : values[0];
     }
 
-    // What a wrong time is: whole hours are a zone, an offset that was left out too.
+    // Names the mistake in a time: a difference of whole hours is a wrong zone, and so is a missing offset.
     private static (string Id, string Why) Clock(string time, DateTimeOffset now)
     {
         if (RequestTime.Read(time) is not RequestTime.At { Time: var at })
@@ -298,7 +238,7 @@ public sealed class RequestDoctor(Practice practice)
                 : "The client is disabled."
         );
 
-    // Code 6: the key that the service verifies with.
+    // Code 6.
     private static ExaminedKey? Key(
         Findings findings,
         SignatureHeader? header,
@@ -317,7 +257,8 @@ public sealed class RequestDoctor(Practice practice)
                 : "key-not-active",
             $"The key of version {key?.Version} is active.",
             named is null
-                ? $"There is no key of version {Visible.Beginning(header.KeyVersion ?? "(none given)")}. There are: {string.Join(", ", client.Keys.Select(k => k.Version))}."
+                ? $"There is no key of version {Visible.Beginning(header.KeyVersion ?? "(none given)")}. "
+                    + $"There are: {string.Join(", ", client.Keys.Select(k => k.Version))}."
                 : $"The key of version {named.Version} is {SignatureStep.State(named, now)}."
         );
         return key;

@@ -3,7 +3,9 @@ using System.Text;
 
 namespace CancelService.Doctor;
 
-/// <summary>Splits a command line as a POSIX shell does, with the quotes <c>'…'</c>, <c>"…"</c> and <c>$'…'</c>.</summary>
+/// <summary>
+/// Splits a command line as a POSIX shell does, with the quotes <c>'…'</c>, <c>"…"</c> and <c>$'…'</c>.
+/// </summary>
 internal static class ShellWords
 {
     public static List<string> Split(string text)

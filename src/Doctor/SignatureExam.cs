@@ -5,23 +5,23 @@ using CancelService.Protocol;
 
 namespace CancelService.Doctor;
 
-/// <summary>A key that a signature is held against.</summary>
-/// <param name="Owner">Whose it is, for a reader: "your key of version 1".</param>
-/// <param name="Key">The key.</param>
+/// <summary>A key to examine a signature with.</summary>
+/// <param name="Owner">The owner, for a reader: "your key of version 1".</param>
+/// <param name="Key">The public key.</param>
 internal sealed record ExamKey(string Owner, RSAParameters Key);
 
-/// <summary>A signature that was opened.</summary>
-/// <param name="Key">The key that has made it.</param>
-/// <param name="Hash">What it holds.</param>
-/// <param name="Encoding">What is wrong with its encoding; nothing when it is one of those that are accepted.</param>
+/// <summary>An opened signature.</summary>
+/// <param name="Key">The key that signed.</param>
+/// <param name="Hash">The signed hash.</param>
+/// <param name="Encoding">The mistakes in the encoding; empty for an accepted encoding.</param>
 internal sealed record Opened(ExamKey Key, SignedHash Hash, IReadOnlyList<Mistake> Encoding);
 
 /// <summary>
-/// Looks for the key that has made a signature, in the text as it was sent and in what its usual disfigurements were made of.
+/// Finds the key of a signature, in the text as sent and with its usual corruptions undone.
 /// </summary>
 internal static class SignatureExam
 {
-    /// <summary>Every key that has made the signature; one, unless somebody has registered a key twice.</summary>
+    /// <summary>Lists the keys that fit the signature: several only if one key is registered twice.</summary>
     public static IEnumerable<Opened> Open(string signature, IReadOnlyList<ExamKey> keys)
     {
         foreach (var (mistake, bytes) in Readings(signature))
@@ -30,7 +30,7 @@ internal static class SignatureExam
                 yield return new(key, hash, mistake is null ? [] : [mistake]);
     }
 
-    /// <summary>What can be said about a signature that no key has made.</summary>
+    /// <summary>Describes a signature that fits no key.</summary>
     public static Mistake WhyNone(string signature, IReadOnlyList<ExamKey> keys)
     {
         if (!new SignatureHeader(null, null, signature).TryDecode(out var bytes))
@@ -55,7 +55,8 @@ internal static class SignatureExam
             ),
             var length when length != expected && IsKeyLength(length) => new(
                 "key-unknown",
-                $"The signature has {length * 8} bits, and was made with a key of that size. Your key here has {expected * 8} bits, so it is another one."
+                $"The signature has {length * 8} bits, and was made with a key of that size. Your key here has "
+                    + $"{expected * 8} bits, so it is another one."
             ),
             var length when length != expected => new(
                 "signature-encoding",
@@ -63,7 +64,8 @@ internal static class SignatureExam
             ),
             _ => new(
                 "key-unknown",
-                "No key that is known here has made this signature: it was made with another private key, or changed on its way."
+                "No key that is known here has made this signature: it was made with another private key, or "
+                    + "changed on its way."
             ),
         };
     }
@@ -132,7 +134,7 @@ internal static class SignatureExam
             yield return (Encoding("The signature lacks the zero byte at its start."), [0, .. bytes]);
         if (bytes is [0x04 or 0x03 or 0x30, ..])
             yield return (Encoding("The signature is wrapped in DER."), Unwrapped(bytes));
-        // Latin-1 characters that were written in UTF-8, before the base64.
+        // Undoes bytes that were taken for Latin-1 and encoded in UTF-8 before the base64.
         var latin1 = System.Text.Encoding.Latin1.GetBytes(System.Text.Encoding.UTF8.GetString(bytes));
         yield return (
             Encoding("The signature's bytes were treated as text, and written in UTF-8, before the base64."),

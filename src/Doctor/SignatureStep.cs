@@ -3,10 +3,10 @@ using CancelService.Protocol;
 
 namespace CancelService.Doctor;
 
-/// <summary>The doctor's look at code 7: what the signature says of itself.</summary>
+/// <summary>Examines code 7, the signature.</summary>
 internal sealed class SignatureStep(Practice practice, Findings findings, DateTimeOffset now)
 {
-    /// <summary>Which key has signed, what, and how it differs from the right text.</summary>
+    /// <summary>Finds the signing key, the signed text, and its difference from the right text.</summary>
     public (SignatureFinding Finding, Difference? Difference) Look(
         SignatureHeader header,
         ExaminedClient? client,
@@ -18,7 +18,8 @@ internal sealed class SignatureStep(Practice practice, Findings findings, DateTi
         if (!header.IsRsa256)
             Mistaken(
                 "algorithm",
-                $"The header Signature says algorithm={Visible.Beginning(header.Algorithm!)}; it must be RSA256, or left out."
+                $"The header Signature says algorithm={Visible.Beginning(header.Algorithm!)}; it must be "
+                    + "RSA256, or left out."
             );
         var own = (client?.Keys ?? []).OrderByDescending(key => key == expected).ToList();
         List<ExamKey> keys =
@@ -56,7 +57,8 @@ internal sealed class SignatureStep(Practice practice, Findings findings, DateTi
         if (signed is null)
             Mistaken(
                 "text-unknown",
-                $"Another text was signed than the string to sign, and it is none of the {candidates.Tried} that were tried. Compare what you sign with the string to sign below, byte by byte."
+                $"Another text was signed than the string to sign, and it is none of the {candidates.Tried} "
+                    + "that were tried. Compare what you sign with the string to sign below, byte by byte."
             );
         if (!findings.Has(ResultCode.InvalidSignature))
             findings.Look(
@@ -77,12 +79,14 @@ internal sealed class SignatureStep(Practice practice, Findings findings, DateTi
         if (index >= own.Count)
             Mistaken(
                 practice.StrangeKeys[index - own.Count].Id,
-                $"The signature was made with {opened.Key.Owner}. Sign with the private key of yours. {Fingerprints(own)}"
+                $"The signature was made with {opened.Key.Owner}. Sign with the private key of yours. "
+                    + $"{Fingerprints(own)}"
             );
         else if (own[index] != expected && expected is not null)
             Mistaken(
                 "key-version",
-                $"The signature was made with {opened.Key.Owner}, and is verified with version {expected.Version}. Send keyVersion={own[index].Version}."
+                $"The signature was made with {opened.Key.Owner}, and is verified with version "
+                    + $"{expected.Version}. Send keyVersion={own[index].Version}."
             );
     }
 
@@ -93,7 +97,8 @@ internal sealed class SignatureStep(Practice practice, Findings findings, DateTi
         else if (hash.Padding is SignaturePadding.Pkcs1WithoutHashName)
             Mistaken(
                 "padding",
-                "The signature does not name its hash (\"NONEwithRSA\", or encryption with the private key). Use the function for SHA256withRSA."
+                "The signature does not name its hash (\"NONEwithRSA\", or encryption with the private key). "
+                    + "Use the function for SHA256withRSA."
             );
         if (hash.Algorithm != HashAlgorithmName.SHA256)
             Mistaken("hash", $"The signature is over {hash.Algorithm.Name}; the scheme wants SHA-256.");
@@ -108,7 +113,7 @@ internal sealed class SignatureStep(Practice practice, Findings findings, DateTi
                 + string.Join(", ", keys.Select(key => $"version {key.Version}: {Keys.Fingerprint(key.PublicKeyPem)}"))
                 + ".";
 
-    /// <summary>Whether a key is valid, in a word.</summary>
+    /// <summary>Returns the key's validity in a word.</summary>
     public static string State(ExaminedKey key, DateTimeOffset now) =>
         key switch
         {

@@ -3,26 +3,26 @@ using System.Security.Cryptography;
 
 namespace CancelService.Doctor;
 
-/// <summary>How a signature was padded.</summary>
+/// <summary>The padding of a signature.</summary>
 public enum SignaturePadding
 {
-    /// <summary>PKCS#1 v1.5 with the name of the hash, as the scheme asks.</summary>
+    /// <summary>PKCS#1 v1.5 with the name of the hash, as the scheme requires.</summary>
     Pkcs1,
 
-    /// <summary>PKCS#1 v1.5 around the bare hash, or around the text itself: no hash is named.</summary>
+    /// <summary>PKCS#1 v1.5 around the bare hash or the bare text, without a name of the hash.</summary>
     Pkcs1WithoutHashName,
 
-    /// <summary>PSS.</summary>
+    /// <summary>RSA-PSS.</summary>
     Pss,
 }
 
 /// <summary>
-/// What a signature holds, taken out with the public key: RSA gives back what was padded, and the padding proves that the key
-/// fits. So it is certain which key has signed, and with which hash; only a text that has this hash can have been signed.
+/// The hash in a signature. RSA recovers the padded hash with the public key, and the padding proves the key: the
+/// signer's key and hash are certain, and only a text with this hash can have been signed.
 /// </summary>
 internal sealed class SignedHash
 {
-    // DigestInfo of RFC 8017, 9.2: what stands before a hash.
+    // The DER prefixes of DigestInfo (RFC 8017, 9.2).
     private static readonly (HashAlgorithmName Name, byte[] Prefix)[] DigestInfos =
     [
         (HashAlgorithmName.SHA256, Convert.FromHexString("3031300D060960864801650304020105000420")),
@@ -56,16 +56,15 @@ internal sealed class SignedHash
 
     public SignaturePadding Padding { get; }
 
-    /// <summary>The hash that was signed; of what names none, the one that has its length.</summary>
+    /// <summary>The hash algorithm; without a name in the signature, the algorithm of its length.</summary>
     public HashAlgorithmName Algorithm { get; }
 
     /// <summary>
-    /// Whether the padding alone proves that the key fits. With PSS and the longest salt it does not: there a text that matches
-    /// has to prove it.
+    /// Whether the padding alone proves the key. With PSS and the longest salt only a matching text proves it.
     /// </summary>
     public bool IsCertain { get; }
 
-    /// <summary>Opens a signature with a key; null when the key has not made it.</summary>
+    /// <summary>Opens a signature with a key; null when another key signed.</summary>
     public static SignedHash? Open(ReadOnlySpan<byte> signature, RSAParameters key)
     {
         var modulus = new BigInteger(key.Modulus, isUnsigned: true, isBigEndian: true);
@@ -79,10 +78,12 @@ internal sealed class SignedHash
         return OpenPkcs1(block) ?? OpenPss(block, (int)modulus.GetBitLength());
     }
 
-    /// <summary>A SHA-256 that was come by in another way, to look for its text.</summary>
+    /// <summary>Wraps a SHA-256 that comes from no signature, to find its text.</summary>
     public static SignedHash Of(byte[] sha256) => new(SignaturePadding.Pkcs1, HashAlgorithmName.SHA256, sha256, []);
 
-    /// <summary>Whether this text was signed; <paramref name="hashes"/> by <see cref="Algorithm"/>.</summary>
+    /// <summary>
+    /// Tells whether this text was signed; <paramref name="hashes"/> must use <see cref="Algorithm"/>.
+    /// </summary>
     public bool IsOf(ReadOnlySpan<byte> text, IncrementalHash hashes)
     {
         Span<byte> hash = stackalloc byte[64];
@@ -118,7 +119,7 @@ internal sealed class SignedHash
         return new(SignaturePadding.Pkcs1WithoutHashName, algorithm, content.ToArray(), []);
     }
 
-    // RFC 8017, 9.1.2. Java's default takes SHA-1 to make the mask, whatever the hash is.
+    // RFC 8017, 9.1.2. Java's default mask uses SHA-1 with every hash.
     private static SignedHash? OpenPss(byte[] block, int modulusBits)
     {
         if (block[^1] != 0xBC)

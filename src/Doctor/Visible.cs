@@ -3,10 +3,12 @@ using System.Text;
 
 namespace CancelService.Doctor;
 
-/// <summary>Writes bytes so that each can be seen: also CR, LF, TAB, NUL, a no-break space, a byte order mark.</summary>
+/// <summary>Writes bytes visibly, including CR, LF, TAB, NUL, no-break spaces and byte order marks.</summary>
 public static class Visible
 {
-    /// <summary>The bytes as text; what has no glyph is named, what is not UTF-8 is written as its byte.</summary>
+    /// <summary>
+    /// Writes bytes as text, with a name for each invisible character and a number for each invalid byte.
+    /// </summary>
     public static string Of(ReadOnlySpan<byte> bytes)
     {
         var text = new StringBuilder();
@@ -21,14 +23,14 @@ public static class Visible
         return text.ToString();
     }
 
-    /// <summary>The beginning of a text, at most 80 characters of it.</summary>
+    /// <summary>Writes the first 80 characters of a text.</summary>
     public static string Beginning(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
         return Of(Encoding.UTF8.GetBytes(text.Length > 80 ? text[..80] + "..." : text));
     }
 
-    /// <summary>The shell command that writes these bytes: <c>printf</c> with escapes.</summary>
+    /// <summary>Returns a shell command that prints the bytes: <c>printf</c> with escapes.</summary>
     public static string Printf(ReadOnlySpan<byte> bytes)
     {
         var text = new StringBuilder("printf '");

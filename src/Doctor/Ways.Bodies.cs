@@ -4,10 +4,10 @@ using System.Text;
 
 namespace CancelService.Doctor;
 
-// The ways in which the body is signed: most mistakes are of it.
+// The wrong ways to sign a body, which has most of the mistakes.
 internal static partial class Ways
 {
-    // How many characters of JSON are written again, at the most.
+    // The most characters of JSON that are serialised again.
     private const int MaxForms = 1024 * 1024;
 
     private static IEnumerable<Way<byte[]>> AllBodies(byte[] sent)
@@ -144,7 +144,7 @@ internal static partial class Ways
             if ((written += form.Length) > MaxForms)
                 break;
             yield return Body(
-                $"{name}; what you sent is written in another way.",
+                $"{name}; the sent text is written in another way.",
                 Encoding.UTF8.GetBytes(form),
                 "body-json"
             );
@@ -165,5 +165,9 @@ internal static partial class Ways
     }
 
     private static string Quoted(string text) =>
-        $"\"{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal)}\"";
+        "\""
+        + text.Replace("\\", "\\\\", StringComparison.Ordinal)
+            .Replace("\"", "\\\"", StringComparison.Ordinal)
+            .Replace("\n", "\\n", StringComparison.Ordinal)
+        + "\"";
 }

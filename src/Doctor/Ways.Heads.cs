@@ -2,7 +2,7 @@ using CancelService.Protocol;
 
 namespace CancelService.Doctor;
 
-// The ways in which the first line and the Client-Id are signed.
+// The wrong ways to sign the first line and the Client-Id.
 internal static partial class Ways
 {
     private static IEnumerable<Way<byte[]>> AllMethods(string sent)

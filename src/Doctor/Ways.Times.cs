@@ -3,7 +3,7 @@ using CancelService.Protocol;
 
 namespace CancelService.Doctor;
 
-// The ways in which the time is signed.
+// The wrong ways to sign the time.
 internal static partial class Ways
 {
     private static IEnumerable<Way<byte[]>> AllTimes(string sent)
@@ -15,7 +15,7 @@ internal static partial class Ways
             var utc = time.ToUniversalTime();
             yield return Format(utc.ToUnixTimeMilliseconds().ToString(CultureInfo.InvariantCulture));
             yield return Format(utc.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture));
-            // The likeliest first: the zone that was sent, UTC, that of the scheme's wallets; whole seconds and milliseconds.
+            // Likeliest first: the sent zone, UTC, the wallets' usual zone; whole seconds and milliseconds.
             double[] likely = [time.Offset.TotalHours, 0, 8];
             double[] others = [7, 9, 5.5, 1, 2, -5, -8, 3, 4, 5, 6, 6.5, 10, -3, -4, -6, -7];
             string[] brief = ["", ".fff"];
@@ -54,7 +54,7 @@ internal static partial class Ways
         yield return Of("time-format", "You signed the time in double quotes.", $"\"{sent}\"");
     }
 
-    // Who asks the clock twice signs another moment than is sent, a little earlier or later, in the same form.
+    // A client that reads the clock twice signs a slightly earlier or later time than it sends, in the same form.
     public static IEnumerable<Way<byte[]>> Moments(string sent)
     {
         if (RequestTime.Read(sent) is not RequestTime.At { Time: { Year: > 1 and < 9999 } time })

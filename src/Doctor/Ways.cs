@@ -3,12 +3,12 @@ using System.Text;
 
 namespace CancelService.Doctor;
 
-/// <summary>A mistake in what was signed.</summary>
-/// <param name="Id">Its name, stable: <c>line-break</c>.</param>
-/// <param name="Text">What was done, in a sentence.</param>
+/// <summary>A mistake of a request or an answer.</summary>
+/// <param name="Id">The mistake's identifier, which never changes, such as <c>line-break</c>.</param>
+/// <param name="Text">The mistake, in a sentence.</param>
 public sealed record Mistake(string Id, string Text);
 
-/// <summary>The parts of a string to sign, as the request has them.</summary>
+/// <summary>The parts of a request's string to sign.</summary>
 internal sealed record SignedParts(
     string Method,
     string Target,
@@ -18,15 +18,14 @@ internal sealed record SignedParts(
     byte[] Body
 );
 
-/// <summary>One way in which a part may have been signed; without an identifier, the right one.</summary>
+/// <summary>A way to sign a part. The right way has an empty identifier.</summary>
 internal sealed record Way<T>(string Id, string Text, T Value)
 {
     public Mistake Mistake => new(Id, Text);
 }
 
 /// <summary>
-/// The ways in which merchants sign each part of the text: the right one first, then the mistakes, the likeliest first, each
-/// value once.
+/// The ways in which merchants sign each part: the right way, then distinct mistakes, likeliest first.
 /// </summary>
 internal static partial class Ways
 {
@@ -143,7 +142,7 @@ internal static partial class Ways
 
     private static Way<byte[]> Of(string id, string text, string value) => new(id, text, Encoding.UTF8.GetBytes(value));
 
-    // Each value once: as it was sent, or by the first mistake that makes it.
+    // Keeps the first way to each value.
     private static Way<byte[]>[] Distinct(IEnumerable<Way<byte[]>> ways)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal);
@@ -154,7 +153,7 @@ internal static partial class Ways
 
     private static byte[] Ascii(string text) => Encoding.ASCII.GetBytes(text);
 
-#pragma warning disable CA5350, CA5351 // What merchants have signed by mistake; nothing rests on it.
+#pragma warning disable CA5350, CA5351 // Weak hashes, only to recognise merchants' mistakes.
     private static string Sha1Hex(byte[] text) => Convert.ToHexStringLower(SHA1.HashData(text));
 
     private static string Md5Hex(byte[] text) => Convert.ToHexStringLower(MD5.HashData(text));

@@ -3,8 +3,8 @@ using System.Buffers;
 namespace CancelService.Domain;
 
 /// <summary>
-/// The rule for every identifier on the wire but the client's: 1 to 64 ASCII letters, digits, <c>_</c>, <c>-</c> and
-/// <c>.</c> (the API page says "special characters are not supported").
+/// The rule for every identifier on the wire except Client-Id: 1 to 64 ASCII letters, digits, <c>_</c>, <c>-</c> and
+/// <c>.</c>. The API page forbids "special characters"; the alphabet is the wallet's decision.
 /// </summary>
 public static class Identifier
 {
@@ -27,8 +27,8 @@ public static class Identifier
 }
 
 /// <summary>
-/// Names a client (a merchant's account with the wallet): 1 to 64 ASCII letters, digits, <c>_</c> and <c>-</c>. Every key
-/// in the database begins with it. It holds no dot, because the string to sign ends it with one.
+/// Identifies a client: 1 to 64 ASCII letters, digits, <c>_</c> and <c>-</c>. Every key in the database begins with it.
+/// A dot is forbidden, because it ends the Client-Id in the string to sign.
 /// </summary>
 /// <exception cref="ArgumentException">The text breaks the rule.</exception>
 public readonly record struct ClientId(string Value)
@@ -58,7 +58,9 @@ public readonly record struct PaymentId(string Value)
     public override string ToString() => Value;
 }
 
-/// <summary>The merchant's identifier of the same payment: one-to-one with <see cref="PaymentId"/>, per client, for ever.</summary>
+/// <summary>
+/// The merchant's identifier of a payment: one-to-one with <see cref="PaymentId"/> per client, for ever.
+/// </summary>
 /// <exception cref="ArgumentException">The text breaks the rule of <see cref="Identifier"/>.</exception>
 public readonly record struct PaymentRequestId(string Value)
 {

@@ -16,8 +16,8 @@ public readonly record struct Currency(string Code)
 }
 
 /// <summary>
-/// An amount of a payment: minor units (cents) of one currency, from 1 to <see cref="MaxMinorUnits"/>.
-/// Integers, because money that is rounded is money lost.
+/// A positive amount of money in minor units (cents) of one currency, at most <see cref="MaxMinorUnits"/>. Integers
+/// rule out rounding.
 /// </summary>
 /// <exception cref="ArgumentOutOfRangeException">The amount is not positive, or too large.</exception>
 public readonly record struct Money(long MinorUnits, Currency Currency)
@@ -26,8 +26,7 @@ public readonly record struct Money(long MinorUnits, Currency Currency)
     public const long MaxMinorUnits = 1_000_000_000_000_000;
 
     /// <summary>
-    /// The largest balance of an account: a thousand of the largest amounts. A balance and what is added to it in one step
-    /// fit 64 bits.
+    /// The largest balance of an account, in minor units. The sum of a balance and one amount fits 64 bits.
     /// </summary>
     public const long MaxBalance = 1_000 * MaxMinorUnits;
 

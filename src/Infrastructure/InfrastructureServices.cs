@@ -8,9 +8,10 @@ using CancelService.Infrastructure.Changes;
 using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
+using CancelService.Infrastructure.Operators;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Sql;
 using CancelService.Infrastructure.Restoring;
+using CancelService.Infrastructure.Sql;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
@@ -51,6 +52,8 @@ public static class InfrastructureServices
             .AddSingleton<IClientQueries, ClientQueries>()
             .AddSingleton<IChangeQueries, ChangeQueries>()
             .AddSingleton<IFeeds, Feeds>()
+            .AddSingleton<OperatorSessions>()
+            .AddSingleton<ProtectionKeys>()
             .AddHostedService<KeyMetrics>()
             .AddRelay();
 }

@@ -1,41 +1,39 @@
-using System.Collections.Frozen;
 using System.Diagnostics.Metrics;
-using CancelService.Protocol;
 
 namespace CancelService.OperatorConsole;
 
-/// <summary>
-/// How many answers of each code this instance gave in each minute of the last hour. It listens to the metric of the answers, so
-/// the exchange knows nothing of it.
-/// </summary>
-internal sealed class AnswersOfTheHour : IDisposable
+/// <summary>A kind of answer, as the metric counts it.</summary>
+/// <param name="Operation">The operation; <c>none</c> for a path without one.</param>
+/// <param name="Code">The result code; <see cref="TurnedAway"/> for a plain 503.</param>
+public sealed record AnswerKind(string Operation, string Code)
 {
-    /// <summary>How many minutes are kept, the present one included.</summary>
+    /// <summary>The code of requests that were turned away with a plain 503.</summary>
+    public const string TurnedAway = "none";
+}
+
+/// <summary>
+/// Counts the answers of this instance by minute over the last hour. It listens to the metric of answers, so the
+/// exchange does not depend on it.
+/// </summary>
+public sealed class AnswersOfTheHour : IDisposable
+{
+    /// <summary>The minutes that are kept, including the current one.</summary>
     public const int Minutes = 60;
-
-    /// <summary>The result codes in the order of the protocol. The last, <c>none</c>, counts requests that got a plain 503.</summary>
-    public static readonly IReadOnlyList<string> Codes =
-    [
-        .. ResultCode.All.Select(code => code.Code).Distinct(StringComparer.Ordinal),
-        "none",
-    ];
-
-    private static readonly FrozenDictionary<string, int> Places = Codes
-        .Select((code, place) => KeyValuePair.Create(code, place))
-        .ToFrozenDictionary(StringComparer.Ordinal);
 
     private readonly TimeProvider _time;
     private readonly MeterListener _listener = new();
     private readonly Lock _lock = new();
     private readonly long[] _minuteOf = new long[Minutes];
-    private readonly int[][] _counts = [.. Enumerable.Range(0, Minutes).Select(_ => new int[Codes.Count])];
+    private readonly Dictionary<AnswerKind, int>[] _counts = [.. Enumerable.Range(0, Minutes).Select(_ => Empty())];
 
+    /// <summary>Starts to listen.</summary>
     public AnswersOfTheHour(IMeterFactory meters, ConsoleHost host, TimeProvider time)
     {
+        ArgumentNullException.ThrowIfNull(host);
         _time = time;
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            // Other hosts of the process have meters of their own.
+            // Other hosts in the process have other meters.
             if (instrument.Name == host.AnswersMetric && instrument.Meter.Scope == meters)
                 listener.EnableMeasurementEvents(instrument);
         };
@@ -43,8 +41,8 @@ internal sealed class AnswersOfTheHour : IDisposable
         _listener.Start();
     }
 
-    /// <summary>The answers by minute, the oldest first, each by the places of <see cref="Codes"/>.</summary>
-    public IReadOnlyList<int[]> Read()
+    /// <summary>Reads the counts by minute, the oldest minute first.</summary>
+    public IReadOnlyList<IReadOnlyDictionary<AnswerKind, int>> Read()
     {
         var now = Minute();
         lock (_lock)
@@ -53,39 +51,40 @@ internal sealed class AnswersOfTheHour : IDisposable
                 .. Enumerable
                     .Range(0, Minutes)
                     .Select(i => now - Minutes + 1 + i)
-                    .Select(minute => IsKept(minute) ? (int[])_counts[minute % Minutes].Clone() : new int[Codes.Count]),
+                    .Select(minute => IsKept(minute) ? new(_counts[minute % Minutes]) : Empty()),
             ];
     }
 
+    /// <inheritdoc/>
     public void Dispose() => _listener.Dispose();
 
     private void Count(ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
-        if (!TryFindCode(tags, out var place))
-            return;
+        var kind = new AnswerKind(Tag(tags, "operation"), Tag(tags, "code"));
         var minute = Minute();
         lock (_lock)
         {
             var counts = _counts[minute % Minutes];
             if (!IsKept(minute))
             {
-                Array.Clear(counts);
+                counts.Clear();
                 _minuteOf[minute % Minutes] = minute;
             }
-            counts[place]++;
+            counts[kind] = counts.GetValueOrDefault(kind) + 1;
         }
     }
 
-    private static bool TryFindCode(ReadOnlySpan<KeyValuePair<string, object?>> tags, out int place)
+    private static string Tag(ReadOnlySpan<KeyValuePair<string, object?>> tags, string name)
     {
         foreach (var tag in tags)
         {
-            if (tag is { Key: "code", Value: string code })
-                return Places.TryGetValue(code, out place);
+            if (tag.Key == name)
+                return tag.Value as string ?? "";
         }
-        place = -1;
-        return false;
+        return "";
     }
+
+    private static Dictionary<AnswerKind, int> Empty() => [];
 
     private bool IsKept(long minute) => _minuteOf[minute % Minutes] == minute;
 

@@ -1,68 +1,77 @@
 using System.Buffers.Text;
+using System.Data.Common;
 using System.Security.Claims;
 using System.Security.Cryptography;
 using System.Text.Json;
 using CancelService.Application.Pipeline;
-using CancelService.Infrastructure.Signing;
+using CancelService.Infrastructure.Operators;
 using Microsoft.AspNetCore.DataProtection;
-using Microsoft.Extensions.Caching.Memory;
+using Microsoft.Extensions.Options;
 
 namespace CancelService.OperatorConsole;
 
 /// <summary>
-/// Links by which an operator signs in without an OpenID provider: who may run a command beside the wallet's key may see the
-/// operations page. A link holds for five minutes, and signs in once on each instance.
+/// Links by which operators sign in without an OpenID provider: whoever may run a command with the service's settings
+/// may see the operations pages. A link is valid for five minutes and signs in once, on whichever instance.
 /// </summary>
-public sealed class OpsLinks(WalletKey wallet, TimeProvider time) : IDisposable
+public sealed class OpsLinks(
+    IDataProtectionProvider protection,
+    OperatorSessions sessions,
+    IOptions<OpsOptions> options
+)
 {
-    /// <summary>How long a link holds.</summary>
+    /// <summary>The validity of a link.</summary>
     public static readonly TimeSpan Validity = TimeSpan.FromMinutes(5);
 
-    private readonly IDataProtector _sealer = OpsSession.Sealer(wallet).CreateProtector("link");
-    private readonly MemoryCache _used = new(new MemoryCacheOptions { SizeLimit = 10_000 });
+    private readonly ITimeLimitedDataProtector _protector = protection
+        .CreateProtector("CancelService.OpsLink")
+        .ToTimeLimitedDataProtector();
 
-    /// <summary>The query of a link.</summary>
-    /// <param name="name">Who will use it: a name for the record of changes.</param>
-    /// <param name="mayRequeue">Whether events may be queued again, too.</param>
-    public string Make(string name, bool mayRequeue)
+    /// <summary>Makes a link, records it, and returns the value of its query parameter.</summary>
+    /// <param name="name">The operator's name for the record of changes.</param>
+    /// <param name="mayRequeue">True to allow queueing events again.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task<string> Make(string name, bool mayRequeue, CancellationToken cancellationToken) =>
+        Make(name, mayRequeue, Validity, cancellationToken);
+
+    internal async Task<string> Make(
+        string name,
+        bool mayRequeue,
+        TimeSpan validity,
+        CancellationToken cancellationToken
+    )
     {
         var link = new Link(
+            OperatorSessions.NewId(),
             $"ops-link:{name}",
             mayRequeue
                 ? [Scopes.PaymentsRead, Scopes.ClientsRead, Scopes.PaymentsWrite]
-                : [Scopes.PaymentsRead, Scopes.ClientsRead],
-            time.GetUtcNow() + Validity,
-            Guid.NewGuid()
+                : [Scopes.PaymentsRead, Scopes.ClientsRead]
         );
-        return Base64Url.EncodeToString(_sealer.Protect(JsonSerializer.SerializeToUtf8Bytes(link)));
+        await sessions.Offer(link.Id, validity, cancellationToken);
+        return Base64Url.EncodeToString(_protector.Protect(JsonSerializer.SerializeToUtf8Bytes(link), validity));
     }
 
-    /// <summary>Who the link signs in; null when it is none of ours, too old, or was used here.</summary>
-    public ClaimsIdentity? Use(string text)
-    {
-        if (Open(text) is not { } link || link.ExpiresAt <= time.GetUtcNow())
-            return null;
-        lock (_used)
-        {
-            if (_used.TryGetValue(link.Id, out _))
-                return null;
-            _used.Set(
-                link.Id,
-                true,
-                new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Validity }
-            );
-        }
-        return OpsSession.Identity(link.Subject, link.Scopes);
-    }
+    /// <summary>Opens the session of a link; null when the link is forged, expired or used.</summary>
+    /// <exception cref="DbException">The database does not answer.</exception>
+    public async Task<ClaimsIdentity?> Use(string text, CancellationToken cancellationToken) =>
+        Read(text) is { } link && await sessions.Accept(link.Id, options.Value.SessionTime, cancellationToken)
+            ? OpsSession.Identity(link.Id, link.Subject, link.Scopes)
+            : null;
 
-    /// <inheritdoc/>
-    public void Dispose() => _used.Dispose();
-
-    private Link? Open(string text)
+    private Link? Read(string text)
     {
         try
         {
-            return JsonSerializer.Deserialize<Link>(_sealer.Unprotect(Base64Url.DecodeFromChars(text)));
+            var payload = Base64Url.DecodeFromChars(text);
+            // One spelling only: the decoder also accepts padding, white space and other last bits.
+            return Base64Url.EncodeToString(payload) == text
+                ? JsonSerializer.Deserialize<Link>(_protector.Unprotect(payload))
+                : null;
+        }
+        catch (CryptographicException e) when (e.InnerException is DbException failure)
+        {
+            throw new InvalidOperationException("The keys can't be read.", failure);
         }
         catch (Exception e) when (e is CryptographicException or FormatException or JsonException)
         {
@@ -70,5 +79,5 @@ public sealed class OpsLinks(WalletKey wallet, TimeProvider time) : IDisposable
         }
     }
 
-    private sealed record Link(string Subject, IReadOnlyList<string> Scopes, DateTimeOffset ExpiresAt, Guid Id);
+    private sealed record Link(string Id, string Subject, IReadOnlyList<string> Scopes);
 }

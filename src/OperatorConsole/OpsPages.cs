@@ -1,15 +1,15 @@
 using CancelService.Application.Pipeline;
 using CancelService.Application.Reading;
 using CancelService.Domain;
-using CancelService.OperatorConsole.Pages;
+using CancelService.OperatorConsole.Components;
 using CancelService.Pages;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace CancelService.OperatorConsole;
 
 /// <summary>
-/// The operations page, on the internal port: what an operator looks at without Grafana. It shows what the internal API shows, and
-/// queues events again. Made on the server, for a phone as well; it needs no script.
+/// The operations pages on the internal port: the state of the service for operators without Grafana. They show what the
+/// internal API shows, and queue events again. They are rendered on the server and need no script.
 /// </summary>
 public static class OpsPages
 {
@@ -23,7 +23,7 @@ public static class OpsPages
         var pages = app.MapGroup("/ops")
             .ExcludeFromDescription()
             .RequireAuthorization(OpsSession.MayRead)
-            .AddEndpointFilter(PageLayout.FromHere)
+            .AddPageSecurity()
             .AddEndpointFilter(Bounded);
         pages.MapGet("/", Overview);
         pages.MapGet("/payments", Payments);
@@ -32,7 +32,7 @@ public static class OpsPages
         pages.MapGet("/clients", Clients);
         pages.MapGet("/clients/{clientId}", Client);
         pages.MapGet("/changes", Changes);
-        pages.MapPost("/requeue", Requeue).RequireAuthorization(OpsSession.MayRequeue).DisableAntiforgery();
+        pages.MapPost("/requeue", Requeue).RequireAuthorization(OpsSession.MayRequeue);
     }
 
     private static async Task<IResult> Overview(
@@ -46,45 +46,31 @@ public static class OpsPages
         ConsoleHost host
     )
     {
-        var report = await health.CheckHealthAsync(http.RequestAborted);
-        var state =
-            report.Status is HealthStatus.Healthy
-                ? Html.Of($"<span class=\"good\">Ready</span>")
-                : Html.Of(
-                    $"<span class=\"wrong\">Not ready</span>: {string.Join(' ', report.Entries.Values.Select(entry => entry.Description))}"
-                );
-        // Each part by itself: what does not rest on the database is shown while that is away.
-        var outbox = await Part(async () =>
-            OpsViews.Outbox(await notifications.Depth(http.RequestAborted), time.GetUtcNow())
-        );
-        var keys = await Part(async () =>
-            OpsViews.EndingKeys(await clients.KeysEnding(time.GetUtcNow(), PageSize, http.RequestAborted))
-        );
-        var recent = await Part(async () => OpsViews.Changes(await changes.Newest(10, http.RequestAborted)));
-        return Page(
-            http,
-            "Overview",
-            Html.Of(
-                $"""
-                <h2>This instance</h2><p>{state}. CancelService {host.Version}, {host.Database}.</p>
-                {SearchForm("")}
-                <h2>Answers of the last hour, of this instance</h2>{AnswersChart.Of(answers.Read())}
-                <h2>Outbox</h2>{outbox}
-                <h2>Keys that end within 14 days</h2>{keys}
-                <h2>Last changes</h2>{recent}
-                """
-            )
+        var none = http.RequestAborted;
+        var now = time.GetUtcNow();
+        return PageResult.Of<OverviewPage>(
+            new
+            {
+                Host = host,
+                Health = await health.CheckHealthAsync(none),
+                Answers = answers.Read(),
+                Outbox = await Read(() => notifications.Depth(none)),
+                EndingKeys = await Read(() => clients.KeysEnding(now, PageSize, none)),
+                Changes = await Read(() => changes.Newest(10, none)),
+                Now = now,
+            }
         );
 
-        async Task<Html> Part(Func<Task<Html>> part)
+        // A part that the database does not answer must not hide the others.
+        async Task<Part<T>> Read<T>(Func<Task<T>> read)
         {
             try
             {
-                return await part().WaitAsync(host.Timeout);
+                return new(await read().WaitAsync(host.Timeout), null);
             }
-            catch (Exception e) when (!http.RequestAborted.IsCancellationRequested)
+            catch (Exception e) when (!none.IsCancellationRequested)
             {
-                return Html.Of($"<p class=\"wrong\">{host.Explain(e, host.Timeout)}.</p>");
+                return new(default, host.Explain(e, host.Timeout));
             }
         }
     }
@@ -92,15 +78,11 @@ public static class OpsPages
     private static async Task<IResult> Payments(string? id, HttpContext http, IPaymentQueries queries)
     {
         if (!Identifier.IsWellFormed(id))
-            return Page(http, "Payments", Html.Of($"<h2>Find a payment</h2>{SearchForm(id ?? "")}"));
+            return PageResult.Of<PaymentsPage>(new { Id = id ?? "" });
         var found = await queries.Payments(id!, http.RequestAborted);
-        if (found is [var only])
-            return Results.Redirect($"/ops/payments/{only.ClientId}/{only.PaymentId}");
-        return Page(
-            http,
-            "Payments",
-            Html.Of($"<h2>Payments with the identifier {id!}</h2>{SearchForm(id!)}{OpsViews.Payments(found)}")
-        );
+        return found is [var only]
+            ? Results.Redirect($"/ops/payments/{only.ClientId}/{only.PaymentId}")
+            : PageResult.Of<PaymentsPage>(new { Id = id, Found = found });
     }
 
     private static async Task<IResult> Payment(
@@ -115,8 +97,8 @@ public static class OpsPages
                 ? await queries.Payment(new ClientId(clientId), new PaymentId(paymentId), http.RequestAborted)
                 : null;
         return detail is null
-            ? NotFound(http, "There is no such payment.")
-            : Page(http, $"Payment {paymentId}", OpsTimeline.Of(detail));
+            ? NotFound("There is no such payment.")
+            : PageResult.Of<PaymentPage>(new { Detail = detail });
     }
 
     private static async Task<IResult> Events(
@@ -131,22 +113,22 @@ public static class OpsPages
             && Enum.IsDefined(known)
                 ? known
                 : null;
-        if (await notifications.List(wanted, after, PageSize, http.RequestAborted) is not { } page)
-            return NotFound(http, "There is no such page of events.");
-        return Page(
-            http,
-            "Events",
-            OpsViews.Events(page, wanted, mayRequeue: http.User.HasScope(Scopes.PaymentsWrite))
-        );
+        return await notifications.List(wanted, after, PageSize, http.RequestAborted) is { } page
+            ? PageResult.Of<EventsPage>(
+                new
+                {
+                    Page = page,
+                    State = wanted,
+                    MayRequeue = http.User.HasScope(Scopes.PaymentsWrite),
+                }
+            )
+            : NotFound("There is no such page of events.");
     }
 
-    private static async Task<IResult> Clients(string? after, HttpContext http, IClientQueries queries)
-    {
-        if (after is not null && !ClientId.IsWellFormed(after))
-            return NotFound(http, "There is no such page of clients.");
-        var page = await queries.Clients(after, PageSize, http.RequestAborted);
-        return Page(http, "Clients", OpsViews.Clients(page));
-    }
+    private static async Task<IResult> Clients(string? after, HttpContext http, IClientQueries queries) =>
+        after is not null && !ClientId.IsWellFormed(after)
+            ? NotFound("There is no such page of clients.")
+            : PageResult.Of<ClientsPage>(new { Page = await queries.Clients(after, PageSize, http.RequestAborted) });
 
     private static async Task<IResult> Client(
         string clientId,
@@ -160,24 +142,23 @@ public static class OpsPages
             !ClientId.IsWellFormed(clientId)
             || await queries.Client(new ClientId(clientId), http.RequestAborted) is not { } client
         )
-            return NotFound(http, "There is no such client.");
+            return NotFound("There is no such client.");
         var id = new ClientId(clientId);
-        var keys = await queries.Keys(id, 0, PageSize, http.RequestAborted);
-        var balances = await accounts.Accounts(id, http.RequestAborted);
-        var recent = await changes.Newest(PageSize, http.RequestAborted, id);
-        return Page(http, $"Client {clientId}", OpsViews.Client(client, keys.Items, balances, recent));
+        return PageResult.Of<ClientPage>(
+            new
+            {
+                Client = client,
+                Keys = (await queries.Keys(id, 0, PageSize, http.RequestAborted)).Items,
+                Balances = await accounts.Accounts(id, http.RequestAborted),
+                Changes = await changes.Newest(PageSize, http.RequestAborted, id),
+            }
+        );
     }
 
     private static async Task<IResult> Changes(HttpContext http, IChangeQueries changes) =>
-        Page(
-            http,
-            "Changes",
-            Html.Of(
-                $"<h2>The last 200 changes</h2>{OpsViews.Changes(await changes.Newest(200, http.RequestAborted))}<p>GET /internal/v1/changes lists all of them, by client, subject, kind and time.</p>"
-            )
-        );
+        PageResult.Of<ChangesPage>(new { Changes = await changes.Newest(200, http.RequestAborted) });
 
-    // One event, or all that are parked.
+    // The form names one event by clientId and paymentId, or every parked event by all=true.
     private static async Task<IResult> Requeue(
         HttpContext http,
         INotifications notifications,
@@ -185,81 +166,58 @@ public static class OpsPages
         TimeProvider time
     )
     {
-        var form = await PageLayout.Form(http);
-        var (clientId, paymentId) = (form["clientId"].ToString(), form["paymentId"].ToString());
-        var reason = form["reason"].ToString();
+        var (clientId, paymentId) = (http.Field("clientId"), http.Field("paymentId"));
+        var (all, reason) = (http.Field("all"), http.Field("reason"));
         if (reason.Length > ChangeAuthor.MaxReason || reason.Any(char.IsControl))
-            return Page(
-                http,
-                "Events",
-                Html.Of(
-                    $"<p class=\"wrong\">The reason must be at most {ChangeAuthor.MaxReason} characters of text.</p>"
-                )
-            );
+            return BadRequest($"The reason must be at most {ChangeAuthor.MaxReason} characters of text.");
         var author = new ChangeAuthor(http.User.Actor(), reason, time.GetUtcNow());
-        // Only a form that names no event means all of them.
-        if (clientId.Length == 0 && paymentId.Length == 0)
-            await notifications.Requeue(
-                new RequeueOrder(
-                    NotificationState.Parked,
-                    null,
-                    DateTimeOffset.MinValue,
-                    DateTimeOffset.MaxValue,
-                    INotifications.MaxRequeued
-                ),
-                author,
-                http.RequestAborted
-            );
-        else if (
-            !ClientId.IsWellFormed(clientId)
-            || !Identifier.IsWellFormed(paymentId)
-            || await notifications.Requeue(
-                new ClientId(clientId),
-                new PaymentId(paymentId),
-                author,
-                http.RequestAborted
-            )
-                is null
-        )
-            return NotFound(http, "There is no such event.");
+        switch (all, clientId, paymentId)
+        {
+            case ("true", "", ""):
+                await notifications.Requeue(EveryParked, author, http.RequestAborted);
+                break;
+            case ("", _, _) when ClientId.IsWellFormed(clientId) && Identifier.IsWellFormed(paymentId):
+                var (client, payment) = (new ClientId(clientId), new PaymentId(paymentId));
+                if (await notifications.Requeue(client, payment, author, http.RequestAborted) is null)
+                    return NotFound("There is no such event.");
+                break;
+            default:
+                return BadRequest("Name one event by clientId and paymentId, or every parked event by all=true.");
+        }
         logs.CreateLogger(typeof(OpsPages)).Changed(author.Actor, ChangeKind.Requeue, paymentId, clientId, reason);
         return Results.Redirect("/ops/events");
     }
 
-    private static Html SearchForm(string id) =>
-        Html.Of(
-            $"""
-            <form method="get" action="/ops/payments" role="search"><label for="id">What happened to the payment (paymentId or paymentRequestId)</label>
-            <input id="id" name="id" value="{id}" maxlength="64" required><button>Find</button></form>
-            """
+    private static RequeueOrder EveryParked { get; } =
+        new(
+            NotificationState.Parked,
+            null,
+            DateTimeOffset.MinValue,
+            DateTimeOffset.MaxValue,
+            INotifications.MaxRequeued
         );
 
-    private static IResult NotFound(HttpContext http, string text) =>
-        Page(http, "Not found", Html.Of($"<p>{text}</p>"), StatusCodes.Status404NotFound);
+    private static IResult NotFound(string text) =>
+        PageResult.Of<MessagePage>(new { Title = "Not found", Text = text }, StatusCodes.Status404NotFound);
 
-    private static IResult Page(HttpContext http, string title, Html content, int status = StatusCodes.Status200OK)
-    {
-        var navigation = Html.Of(
-            $"""<a href="/ops">Overview</a> <a href="/ops/events">Events</a> <a href="/ops/clients">Clients</a> <a href="/ops/changes">Changes</a>"""
+    private static IResult BadRequest(string text) =>
+        PageResult.Of<MessagePage>(
+            new
+            {
+                Title = "Refused",
+                Text = text,
+                IsWrong = true,
+            },
+            StatusCodes.Status400BadRequest
         );
-        var who =
-            http.Request.Headers.Authorization.Count > 0
-                ? default
-                : Html.Of($"<p>Signed in as {http.User.Actor()}.</p>{OpsSignIn.SignOutForm}");
-        return PageLayout.Answer(
-            PageLayout.Of("CancelService operations", title, navigation, Html.Of($"{content}{who}")),
-            status
-        );
-    }
 
-    // While the database is away, a page says so in time.
+    // While the database is away, a page says so in time. The parts of the overview have limits of their own.
     private static async ValueTask<object?> Bounded(
         EndpointFilterInvocationContext context,
         EndpointFilterDelegate next
     )
     {
         var http = context.HttpContext;
-        // The overview's parts are bounded each by itself.
         var host = http.RequestServices.GetRequiredService<ConsoleHost>();
         var timeout = host.Timeout * 5;
         try
@@ -268,10 +226,13 @@ public static class OpsPages
         }
         catch (Exception e) when (!http.RequestAborted.IsCancellationRequested)
         {
-            return Page(
-                http,
-                "No answer",
-                Html.Of($"<p class=\"wrong\">{host.Explain(e, timeout)}. Load the page again.</p>"),
+            return PageResult.Of<MessagePage>(
+                new
+                {
+                    Title = "No answer",
+                    Text = $"{host.Explain(e, timeout)}. Load the page again.",
+                    IsWrong = true,
+                },
                 StatusCodes.Status503ServiceUnavailable
             );
         }

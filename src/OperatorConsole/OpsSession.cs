@@ -1,41 +1,48 @@
+using System.Collections.Concurrent;
 using System.Security.Claims;
 using CancelService.Application.Pipeline;
-using CancelService.Infrastructure.Signing;
+using CancelService.Infrastructure.Operators;
 using CancelService.Pages;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.AspNetCore.Authentication.OpenIdConnect;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.Extensions.Options;
-using Microsoft.IdentityModel.JsonWebTokens;
-using Microsoft.IdentityModel.Tokens;
 
 namespace CancelService.OperatorConsole;
 
 /// <summary>
-/// How an operator's browser is known: by a sealed cookie, which holds the subject and the scopes of a token. A request with a
-/// bearer token needs no cookie.
+/// The session of an operator's browser: a protected cookie with subject and scopes, and a row in the database, without
+/// which the cookie counts for nothing. A request with a bearer token needs no session.
 /// </summary>
 public static class OpsSession
 {
-    /// <summary>The cookie's scheme.</summary>
+    /// <summary>The scheme of the cookie.</summary>
     public const string Cookie = "Ops";
 
     /// <summary>The scheme of signing in at the tokens' issuer.</summary>
     public const string OpenId = "OpsOpenId";
 
-    /// <summary>Sees the pages.</summary>
+    /// <summary>The policy of reading the pages.</summary>
     public const string MayRead = "ops:read";
 
-    /// <summary>Queues events again on them.</summary>
+    /// <summary>The policy of queueing events again.</summary>
     public const string MayRequeue = "ops:requeue";
 
-    /// <summary>Where an operator signs in.</summary>
+    /// <summary>The policy of signing out: any session.</summary>
+    public const string IsSignedIn = "ops:session";
+
+    /// <summary>The path of signing in.</summary>
     public const string SignInPath = "/ops/sign-in";
 
     private const string CookieOrToken = "OpsCookieOrToken";
+    private const string SessionId = "sid";
+    private const string ScopeClaim = "scope";
 
-    /// <summary>Adds what the operations page needs: the schemes and policies of its operators, and the answers of the hour.</summary>
+    private static readonly object Outage = new();
+
+    /// <summary>Adds the services of the operations pages: schemes, policies, and the answers of the last hour.</summary>
     public static void AddOps(this IServiceCollection services, IConfiguration configuration)
     {
         var authentication = services
@@ -45,119 +52,148 @@ public static class OpsSession
                 null,
                 scheme =>
                     scheme.ForwardDefaultSelector = http =>
-                        http.Request.Headers.Authorization.Count > 0 ? JwtBearerDefaults.AuthenticationScheme : Cookie
+                        PageSecurity.HasBearerToken(http.Request) ? JwtBearerDefaults.AuthenticationScheme : Cookie
             )
             .AddCookie(Cookie);
         services
             .AddOptions<CookieAuthenticationOptions>(Cookie)
-            .Configure<WalletKey, IOptions<OpsOptions>>((cookie, wallet, ops) => Configure(cookie, wallet, ops.Value));
+            .Configure<IOptions<OpsOptions>>((cookie, ops) => Configure(cookie, ops.Value));
 
         if (!string.IsNullOrWhiteSpace(configuration["Ops:OpenIdClientId"]))
         {
             authentication.AddOpenIdConnect(OpenId, _ => { });
             services
                 .AddOptions<OpenIdConnectOptions>(OpenId)
-                .Configure<WalletKey, IOptions<OpsOptions>, IOptionsMonitor<JwtBearerOptions>>(
-                    (openId, wallet, ops, bearer) =>
-                        Configure(openId, wallet, ops.Value, bearer.Get(JwtBearerDefaults.AuthenticationScheme))
+                .Configure<IOptions<OpsOptions>, IOptionsMonitor<JwtBearerOptions>>(
+                    (openId, ops, bearer) =>
+                        OpsOpenId.Configure(openId, ops.Value, bearer.Get(JwtBearerDefaults.AuthenticationScheme))
                 );
         }
 
         services
             .AddAuthorizationBuilder()
             .AddPolicy(MayRead, policy => Require(policy, Scopes.PaymentsRead, Scopes.ClientsRead))
-            .AddPolicy(MayRequeue, policy => Require(policy, Scopes.PaymentsWrite));
-        services.AddPages();
-        services.AddSingleton<OpsLinks>();
-        services.AddActivatedSingleton<AnswersOfTheHour>(); // From the start on.
+            .AddPolicy(MayRequeue, policy => Require(policy, Scopes.PaymentsWrite))
+            .AddPolicy(IsSignedIn, policy => policy.AddAuthenticationSchemes(Cookie).RequireAuthenticatedUser());
+        services.AddPages().AddSingleton(provider => OpsHosts.Of(provider, configuration));
+        services.AddSingleton<OpsLinks>().AddSingleton<ConfirmedSessions>();
+        services.AddActivatedSingleton<AnswersOfTheHour>(); // It counts from the start of the process.
+        DatabaseKeys.Add(services);
 
-        static void Require(
-            Microsoft.AspNetCore.Authorization.AuthorizationPolicyBuilder policy,
-            params string[] scopes
-        ) =>
+        static void Require(AuthorizationPolicyBuilder policy, params string[] scopes) =>
             policy
                 .AddAuthenticationSchemes(CookieOrToken)
                 .RequireAuthenticatedUser()
                 .RequireAssertion(context => scopes.All(context.User.HasScope));
     }
 
-    /// <summary>What seals cookies and links: the same on every instance.</summary>
-    internal static Sealer Sealer(WalletKey wallet) => new(wallet.Secret("cancelservice operations page"));
+    /// <summary>Returns the identity of an operator.</summary>
+    internal static ClaimsIdentity Identity(string id, string subject, IEnumerable<string> scopes) =>
+        new(
+            [
+                new Claim("sub", subject),
+                new Claim(SessionId, id),
+                .. scopes.Select(scope => new Claim(ScopeClaim, scope)),
+            ],
+            Cookie,
+            "sub",
+            null
+        );
 
-    /// <summary>An operator.</summary>
-    public static ClaimsIdentity Identity(string subject, IEnumerable<string> scopes) =>
-        new([new Claim("sub", subject), .. scopes.Select(scope => new Claim("scope", scope))], Cookie, "sub", null);
-
-    private static void Configure(CookieAuthenticationOptions cookie, WalletKey wallet, OpsOptions ops)
+    /// <summary>Ends the session on all instances, and removes the cookie.</summary>
+    internal static async Task End(HttpContext http, OperatorSessions sessions)
     {
-        cookie.DataProtectionProvider = Sealer(wallet);
+        if (http.User.FindFirst(SessionId) is { } id)
+            await sessions.End(id.Value, http.RequestAborted);
+        await http.SignOutAsync(Cookie);
+    }
+
+    private static void Configure(CookieAuthenticationOptions cookie, OpsOptions ops)
+    {
         cookie.ExpireTimeSpan = ops.SessionTime;
         cookie.SlidingExpiration = false;
         cookie.Cookie.Name = "cancelservice-ops";
         cookie.Cookie.Path = "/ops";
         cookie.Cookie.HttpOnly = true;
-        // Lax: a browser that comes back from the OpenID provider has to send it. Forms of other sites still go without it.
+        // Lax: a browser that returns from the OpenID provider must send it. Forms of other sites come without it.
         cookie.Cookie.SameSite = SameSiteMode.Lax;
-        cookie.Cookie.SecurePolicy = CookieSecurePolicy.SameAsRequest; // The internal port may be plain HTTP on loopback.
+        cookie.Cookie.SecurePolicy = CookieSecurePolicy.SameAsRequest; // The internal port may be plain http on loopback.
         cookie.LoginPath = SignInPath;
         cookie.ReturnUrlParameter = "returnUrl";
+        cookie.Events.OnValidatePrincipal = Check;
         cookie.Events.OnRedirectToAccessDenied = context => OpsSignIn.Denied(context.HttpContext);
+        var redirect = cookie.Events.OnRedirectToLogin;
+        cookie.Events.OnRedirectToLogin = context =>
+            context.HttpContext.Items[Outage] is string problem
+                ? OpsSignIn.Unavailable(context.HttpContext, problem)
+                : redirect(context);
     }
 
-    private static void Configure(
-        OpenIdConnectOptions openId,
-        WalletKey wallet,
-        OpsOptions ops,
-        JwtBearerOptions bearer
-    )
+    // One indexed read on every request, so that the end of a session counts at once on all instances.
+    private static async Task Check(CookieValidatePrincipalContext context)
     {
-        openId.DataProtectionProvider = Sealer(wallet);
-        openId.SignInScheme = Cookie;
-        openId.Authority = bearer.Authority;
-        openId.RequireHttpsMetadata = bearer.RequireHttpsMetadata;
-        openId.ClientId = ops.OpenIdClientId;
-        openId.ClientSecret = ops.OpenIdClientSecretPath is { } path ? File.ReadAllText(path).Trim() : null;
-        openId.ResponseType = "code";
-        openId.ResponseMode = "query";
-        openId.CallbackPath = "/ops/signed-in";
-        openId.MapInboundClaims = false;
-        openId.BackchannelTimeout = TimeSpan.FromSeconds(5);
-        openId.Scope.Clear();
-        foreach (var scope in (string[])["openid", Scopes.PaymentsRead, Scopes.ClientsRead, Scopes.PaymentsWrite])
-            openId.Scope.Add(scope);
-        openId.CorrelationCookie.SameSite = openId.NonceCookie.SameSite = SameSiteMode.Lax;
-        openId.CorrelationCookie.SecurePolicy = openId.NonceCookie.SecurePolicy = CookieSecurePolicy.SameAsRequest;
-        openId.Events.OnTokenValidated = TakeAccessToken;
-        openId.Events.OnRemoteFailure = context =>
-        {
-            context.HandleResponse();
-            context.Response.Redirect($"{SignInPath}?failed=true");
-            return Task.CompletedTask;
-        };
-    }
-
-    // What an operator may do is in the access token, which is checked as every token of the internal API is.
-    private static async Task TakeAccessToken(
-        Microsoft.AspNetCore.Authentication.OpenIdConnect.TokenValidatedContext context
-    )
-    {
-        var bearer = context
-            .HttpContext.RequestServices.GetRequiredService<IOptionsMonitor<JwtBearerOptions>>()
-            .Get(JwtBearerDefaults.AuthenticationScheme);
-        var parameters = bearer.TokenValidationParameters.Clone();
-        parameters.ConfigurationManager = bearer.ConfigurationManager as BaseConfigurationManager;
-        var result = await new JsonWebTokenHandler { MapInboundClaims = false }.ValidateTokenAsync(
-            context.TokenEndpointResponse?.AccessToken,
-            parameters
+        var http = context.HttpContext;
+        var services = http.RequestServices;
+        var (host, confirmed) = (
+            services.GetRequiredService<ConsoleHost>(),
+            services.GetRequiredService<ConfirmedSessions>()
         );
-        if (!result.IsValid)
+        if (context.Principal?.FindFirst(SessionId)?.Value is not { } id)
         {
-            context.Fail("The access token is not one of the internal API.");
+            context.RejectPrincipal();
             return;
         }
-        var caller = new ClaimsPrincipal(result.ClaimsIdentity);
-        context.Principal = new ClaimsPrincipal(Identity(caller.Actor(), Scopes.All.Where(caller.HasScope)));
-        // The cookie holds nothing else: no token.
-        context.Properties = new AuthenticationProperties { RedirectUri = context.Properties?.RedirectUri ?? "/ops" };
+        try
+        {
+            var sessions = services.GetRequiredService<OperatorSessions>();
+            if (await sessions.IsOpen(id, http.RequestAborted).WaitAsync(host.Timeout))
+                confirmed.Add(id);
+            else
+            {
+                confirmed.Remove(id);
+                context.RejectPrincipal();
+            }
+        }
+        catch (Exception e) when (!http.RequestAborted.IsCancellationRequested)
+        {
+            // In an outage, an operator who was here before may look at the instance, and change nothing.
+            if (confirmed.Contains(id))
+            {
+                context.ReplacePrincipal(ReadOnly(context.Principal));
+                return;
+            }
+            http.Items[Outage] = host.Explain(e, host.Timeout);
+            context.RejectPrincipal();
+        }
     }
+
+    private static ClaimsPrincipal ReadOnly(ClaimsPrincipal operatorUser) =>
+        new(
+            new ClaimsIdentity(
+                operatorUser.Claims.Where(claim => claim is not { Type: ScopeClaim, Value: Scopes.PaymentsWrite }),
+                Cookie,
+                "sub",
+                null
+            )
+        );
+}
+
+/// <summary>Sessions that this instance has found open in the database, for the time of an outage.</summary>
+internal sealed class ConfirmedSessions
+{
+    private const int Max = 1000;
+
+    private readonly ConcurrentDictionary<string, bool> _ids = new(StringComparer.Ordinal);
+
+    public void Add(string id)
+    {
+        if (_ids.Count < Max || _ids.ContainsKey(id))
+            _ids[id] = true;
+        else
+            _ids.Clear(); // Each session is confirmed again by its next request.
+    }
+
+    public void Remove(string id) => _ids.TryRemove(id, out _);
+
+    public bool Contains(string id) => _ids.ContainsKey(id);
 }

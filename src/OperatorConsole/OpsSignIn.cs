@@ -1,6 +1,7 @@
 using System.Security.Claims;
-using CancelService.Application.Pipeline;
-using CancelService.OperatorConsole.Pages;
+using CancelService.Infrastructure.Operators;
+using CancelService.OperatorConsole.Components;
+using CancelService.Pages;
 using Microsoft.AspNetCore.Authentication;
 
 namespace CancelService.OperatorConsole;
@@ -8,80 +9,61 @@ namespace CancelService.OperatorConsole;
 /// <summary>The pages on which an operator signs in and out.</summary>
 internal static class OpsSignIn
 {
+    private const string BadLink =
+        "The link was not made by this service, is older than five minutes, or was used before. "
+        + "Run the command ops-link for another.";
+
+    private const string OpenIdFailed =
+        "Signing in failed: the provider refused it, or the internal API does not accept the provider's token.";
+
     /// <summary>Maps the pages.</summary>
     public static void MapOpsSignIn(this WebApplication app)
     {
-        var pages = app.MapGroup("/ops").ExcludeFromDescription().AddEndpointFilter(PageLayout.FromHere);
+        var pages = app.MapGroup("/ops").ExcludeFromDescription().AddPageSecurity();
         pages.MapGet("/sign-in", SignInPage);
-        pages.MapPost("/sign-in", SignIn).DisableAntiforgery();
+        pages.MapPost("/sign-in", SignIn);
         pages.MapGet("/sign-in/openid", OpenId);
-        pages.MapPost("/sign-out", (Delegate)SignOut).DisableAntiforgery();
+        pages.MapPost("/sign-out", SignOut).RequireAuthorization(OpsSession.IsSignedIn);
     }
 
-    /// <summary>Tells a caller who is signed in which scope is missing.</summary>
+    /// <summary>Tells a signed-in operator that a scope is missing.</summary>
     public static Task Denied(HttpContext http)
     {
-        PageLayout.Protect(http);
-        return Page(
-                "Not allowed",
-                Html.Of(
-                    $"<p>You are signed in as {http.User.Actor()}, without the scope that this needs. To see the pages takes {Scopes.PaymentsRead} and {Scopes.ClientsRead}, to queue events again {Scopes.PaymentsWrite}.</p>{SignOutForm}"
-                ),
-                StatusCodes.Status403Forbidden
-            )
-            .ExecuteAsync(http);
+        PageSecurity.SetHeaders(http);
+        return PageResult.Of<DeniedPage>(status: StatusCodes.Status403Forbidden).ExecuteAsync(http);
     }
 
-    /// <summary>The button that signs out.</summary>
-    public static Html SignOutForm =>
-        Html.Of($"<form method=\"post\" action=\"/ops/sign-out\"><button>Sign out</button></form>");
-
-    // Opening a link does nothing yet, so that a program that looks at links for its user does not use it up.
-    private static async Task<IResult> SignInPage(string? link, bool? failed, IAuthenticationSchemeProvider schemes)
+    /// <summary>Tells that a session can't be checked, because the database does not answer.</summary>
+    public static Task Unavailable(HttpContext http, string problem)
     {
-        if (link is not null)
-            return Page(
-                "Sign in",
-                Html.Of(
-                    $"<form method=\"post\" action=\"/ops/sign-in\"><input type=\"hidden\" name=\"link\" value=\"{link}\"><button>Sign in</button></form>"
-                )
-            );
-        var openId = await schemes.GetSchemeAsync(OpsSession.OpenId) is not null;
-        return Page(
-            "Sign in",
-            Html.Of(
-                $"""
-                {(
-                    failed is true
-                        ? Html.Of(
-                            $"<p class=\"wrong\">That did not work: the provider refused, or its token is not one of the internal API.</p>"
-                        )
-                        : default
-                )}
-                {(
-                    openId
-                        ? Html.Of($"<p><a href=\"/ops/sign-in/openid\">Sign in at the OpenID provider</a></p>")
-                        : default
-                )}
-                <p>Beside an instance, this command prints a link that signs in once, within five minutes:</p>
-                <pre>dotnet CancelService.Api.dll ops-link your-name</pre>
-                """
-            )
-        );
+        PageSecurity.SetHeaders(http);
+        return NoAnswer($"Your session can't be checked: {problem}. Load the page again.").ExecuteAsync(http);
     }
 
-    private static async Task<IResult> SignIn(HttpContext http, OpsLinks links)
+    private static async Task<IResult> SignInPage(string? link, bool? failed, IAuthenticationSchemeProvider schemes) =>
+        link is not null
+            ? PageResult.Of<LinkPage>(new { Link = link })
+            : await Page(schemes, failed is true ? OpenIdFailed : null);
+
+    private static async Task<IResult> SignIn(
+        HttpContext http,
+        OpsLinks links,
+        IAuthenticationSchemeProvider schemes,
+        ConsoleHost host
+    )
     {
-        var form = await PageLayout.Form(http);
-        if (links.Use(form["link"].ToString()) is not { } identity)
-            return Page(
-                "Sign in",
-                Html.Of(
-                    $"<p class=\"wrong\">The link is not one of this service, is older than five minutes, or was used before. The command ops-link prints another.</p>"
-                ),
-                StatusCodes.Status400BadRequest
-            );
-        await http.SignInAsync(OpsSession.Cookie, new ClaimsPrincipal(identity));
+        ClaimsIdentity? session;
+        try
+        {
+            session = await links.Use(http.Field("link"), http.RequestAborted).WaitAsync(host.Timeout);
+        }
+        catch (Exception e) when (!http.RequestAborted.IsCancellationRequested)
+        {
+            return NoAnswer($"The link can't be checked: {host.Explain(e, host.Timeout)}. Open it again.");
+        }
+        if (session is null)
+            return await Page(schemes, BadLink, StatusCodes.Status400BadRequest);
+        await http.SignInAsync(OpsSession.Cookie, new ClaimsPrincipal(session));
         return Results.Redirect("/ops");
     }
 
@@ -90,15 +72,37 @@ internal static class OpsSignIn
             ? Results.Redirect(OpsSession.SignInPath)
             : Results.Challenge(new AuthenticationProperties { RedirectUri = "/ops" }, [OpsSession.OpenId]);
 
-    private static async Task<IResult> SignOut(HttpContext http)
+    private static async Task<IResult> SignOut(HttpContext http, OperatorSessions sessions, ConsoleHost host)
     {
-        await http.SignOutAsync(OpsSession.Cookie);
-        return Results.Redirect(OpsSession.SignInPath);
+        try
+        {
+            await OpsSession.End(http, sessions).WaitAsync(host.Timeout);
+            return Results.Redirect(OpsSession.SignInPath);
+        }
+        catch (Exception e) when (!http.RequestAborted.IsCancellationRequested)
+        {
+            return NoAnswer($"You are still signed in: {host.Explain(e, host.Timeout)}. Sign out again.");
+        }
     }
 
-    private static IResult Page(string title, Html content, int status = StatusCodes.Status200OK) =>
-        PageLayout.Answer(
-            PageLayout.Of("CancelService operations", title, default, Html.Of($"<h2>{title}</h2>{content}")),
+    private static IResult NoAnswer(string text) =>
+        PageResult.Of<MessagePage>(
+            new
+            {
+                Title = "No answer",
+                Text = text,
+                IsWrong = true,
+            },
+            StatusCodes.Status503ServiceUnavailable
+        );
+
+    private static async Task<IResult> Page(
+        IAuthenticationSchemeProvider schemes,
+        string? problem,
+        int status = StatusCodes.Status200OK
+    ) =>
+        PageResult.Of<SignInPage>(
+            new { HasOpenId = await schemes.GetSchemeAsync(OpsSession.OpenId) is not null, Problem = problem },
             status
         );
 }

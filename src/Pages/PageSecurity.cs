@@ -54,10 +54,15 @@ public static class PageSecurity
     {
         var http = context.HttpContext;
         SetHeaders(http, allowsScript);
+        if (http.RequestServices.GetService<PageHosts>()?.Problem(http.Request.Host) is { } host)
+            return Refuse(host, StatusCodes.Status400BadRequest);
         if (HttpMethods.IsPost(http.Request.Method) && await FormProblem(http) is var (problem, status))
-            return PageResult.Of<RefusalPage>(new { Text = problem }, status);
+            return Refuse(problem, status);
         return await next(context);
     }
+
+    private static IResult Refuse(string problem, int status) =>
+        PageResult.Of<RefusalPage>(new { Text = problem }, status);
 
     private static async Task<(string Problem, int Status)?> FormProblem(HttpContext http)
     {

@@ -7,9 +7,9 @@ using System.Text.Unicode;
 namespace CancelService.Protocol;
 
 /// <summary>
-/// Says what is wrong with a body that is not a JSON object, in one sentence. A merchant's developer sees that sentence alone,
-/// so it names the mistake that was made (a byte order mark of UTF-16, a trailing comma, text encoded twice) and not the rule
-/// that was broken. It holds no byte of the body but the names of members that the operation knows.
+/// Names the mistake in a body that is not a JSON object, in one sentence. A merchant's developer sees only that
+/// sentence, so it names the mistake (UTF-16, a trailing comma, double encoding) and not the broken rule. It quotes
+/// nothing of the body but names of known members.
 /// </summary>
 public static class BodyMistake
 {
@@ -53,7 +53,8 @@ public static class BodyMistake
             _ => "a string",
         };
 
-    private static readonly HashSet<string> InArray = []; // Marks an array, where an object has the names of its members.
+    // Stands for an open array; an open object has the set of its members' names.
+    private static readonly HashSet<string> InArray = [];
 
     private static readonly SearchValues<byte> HexDigits = SearchValues.Create("0123456789abcdefABCDEF"u8);
 
@@ -87,7 +88,7 @@ public static class BodyMistake
     private static string InObject(ReadOnlySpan<byte> body, IReadOnlyList<string> names)
     {
         var reader = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = StringMembers.MaxDepth });
-        var open = new Stack<HashSet<string>>(); // The names in each object that is open; InArray for an array.
+        var open = new Stack<HashSet<string>>(); // The names of each open object, or InArray.
         var last = new LastToken(0, JsonTokenType.None, "");
         try
         {
@@ -119,7 +120,7 @@ public static class BodyMistake
                 }
                 last = new((int)reader.BytesConsumed, reader.TokenType, member);
             }
-            return "The body must be a JSON object in UTF-8."; // Not reached: such a body can be read.
+            return "The body must be a JSON object in UTF-8."; // Unreachable: such a body has no mistake.
         }
         catch (InvalidOperationException)
         {
@@ -132,7 +133,7 @@ public static class BodyMistake
         }
     }
 
-    /// <summary>What the last good token was, where it ends, and the known member that it belongs to.</summary>
+    /// <summary>The last valid token, its end, and the known member that contains it.</summary>
     private readonly record struct LastToken(int End, JsonTokenType Token, string Member);
 
     private static string Syntax(ReadOnlySpan<byte> body, LastToken last, Stack<HashSet<string>> open)
@@ -163,7 +164,8 @@ public static class BodyMistake
             '\'' => $"The body holds single quotation marks{at}; JSON has double ones.",
             '\u00E2' or '\u00C2' => $"The body holds typographic quotation marks or spaces{at}; JSON has plain ones.",
             _ when isValue && !isBehindComma && last.Token is JsonTokenType.String =>
-                $"{Named(last.Member)} ends too early, or a comma is missing behind it{at}: a quotation mark inside a string is written \\\".",
+                $"{Named(last.Member)} ends too early, or a comma is missing behind it{at}: a quotation mark "
+                    + "inside a string is written \\\".",
             _ when isValue && !isBehindComma => $"A comma is missing between two values{at}.",
             '"' => Text(body, position, isName ? "A member's name" : Named(last.Member), isName),
             >= 'A' and <= 'Z' or >= 'a' and <= 'z' or '_' or '$' when isName =>
@@ -179,13 +181,14 @@ public static class BodyMistake
 
     private static string Named(string member) => member == "" ? "A string" : member;
 
-    // A string that the reader did not take.
+    // Names the mistake in a string that the reader refused.
     private static string Text(ReadOnlySpan<byte> body, int start, string what, bool isName)
     {
         for (var i = start + 1; i < body.Length; i++)
         {
             if (body[i] < ' ')
-                return $"{what} holds a raw line break or control character{At(i)}; write it as an escape, such as \\n.";
+                return $"{what} holds a raw line break or control character{At(i)}; write it as an escape, such as "
+                    + "\\n.";
             if (body[i] == '"')
                 return isName
                     ? $"A colon is missing behind a member's name{At(i)}."
@@ -226,6 +229,6 @@ public static class BodyMistake
         return position;
     }
 
-    // Counted from 1, as editors do; a byte order mark does not count.
+    // Counts from 1, as editors do, and skips a byte order mark.
     private static string At(long position) => string.Create(CultureInfo.InvariantCulture, $" at byte {position + 1}");
 }

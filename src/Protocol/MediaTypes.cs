@@ -1,19 +1,21 @@
 namespace CancelService.Protocol;
 
 /// <summary>
-/// Which media types are served. Lenient, because clients' libraries fill these headers in by themselves: two SDKs ask
-/// for kinds of text and expect JSON.
+/// Negotiates media types. Lenient, because HTTP libraries set these headers themselves: two SDKs accept only kinds of
+/// text and expect JSON.
 /// </summary>
 public static class MediaTypes
 {
-    /// <summary>Whether <c>Accept</c> is missing, or admits some kind of text or JSON.</summary>
+    /// <summary>Tells whether <c>Accept</c> is missing, or admits a kind of text or JSON.</summary>
     public static bool AcceptsJson(IEnumerable<string?> accept)
     {
         var ranges = Parts(accept).ToList();
         return ranges.Count == 0 || ranges.Any(Admits);
     }
 
-    /// <summary>Whether <c>Content-Type</c> is missing, or is JSON as often as it is given.</summary>
+    /// <summary>
+    /// Tells whether <c>Content-Type</c> is missing, or is JSON in every occurrence: an SDK sends it twice.
+    /// </summary>
     public static bool IsJson(IEnumerable<string?> contentType) =>
         Parts(contentType)
             .All(part =>

@@ -7,9 +7,9 @@ using System.Security.Cryptography.X509Certificates;
 namespace CancelService.Protocol;
 
 /// <summary>
-/// Reads the texts in which merchants have their public keys: PEM of SubjectPublicKeyInfo, of PKCS#1 or of a certificate, or
-/// the bare base64 of one of them, as SDKs and configuration files hold it. Any other text is named for what it is, with the
-/// command that helps.
+/// Reads public keys in merchants' formats: PEM of SubjectPublicKeyInfo, PKCS#1 or a certificate, or the same in bare
+/// base64, as SDKs and configuration files have it. For any other text it names the format and the command that
+/// converts it.
 /// </summary>
 public static class PublicKeyText
 {
@@ -22,17 +22,19 @@ public static class PublicKeyText
     private const string NoKey =
         "The text is not an RSA public key: neither PEM nor base64. openssl pkey -in private.pem -pubout writes one.";
     private const string NoKeyInside =
-        "What is encoded is not an RSA public key, or is cut short. openssl pkey -in private.pem -pubout writes one.";
+        "The encoded bytes are not an RSA public key, or are cut short. openssl pkey -in private.pem -pubout "
+        + "writes one.";
     private const string IsPrivate =
-        "This is a private key, not a public key. It must be kept by its owner alone, so don't use it any more. Make a new pair "
-        + "with openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out private.pem, and register what "
-        + "openssl pkey -in private.pem -pubout writes.";
+        "This is a private key, not a public key. Only its owner may have it, so don't use it any more. "
+        + "Make a new pair with openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out private.pem, "
+        + "and register what openssl pkey -in private.pem -pubout writes.";
     private const string IsRequest =
-        "This is a certificate request, not an RSA public key. openssl req -in request.pem -pubkey -noout writes its key.";
+        "This is a certificate request, not an RSA public key. openssl req -in request.pem -pubkey -noout "
+        + "writes its key.";
     private const string IsSsh =
         "This is a public key of SSH. If it is an RSA key, ssh-keygen -e -m PKCS8 -f key.pub writes it as PEM.";
     private const string IsPss =
-        "This key is restricted to RSA-PSS, which the protocol does not use. Make one that is not, with "
+        "This key is restricted to RSA-PSS, which the protocol does not use. Make an unrestricted key with "
         + "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out private.pem.";
     private const string IsOther =
         "This is a public key of another algorithm, such as an elliptic curve, not an RSA public key. Make a pair with "
@@ -41,13 +43,12 @@ public static class PublicKeyText
         "There are two keys in the text, not one RSA public key. Register each with a version of its own.";
 
     /// <summary>
-    /// Reads a public key from every text that is unambiguously one: PEM (SubjectPublicKeyInfo, PKCS#1, a certificate) or bare
-    /// base64, on one line or many, with line breaks or the two characters <c>\n</c>. The problem says why another text is
-    /// not accepted, and never quotes it.
+    /// Reads a public key from PEM (SubjectPublicKeyInfo, PKCS#1, a certificate) or bare base64, on one line or many,
+    /// with line breaks or the two characters <c>\n</c>.
     /// </summary>
     /// <param name="text">The text, in at most 16,384 characters.</param>
     /// <param name="subjectPublicKeyInfo">The key in DER: RSA, 2048 to 8192 bits, with an odd exponent above 1.</param>
-    /// <param name="problem">The reason for a refusal, with the command that helps.</param>
+    /// <param name="problem">The reason of a refusal with the command that helps; it never quotes the text.</param>
     public static bool TryRead(
         string text,
         [NotNullWhen(true)] out byte[]? subjectPublicKeyInfo,
@@ -64,7 +65,7 @@ public static class PublicKeyText
         return problem is null;
     }
 
-    // The limits of the scheme.
+    // Checks the limits of the scheme.
     private static string? Unusable(RSA rsa) =>
         (rsa.KeySize, rsa.ExportParameters(includePrivateParameters: false).Exponent) switch
         {
@@ -77,7 +78,7 @@ public static class PublicKeyText
             _ => null,
         };
 
-    // The bytes that are encoded, or what the text is instead.
+    // Decodes the text, or names its format.
     private static string? Encoded(string text, out byte[] der)
     {
         der = [];
@@ -107,7 +108,8 @@ public static class PublicKeyText
         if (text.IndexOf(Begin, labelEnd, StringComparison.Ordinal) >= 0)
             return IsTwo;
         if (label is not ("PUBLIC KEY" or "RSA PUBLIC KEY" or "CERTIFICATE" or "X509 CERTIFICATE"))
-            return $"This is no RSA public key: its PEM block says {Printable(label)}. openssl pkey -in private.pem -pubout writes one.";
+            return $"This is no RSA public key: its PEM block says {Printable(label)}. openssl pkey -in private.pem "
+                + "-pubout writes one.";
         var start = labelEnd + Dashes.Length;
         var end = text.IndexOf($"-----END {label}-----", start, StringComparison.Ordinal);
         if (end < 0)
@@ -115,7 +117,7 @@ public static class PublicKeyText
         return Decoded(text[start..end], out der) ? null : NoKeyInside;
     }
 
-    // Base64 in lines of any length; also in the alphabet of URLs, and without its padding.
+    // Accepts base64 and base64url, in lines of any length, with or without padding.
     private static bool Decoded(string text, out byte[] der)
     {
         var base64 = string.Concat(text.Where(c => !char.IsWhiteSpace(c)))
@@ -144,7 +146,7 @@ public static class PublicKeyText
                 return IsPrivate; // Encrypted.
             if (outer.PeekTag() == Asn1Tag.PrimitiveBitString)
                 return LoadSubjectPublicKeyInfo(der, first.ReadObjectIdentifier(), rsa);
-            // A certificate or a request: what is signed, the algorithm, the signature. A certificate of version 3 says so first.
+            // A certificate or a request; only a request begins with the version number 0.
             if (first.PeekTag() == Asn1Tag.Integer && first.ReadInteger().IsZero)
                 return IsRequest;
             using var certificate = X509CertificateLoader.LoadCertificate(der);
@@ -157,7 +159,8 @@ public static class PublicKeyText
         }
     }
 
-    // PKCS#1 has two numbers in a public key and nine in a private one; PKCS#8, and a private key of a curve, other things.
+    // PKCS#1 has two numbers in a public key, and nine in a private key. PKCS#8 and SEC 1 have no number in second
+    // place.
     private static string? LoadPkcs1(byte[] der, AsnReader key, RSA rsa)
     {
         key.ReadIntegerBytes();

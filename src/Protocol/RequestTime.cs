@@ -4,21 +4,23 @@ using System.Text.RegularExpressions;
 namespace CancelService.Protocol;
 
 /// <summary>
-/// The header <c>Request-Time</c> in the forms that clients send: ISO 8601 with an offset (<c>Z</c>, <c>+05:30</c> or
-/// <c>+0530</c>), without seconds when they are zero (Java's own text form) or with 0 to 9 digits of their fraction; or
-/// milliseconds since 1970. A time without an offset is refused: it would mean another instant in each zone.
+/// The header <c>Request-Time</c> in the forms that SDKs send: ISO 8601 with an offset (<c>Z</c>, <c>+05:30</c> or
+/// <c>+0530</c>), with up to 9 digits of a second's fraction, or without zero seconds as Java writes it; or
+/// milliseconds since 1970. A time without an offset is ambiguous, and refused.
 /// </summary>
 public abstract partial record RequestTime
 {
     private RequestTime() { }
 
-    /// <summary>A time that could be read.</summary>
+    /// <summary>A well-formed time.</summary>
     public sealed record At(DateTimeOffset Time) : RequestTime;
 
-    /// <summary>A text that is no time; the problem completes the sentence that begins with the header's name.</summary>
+    /// <summary>
+    /// A malformed or untimely text. The problem completes a sentence that begins with the header's name.
+    /// </summary>
     public sealed record Illegal(string Problem) : RequestTime;
 
-    /// <summary>Reads the header, and holds it against our clock: it may differ by <paramref name="tolerance"/> at most.</summary>
+    /// <summary>Reads the header and compares it with our clock, within <paramref name="tolerance"/>.</summary>
     public static RequestTime Check(string text, DateTimeOffset now, TimeSpan tolerance)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -34,7 +36,7 @@ public abstract partial record RequestTime
         );
     }
 
-    /// <summary>Reads the header; what is finer than a tick (100 ns) is cut off.</summary>
+    /// <summary>Reads the header, and truncates it to a tick (100 ns).</summary>
     public static RequestTime Read(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -53,8 +55,9 @@ public abstract partial record RequestTime
             var seconds = match.Groups["seconds"] is { Success: true, Value: var given } ? given : "00";
             var fraction = match.Groups["fraction"].Value.PadRight(7, '0')[..7];
             var offset = match.Groups["offset"].Value.Replace(":", "", StringComparison.Ordinal);
+            var zone = offset == "Z" ? "+00:00" : offset.Insert(3, ":");
             var isTime = DateTimeOffset.TryParseExact(
-                $"{match.Groups["minutes"].Value}:{seconds}.{fraction}{(offset == "Z" ? "+00:00" : offset.Insert(3, ":"))}",
+                $"{match.Groups["minutes"].Value}:{seconds}.{fraction}{zone}",
                 "yyyy-MM-dd'T'HH:mm:ss.fffffffzzz",
                 CultureInfo.InvariantCulture,
                 DateTimeStyles.None,
@@ -67,7 +70,9 @@ public abstract partial record RequestTime
     }
 
     [GeneratedRegex(
-        @"\A(?<minutes>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(:(?<seconds>[0-9]{2})(\.(?<fraction>[0-9]{1,9}))?)?(?<offset>Z|[+-][0-9]{2}:?[0-9]{2})?\z",
+        @"\A(?<minutes>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})"
+            + @"(:(?<seconds>[0-9]{2})(\.(?<fraction>[0-9]{1,9}))?)?"
+            + @"(?<offset>Z|[+-][0-9]{2}:?[0-9]{2})?\z",
         RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 1000
     )]

@@ -1,18 +1,18 @@
 namespace CancelService.Protocol;
 
 /// <summary>
-/// The catalogue of the protocol's codes. Codes and messages are the API page's and the common table's. Each operation
-/// has an order of its own in which they are decided.
+/// The catalogue of the protocol's result codes, with the messages of the API page and its common table. Each operation
+/// decides them in an order of its own.
 /// </summary>
 /// <param name="Code">The member <c>resultCode</c>, at most 64 characters.</param>
 /// <param name="Status">The member <c>resultStatus</c>: S, F or U.</param>
 /// <param name="Message">The member <c>resultMessage</c>, at most 256 characters.</param>
 public sealed record ResultCode(string Code, string Status, string Message)
 {
-    /// <summary>Another path under the prefix.</summary>
+    /// <summary>The path is not served.</summary>
     public static readonly ResultCode InvalidApi = F("INVALID_API", "The called API is invalid or not active.");
 
-    /// <summary>Not POST.</summary>
+    /// <summary>The method is not POST.</summary>
     public static readonly ResultCode MethodNotSupported = F(
         "METHOD_NOT_SUPPORTED",
         "The server does not implement the requested HTTP method."
@@ -27,7 +27,7 @@ public sealed record ResultCode(string Code, string Status, string Message)
     /// <summary>A header or the body is malformed. <see cref="Because"/> names the field and its mistake.</summary>
     public static readonly ResultCode ParamIllegal = F("PARAM_ILLEGAL", "Illegal parameters.");
 
-    /// <summary>Unknown or disabled client.</summary>
+    /// <summary>The client is unknown or disabled.</summary>
     public static readonly ResultCode ClientInvalid = F("CLIENT_INVALID", "The client is invalid.");
 
     /// <summary>The client has no such key version, or it is revoked or not valid at this time.</summary>
@@ -48,7 +48,7 @@ public sealed record ResultCode(string Code, string Status, string Message)
     /// <summary>The client has no such payment.</summary>
     public static readonly ResultCode OrderNotExist = F("ORDER_NOT_EXIST", "The order does not exist.");
 
-    /// <summary>Cancelled, earlier or now.</summary>
+    /// <summary>The operation succeeded; a cancel, now or earlier.</summary>
     public static readonly ResultCode Success = new("SUCCESS", "S", "Success");
 
     /// <summary>The contract's window has closed.</summary>
@@ -57,26 +57,26 @@ public sealed record ResultCode(string Code, string Status, string Message)
         "The cancellation date is beyond the period that is agreed in the contract."
     );
 
-    /// <summary>Captured or refunded, in part or in full.</summary>
+    /// <summary>The payment is captured or refunded, in part or in full.</summary>
     public static readonly ResultCode ProcessFail = F(
         "PROCESS_FAIL",
         "A general business failure occurred. Do not retry."
     );
 
-    /// <summary>Paid, and the merchant's account can't give the money back.</summary>
+    /// <summary>The payment is paid, and the merchant's balance does not cover the refund.</summary>
     public static readonly ResultCode MerchantBalanceNotEnough = F(
         "MERCHANT_BALANCE_NOT_ENOUGH",
         "The merchant's balance is not enough."
     );
 
-    /// <summary>Anything that leaves the outcome unknown. The client repeats the same request.</summary>
+    /// <summary>The outcome is unknown. The client repeats the same request.</summary>
     public static readonly ResultCode UnknownException = new(
         "UNKNOWN_EXCEPTION",
         "U",
         "An API calling is failed, which is caused by unknown reasons."
     );
 
-    /// <summary>Every code that an answer can have, once.</summary>
+    /// <summary>Every code, once.</summary>
     public static IReadOnlyList<ResultCode> All { get; } =
     [
         InvalidApi,
@@ -96,7 +96,7 @@ public sealed record ResultCode(string Code, string Status, string Message)
         Success,
     ];
 
-    /// <summary>A copy of this code with another message, of at most 256 characters.</summary>
+    /// <summary>Copies this code with another message, of at most 256 characters.</summary>
     public ResultCode Because(string message) => this with { Message = message };
 
     private static ResultCode F(string code, string message) => new(code, "F", message);

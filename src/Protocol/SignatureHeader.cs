@@ -4,30 +4,30 @@ using System.Globalization;
 namespace CancelService.Protocol;
 
 /// <summary>
-/// The request header <c>Signature</c>: <c>algorithm=RSA256, keyVersion=1, signature=...</c>, in any order. This only
-/// parses. Policy (which algorithm, which key) and cryptography come later, each with its own code.
+/// The request header <c>Signature</c>: <c>algorithm=RSA256, keyVersion=1, signature=...</c>, in any order. It only
+/// parses: an unknown algorithm or key is another step's refusal, with a code of its own.
 /// </summary>
-/// <param name="Algorithm">As sent; null when absent, which means RSA256.</param>
-/// <param name="KeyVersion">As sent; null when absent, which means the client's newest active key.</param>
-/// <param name="Signature">The text of the signature, still encoded.</param>
+/// <param name="Algorithm">The algorithm as sent; null stands for RSA256.</param>
+/// <param name="KeyVersion">The version as sent; null stands for the client's newest active key.</param>
+/// <param name="Signature">The encoded text of the signature.</param>
 public sealed record SignatureHeader(string? Algorithm, string? KeyVersion, string Signature)
 {
-    /// <summary>The longest header that is looked at; a signature of the longest key takes a quarter of it.</summary>
+    /// <summary>The longest accepted header; a signature by the longest key takes a quarter of it.</summary>
     public const int MaxLength = 8192;
 
-    /// <summary>Whether the algorithm is the one of the protocol, under either of its names.</summary>
+    /// <summary>Whether the algorithm is the protocol's, under either of its names.</summary>
     public bool IsRsa256 =>
         Algorithm is null
         || Algorithm.Equals("RSA256", StringComparison.OrdinalIgnoreCase)
         || Algorithm.Equals("SHA256withRSA", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>The key version as a number; null when none was given, -1 when it can't be one of ours.</summary>
+    /// <summary>The key version as a number; null when it is absent, -1 when it is not a number.</summary>
     public int? KeyVersionNumber =>
         KeyVersion is null ? null
         : int.TryParse(KeyVersion, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number
         : -1;
 
-    /// <summary>Takes the header apart. Members that we do not know are passed over.</summary>
+    /// <summary>Parses the header, and ignores unknown members.</summary>
     public static bool TryParse(string header, [NotNullWhen(true)] out SignatureHeader? parsed)
     {
         ArgumentNullException.ThrowIfNull(header);
@@ -72,12 +72,12 @@ public sealed record SignatureHeader(string? Algorithm, string? KeyVersion, stri
     }
 
     /// <summary>
-    /// Decodes the signature from every form that clients send: percent-encoded base64, plain base64 or base64url, with or
-    /// without padding, and in lines, as the MIME encoders of Java and Ruby write it. A <c>+</c> is never a space.
+    /// Decodes the signature from the forms that SDKs send: percent-encoded base64, plain base64 or base64url, with or
+    /// without padding, also in lines, as the MIME encoders of Java and Ruby write it. A <c>+</c> is never a space.
     /// </summary>
     public bool TryDecode([NotNullWhen(true)] out byte[]? bytes)
     {
-        // A header holds no line break, so those that are here were percent-encoded.
+        // A header can't hold a line break, so these were percent-encoded.
         var text = string.Concat(Uri.UnescapeDataString(Signature).Where(c => c is not ('\r' or '\n')))
             .Replace('-', '+')
             .Replace('_', '/')

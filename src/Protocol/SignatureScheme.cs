@@ -4,7 +4,7 @@ using System.Text;
 namespace CancelService.Protocol;
 
 /// <summary>
-/// The scheme in which requests and answers are signed: SHA-256 with RSA, PKCS#1 v1.5, over
+/// The signature scheme of requests and answers: SHA-256 with RSA, PKCS#1 v1.5, over
 /// <c>METHOD path LF client-id . time . body</c>, every part byte for byte as it is sent.
 /// </summary>
 public static class SignatureScheme
@@ -15,7 +15,7 @@ public static class SignatureScheme
     /// <summary>The longest key, in bits. A longer key costs us more to verify than the client to send.</summary>
     public const int MaxKeyBits = 8192;
 
-    /// <summary>The hash of the string to sign.</summary>
+    /// <summary>Hashes the string to sign.</summary>
     public static byte[] Hash(string method, string path, string clientId, string time, ReadOnlySpan<byte> body)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -25,8 +25,8 @@ public static class SignatureScheme
     }
 
     /// <summary>
-    /// The path that is signed of a request target: as it was sent, with its escapes and its query. Of an absolute-form target
-    /// (<c>https://host/path</c>) only what follows the host counts.
+    /// Extracts the signed path from a request target: raw, with escapes and query. An absolute-form target
+    /// (<c>https://host/path</c>) loses scheme and host.
     /// </summary>
     public static string PathOf(string target)
     {
@@ -38,7 +38,9 @@ public static class SignatureScheme
         return path.StartsWith('/') ? path : $"/{path}";
     }
 
-    /// <summary>The header's value; the order and the missing spaces matter, because clients split it by position.</summary>
+    /// <summary>
+    /// Writes the header signature. Two SDKs split it by position, so the order is fixed and without spaces.
+    /// </summary>
     public static string Header(int keyVersion, ReadOnlySpan<byte> signature) =>
         $"algorithm=RSA256,keyVersion={keyVersion},signature={Uri.EscapeDataString(Convert.ToBase64String(signature))}";
 }

@@ -3,10 +3,10 @@ using System.Text.Unicode;
 
 namespace CancelService.Protocol;
 
-/// <summary>The members of a body that an operation knows: all of them are strings.</summary>
+/// <summary>The members of a body that an operation reads. All are strings.</summary>
 public abstract record StringMembers
 {
-    /// <summary>How deep a body may be nested.</summary>
+    /// <summary>The most levels of nesting in a body.</summary>
     public const int MaxDepth = 64;
 
     private static readonly JsonDocumentOptions Strict = new()
@@ -17,21 +17,21 @@ public abstract record StringMembers
 
     private StringMembers() { }
 
-    /// <summary>The values in the order of the names that were asked for; absent where the member is missing or null.</summary>
+    /// <summary>The values in the order of the requested names; null where the member is missing or null.</summary>
     public sealed record Given(IReadOnlyList<string?> Values) : StringMembers;
 
     /// <summary>The body breaks the protocol; the sentence names the mistake, in at most 256 characters.</summary>
     public sealed record Illegal(string Problem) : StringMembers;
 
     /// <summary>
-    /// Reads a body: a JSON object in UTF-8, with or without a byte order mark, in which no member occurs twice. Other members
-    /// than those of <paramref name="names"/> are ignored.
+    /// Reads a body: a JSON object in UTF-8, with or without a byte order mark, without duplicate members. Ignores
+    /// members that <paramref name="names"/> does not list.
     /// </summary>
     public static StringMembers Read(RequestBody.Whole body, IReadOnlyList<string> names)
     {
         ArgumentNullException.ThrowIfNull(body);
         ArgumentNullException.ThrowIfNull(names);
-        // RFC 8259, 8.1: who reads JSON may ignore the mark. It is signed like every other byte.
+        // RFC 8259, 8.1: a parser may ignore the mark. It is signed like every other byte.
         var json = body.Bytes.AsMemory(body.Bytes.AsSpan().StartsWith("\uFEFF"u8) ? 3 : 0);
         if (!Utf8.IsValid(json.Span))
             return new Illegal(BodyMistake.Describe(json.Span, body.Encoding, names));
@@ -52,7 +52,7 @@ public abstract record StringMembers
             }
             return new Given(values);
         }
-        // InvalidOperationException: a string that is no text, such as half of a surrogate pair.
+        // InvalidOperationException: a string with half of a surrogate pair.
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return new Illegal(BodyMistake.Describe(json.Span, body.Encoding, names));

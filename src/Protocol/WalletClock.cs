@@ -2,16 +2,18 @@ using System.Globalization;
 
 namespace CancelService.Protocol;
 
-/// <summary>Writes times in the wallet's zone, as ISO 8601 with an offset. Answers and events share it.</summary>
+/// <summary>Writes times on the wire: ISO 8601 in the wallet's time zone, with its offset.</summary>
 /// <param name="zone">The wallet's time zone.</param>
 public sealed class WalletClock(TimeZoneInfo zone)
 {
-    /// <summary>Writes a time to the second: <c>2021-06-08T12:12:12+08:00</c>. The fraction is cut off.</summary>
-    public string Seconds(DateTimeOffset time) => Written(time, "yyyy-MM-dd'T'HH:mm:sszzz");
+    /// <summary>
+    /// Writes whole seconds, such as <c>2021-06-08T12:12:12+08:00</c>: cancelTime in answers and events.
+    /// </summary>
+    public string Seconds(DateTimeOffset time) => Write(time, "yyyy-MM-dd'T'HH:mm:sszzz");
 
-    /// <summary>Writes a time to the millisecond: <c>2021-06-08T12:12:12.345+08:00</c>. The rest is cut off.</summary>
-    public string Milliseconds(DateTimeOffset time) => Written(time, "yyyy-MM-dd'T'HH:mm:ss.fffzzz");
+    /// <summary>Writes milliseconds, such as <c>2021-06-08T12:12:12.000+08:00</c>: the header response-time.</summary>
+    public string Milliseconds(DateTimeOffset time) => Write(time, "yyyy-MM-dd'T'HH:mm:ss.fffzzz");
 
-    private string Written(DateTimeOffset time, string format) =>
+    private string Write(DateTimeOffset time, string format) =>
         TimeZoneInfo.ConvertTime(time, zone).ToString(format, CultureInfo.InvariantCulture);
 }

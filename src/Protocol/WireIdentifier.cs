@@ -3,8 +3,8 @@ using System.Buffers;
 namespace CancelService.Protocol;
 
 /// <summary>
-/// The form of identifiers on the wire: 1 to 64 ASCII letters, digits, <c>_</c>, <c>-</c> and <c>.</c>. A Client-Id holds
-/// no dot, because a dot ends it in the string to sign.
+/// The rule for identifiers on the wire: 1 to 64 ASCII letters, digits, <c>_</c>, <c>-</c> and <c>.</c>. A Client-Id
+/// has no dot, because a dot ends it in the string to sign.
 /// </summary>
 public static class WireIdentifier
 {
@@ -17,7 +17,7 @@ public static class WireIdentifier
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
     );
 
-    /// <summary>Whether a text is a well-formed Client-Id.</summary>
+    /// <summary>Tells whether a text is a well-formed Client-Id.</summary>
     public static bool IsClientId(ReadOnlySpan<char> text) =>
         text.Length is > 0 and <= MaxLength && !text.ContainsAnyExcept(Allowed) && !text.Contains('.');
 }

@@ -15,6 +15,7 @@ internal static class Program
     private const string Usage = """
         dotnet run -c Release --project tests/Load -- [command] [--option=value ...]
           bench      (default) every scenario, with pgbench as the baseline
+          inquiry    cancels, inquiries and replays in turn
           growth     the spread scenario on databases of 50 thousand, 500 thousand and 5 million payments
           instances  the spread scenario on 1, 2 and 4 instances
           compare    the spread scenario on this service and on another, of --with=FOLDER, in turn on one database
@@ -81,6 +82,9 @@ internal static class Program
             case "bench":
                 await Bench(stage, new Pgbench(postgres, "bench"));
                 break;
+            case "inquiry":
+                await Inquiry(stage);
+                break;
             case "growth":
                 await Growth(stage);
                 break;
@@ -146,6 +150,7 @@ internal static class Program
                 "CANCEL_WINDOW_EXCEED",
                 Time
             );
+            supply.Repeated("inquiry", round, Inquiries(supply), "SUCCESS", Time);
             supply.Repeated("unknown payment", round, supply.Sign(Supply.Unknown, 1000), "ORDER_NOT_EXIST", Time);
             supply.Repeated(
                 "bad signature",
@@ -165,6 +170,7 @@ internal static class Program
         Report.Ratio("cancels/s, one hot merchant, to our own spread", "hot", "spread", "0.90");
         Report.Ratio("cancels/s, hot, to pgbench's hot", "hot", "pgbench hot", "1.0");
         Report.Ratio("replays/s to spread cancels/s", "replay", "spread", "1.5");
+        Report.Ratio("inquiries/s to spread cancels/s", "inquiry", "spread", "2.5");
         Report.Ratio("bad signatures refused/s to spread cancels/s", "bad signature", "spread", "3");
         Report.Ratio("window closed/s to spread cancels/s", "window closed", "spread");
         Report.Ratio("unknown payment/s to spread cancels/s", "unknown payment", "spread");
@@ -214,6 +220,27 @@ internal static class Program
                 }
             );
         }
+    }
+
+    private static SignedRequest[] Inquiries(Supply supply) =>
+        supply.Sign(Supply.Spread, 20_000, path: SignedRequest.Inquiry);
+
+    private static async Task Inquiry(Testbed stage)
+    {
+        Console.WriteLine("Filling ...");
+        var database = await stage.Fill("inquiry", Number("payments"), 1);
+        var supply = new Supply(stage, Report, Connections, await stage.Serve(database));
+        supply.Closed("warm-up", 0, Supply.Spread, TimeSpan.FromSeconds(15));
+        supply.Repeated("warm-up", 0, Inquiries(supply), "SUCCESS", TimeSpan.FromSeconds(5));
+        for (var round = 1; round <= Rounds; round++)
+        {
+            var (_, cancelled) = supply.Closed("spread", round, Supply.Spread, Time);
+            supply.Repeated("inquiry", round, Inquiries(supply), "SUCCESS", Time);
+            supply.Repeated("replay", round, cancelled, "SUCCESS", Time);
+        }
+        Console.WriteLine();
+        Report.Ratio("inquiries/s to spread cancels/s", "inquiry", "spread", "2.5");
+        Report.Ratio("replays/s to spread cancels/s", "replay", "spread");
     }
 
     private static async Task Growth(Testbed stage)

@@ -39,8 +39,13 @@ internal sealed partial class Supply(Testbed stage, Report report, int connectio
         return first;
     }
 
-    /// <summary>Signs the cancels of the next payments on all cores.</summary>
-    public SignedRequest[] Sign(string which, int count, bool forged = false) =>
+    /// <summary>Signs requests about the next payments on all cores; by default cancels.</summary>
+    public SignedRequest[] Sign(
+        string which,
+        int count,
+        bool forged = false,
+        string path = SignedRequest.Cancel
+    ) =>
         SignedRequest.Many(
             stage.Merchant,
             Next(which),
@@ -50,7 +55,8 @@ internal sealed partial class Supply(Testbed stage, Report report, int connectio
                     which == Hot ? "hot" : string.Create(CultureInfo.InvariantCulture, $"client-{i % Testbed.Clients}"),
                     string.Create(CultureInfo.InvariantCulture, $"{which}-{i}")
                 ),
-            forged
+            forged,
+            path
         );
 
     /// <summary>Cancels payments in a closed loop; returns the phase and the answered requests.</summary>

@@ -82,8 +82,8 @@ internal sealed class Testbed : IAsyncDisposable
                 SET maintenance_work_mem = '1GB';
 
                 INSERT INTO clients (client_id, name, enabled, contract_burst, contract_may_cancel, contract_remember_unknown,
-                    contract_requests_per_second, contract_window)
-                SELECT id, 'A measured client', true, 100000, true, true, 100000, 'T+1 00:15 +08:00'
+                    contract_requests_per_second, contract_window, contract_inquiries_per_second, contract_inquiry_burst)
+                SELECT id, 'A measured client', true, 100000, true, true, 100000, 'T+1 00:15 +08:00', 100000, 100000
                 FROM (SELECT 'client-' || n AS id FROM generate_series(0, {Clients
                     - 1}) AS n UNION ALL SELECT 'hot') AS ids;
                 INSERT INTO client_keys (client_id, version, public_key)

@@ -14,17 +14,23 @@ namespace CancelService.Load;
 /// <summary>A signed request in its wire format.</summary>
 /// <param name="Bytes">The whole HTTP request.</param>
 /// <param name="ClientId">The id of the client that signed the request.</param>
-internal sealed record SignedRequest(byte[] Bytes, string ClientId)
+/// <param name="Path">The path of the operation.</param>
+internal sealed record SignedRequest(byte[] Bytes, string ClientId, string Path)
 {
-    private const string Path = "/v2/payments/cancel";
+    /// <summary>The path of a cancel.</summary>
+    public const string Cancel = "/v2/payments/cancel";
 
-    /// <summary>Signs cancels of the given payments on all cores.</summary>
+    /// <summary>The path of an inquiry.</summary>
+    public const string Inquiry = "/v2/payments/inquiryPayment";
+
+    /// <summary>Signs requests about the given payments on all cores.</summary>
     public static SignedRequest[] Many(
         KeyPair key,
         long first,
         int count,
         Func<long, (string Client, string Payment)> which,
-        bool forged = false
+        bool forged = false,
+        string path = Cancel
     )
     {
         var requests = new SignedRequest[count];
@@ -37,7 +43,11 @@ internal sealed record SignedRequest(byte[] Bytes, string ClientId)
                 for (var i = range.Item1; i < range.Item2; i++)
                 {
                     var (client, payment) = which(first + i);
-                    requests[i] = new SignedRequest(Compose(signer, client, payment, time, forged), client);
+                    requests[i] = new SignedRequest(
+                        Compose(signer, path, client, payment, time, forged),
+                        client,
+                        path
+                    );
                 }
             }
         );
@@ -60,15 +70,22 @@ internal sealed record SignedRequest(byte[] Bytes, string ClientId)
         return head[start..head.IndexOf('\r', start)];
     }
 
-    private static byte[] Compose(RSA signer, string client, string payment, string time, bool forged)
+    private static byte[] Compose(
+        RSA signer,
+        string path,
+        string client,
+        string payment,
+        string time,
+        bool forged
+    )
     {
         var body = $$"""{"paymentId":"{{payment}}"}""";
-        var text = StringToSign.Of("POST", Path, client, time, body);
+        var text = StringToSign.Of("POST", path, client, time, body);
         var signature = signer.SignData(text, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
         if (forged)
             signature[7] ^= 1;
         return Encoding.ASCII.GetBytes(
-            $"POST {Path} HTTP/1.1\r\nHost: wallet\r\nClient-Id: {client}\r\nRequest-Time: {time}\r\n"
+            $"POST {path} HTTP/1.1\r\nHost: wallet\r\nClient-Id: {client}\r\nRequest-Time: {time}\r\n"
                 + $"Signature: algorithm=RSA256, keyVersion=1, signature={Uri.EscapeDataString(Convert.ToBase64String(signature))}\r\n"
                 + $"Content-Type: application/json; charset=UTF-8\r\nContent-Length: {body.Length}\r\n\r\n{body}"
         );

@@ -47,7 +47,7 @@ public sealed class AdmissionTests
     public async Task Clients_together_hold_at_most_all_places_and_a_rejected_request_releases_its_share()
     {
         await using var admission = Admission(new() { MaxConcurrentRequests = 4, ClientSharePercent = 25 });
-        var places = new List<Place>();
+        var places = new List<Slot>();
         for (var i = 0; i < 4; i++)
             places.Add(await Taken(admission.Enter(Client($"CLIENT_{i}"), mayWait: false)));
 
@@ -191,11 +191,11 @@ public sealed class AdmissionTests
             Keys = [],
         };
 
-    private static async Task<Place> Taken(Task<Step<Place>> step) =>
-        (await step.WaitAsync(Deadline)).ShouldBeOfType<Step<Place>.Next>().Value;
+    private static async Task<Slot> Taken(Task<Step<Slot>> step) =>
+        (await step.WaitAsync(Deadline)).ShouldBeOfType<Step<Slot>.Next>().Value;
 
-    private static async Task TurnedAway(Task<Step<Place>> step, string limit, bool isVerified) =>
+    private static async Task TurnedAway(Task<Step<Slot>> step, string limit, bool isVerified) =>
         (await step.WaitAsync(Deadline))
-            .ShouldBeOfType<Step<Place>.End>()
+            .ShouldBeOfType<Step<Slot>.End>()
             .Reply.ShouldBe(new Reply.TurnedAway(limit, isVerified));
 }

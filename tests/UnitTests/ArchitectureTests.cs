@@ -1,7 +1,9 @@
 using System.Reflection;
 using CancelService.Application.Cancelling;
+using CancelService.Doctor;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Signing;
+using CancelService.Protocol;
 
 namespace CancelService.UnitTests;
 
@@ -11,6 +13,8 @@ public sealed class ArchitectureTests
     private static readonly Dictionary<string, Assembly> Layers = new(StringComparer.Ordinal)
     {
         ["Domain"] = typeof(Payment).Assembly,
+        ["Protocol"] = typeof(ResultCode).Assembly,
+        ["Doctor"] = typeof(RequestDoctor).Assembly,
         ["Application"] = typeof(CancelPaymentHandler).Assembly,
         ["Infrastructure"] = typeof(WalletOptions).Assembly,
         ["Api"] = typeof(Api.Program).Assembly,
@@ -20,10 +24,13 @@ public sealed class ArchitectureTests
     private static readonly Dictionary<string, string[]> Allowed = new(StringComparer.Ordinal)
     {
         ["Domain"] = ["System.*"],
+        ["Protocol"] = ["System.*"],
+        ["Doctor"] = ["System.*", "CancelService.Protocol"],
         ["Application"] =
         [
             "System.*",
             "CancelService.Domain",
+            "CancelService.Protocol",
             "MediatR",
             "FluentValidation",
             "Microsoft.Extensions.DependencyInjection.Abstractions",
@@ -33,6 +40,7 @@ public sealed class ArchitectureTests
         [
             "System.*",
             "CancelService.Domain",
+            "CancelService.Protocol",
             "CancelService.Application",
             "Microsoft.EntityFrameworkCore*",
             "Microsoft.Data.Sqlite",
@@ -46,6 +54,8 @@ public sealed class ArchitectureTests
 
     [Theory]
     [InlineData("Domain")]
+    [InlineData("Protocol")]
+    [InlineData("Doctor")]
     [InlineData("Application")]
     [InlineData("Infrastructure")]
     public void A_layer_references_allowed_assemblies_only(string layer) =>
@@ -54,6 +64,8 @@ public sealed class ArchitectureTests
 
     [Theory]
     [InlineData("Domain", "Application", "CancelService.Domain")]
+    [InlineData("Protocol", "Application", "CancelService.Domain")]
+    [InlineData("Doctor", "Api", "CancelService.Application")]
     [InlineData("Domain", "Infrastructure", "Microsoft.EntityFrameworkCore")]
     [InlineData("Application", "Infrastructure", "Microsoft.EntityFrameworkCore")]
     [InlineData("Infrastructure", "Api", "CancelService.Infrastructure")]

@@ -156,7 +156,7 @@ public sealed class ExchangeTests
         _time.Advance(TimeSpan.FromSeconds(0.999));
         signer.TryFind(signer.Prepare(envelope, refusal), out var shared).ShouldBeTrue();
         shared.ShouldBe(signature);
-        Seal[] others =
+        SigningInput[] others =
         [
             signer.Prepare(envelope with { Method = "PUT" }, refusal),
             signer.Prepare(envelope with { Path = "/v2/payments/cancel?" }, refusal),

@@ -8,7 +8,7 @@ namespace CancelService;
 /// </summary>
 internal static class Samples
 {
-    // Different from those that CsCheck draws by itself, which follow the threads.
+    // Another stream than CsCheck's own, which depends on the threads.
     private const uint Stream = 17;
     private const int Shrinking = 10_000;
 

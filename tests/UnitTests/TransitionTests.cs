@@ -150,11 +150,12 @@ public sealed partial class TransitionTests
     {
         using CancelDbContext db = provider switch
         {
-            DatabaseProvider.Postgres => ((IDesignTimeDbContextFactory<PostgresDbContext>)new DesignTime())
-                .CreateDbContext([]),
-            DatabaseProvider.Sqlite => ((IDesignTimeDbContextFactory<SqliteDbContext>)new DesignTime()).CreateDbContext(
-                []
-            ),
+            DatabaseProvider.Postgres => (
+                (IDesignTimeDbContextFactory<PostgresDbContext>)new DesignTime()
+            ).CreateDbContext([]),
+            DatabaseProvider.Sqlite => (
+                (IDesignTimeDbContextFactory<SqliteDbContext>)new DesignTime()
+            ).CreateDbContext([]),
         };
         var model = db.GetService<IDesignTimeModel>().Model;
         return model.FindEntityType(typeof(TRow))!.GetCheckConstraints().Single(check => check.Name == name).Sql;

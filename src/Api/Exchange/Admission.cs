@@ -6,8 +6,8 @@ using Microsoft.Extensions.Options;
 namespace CancelService.Api.Exchange;
 
 /// <summary>
-/// The limits of the public port. Unverified requests share small limits of their own. A client has a share of the concurrent work and the
-/// rate of its contract, and only requests that its own key has signed draw on them: nobody can use them up in its name.
+/// The limits of the public port. Unverified requests share small limits. Each client has a share of the concurrent
+/// work and its contract's rate. Only requests signed with its key draw on them, so nobody else can exhaust them.
 /// </summary>
 public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
 {
@@ -20,15 +20,15 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         Concurrency(limits.Value.MaxConcurrentRequests, limits.Value.MaxQueuedRequests)
     );
 
-    // Each client has a share with its own queue, and waits there first. A client whose work is stuck fills its own queue;
-    // the common places and the common queue stay free for others.
+    // A request waits in its client's queue first. A client whose work is stuck fills only its own queue, and the
+    // common slots and the common queue stay free for others.
     private readonly PartitionedRateLimiter<Client> _shares = PartitionedRateLimiter.Create<Client, ClientId>(client =>
         RateLimitPartition.GetConcurrencyLimiter(client.Id, _ => Share(limits.Value))
     );
 
     private readonly ConcurrencyLimiter _lookUps = new(Share(limits.Value));
 
-    // After a start every client is new and all come at once, so the burst is a full second's worth.
+    // Right after a start every client is new, so the burst is a full second's worth.
     private readonly TokenBucketRateLimiter _introductions = PerSecond(
         limits.Value.UnknownClientsPerSecond,
         burst: limits.Value.UnknownClientsPerSecond
@@ -40,10 +40,10 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
     );
 
     /// <summary>
-    /// A place for the work of a request that <paramref name="client"/> has signed; dispose it. When the client's share or the
-    /// places of all are taken, the request waits, for <see cref="LimitsOptions.MaxQueueTime"/> at most, or not at all.
+    /// Takes a slot for a request that <paramref name="client"/> has signed; dispose it. Without a free slot the
+    /// request waits at most <see cref="LimitsOptions.MaxQueueTime"/>, or not at all.
     /// </summary>
-    public async Task<Step<Place>> Enter(Client client, bool mayWait)
+    public async Task<Step<Slot>> Enter(Client client, bool mayWait)
     {
         using var patience = mayWait ? new CancellationTokenSource(limits.Value.MaxQueueTime) : null;
         var share = await Take(
@@ -52,31 +52,31 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
             patience
         );
         if (!share.IsAcquired)
-            return Place.None(share, "Limits:ClientSharePercent", isVerified: true);
+            return Slot.None(share, "Limits:ClientSharePercent", isVerified: true);
         var work = await Take(() => _work.AttemptAcquire(), token => _work.AcquireAsync(1, token), patience);
         if (work.IsAcquired)
-            return new Step<Place>.Next(new Place(work, share));
+            return new Step<Slot>.Next(new Slot(work, share));
         share.Dispose();
-        return Place.None(work, "Limits:MaxConcurrentRequests", isVerified: true);
+        return Slot.None(work, "Limits:MaxConcurrentRequests", isVerified: true);
     }
 
     /// <summary>
-    /// A place for looking up the client of a request that is not verified yet; dispose it.
-    /// <paramref name="isNew"/>: this instance has not met the client, so the look-up counts as an introduction.
+    /// Takes a slot for looking up the client of an unverified request; dispose it. The look-up of a client that is not
+    /// in the cache (<paramref name="isNew"/>) also draws on <see cref="LimitsOptions.UnknownClientsPerSecond"/>.
     /// </summary>
-    public async Task<Step<Place>> LookUp(bool isNew)
+    public async Task<Step<Slot>> LookUp(bool isNew)
     {
         if (isNew)
         {
             var introduction = _introductions.AttemptAcquire();
             if (!introduction.IsAcquired)
-                return Place.None(introduction, "Limits:UnknownClientsPerSecond", isVerified: false);
+                return Slot.None(introduction, "Limits:UnknownClientsPerSecond", isVerified: false);
         }
         using var patience = new CancellationTokenSource(limits.Value.MaxQueueTime);
-        var place = await Take(() => _lookUps.AttemptAcquire(), token => _lookUps.AcquireAsync(1, token), patience);
-        return place.IsAcquired
-            ? new Step<Place>.Next(new Place(place))
-            : Place.None(place, "Limits:MaxConcurrentRequests", isVerified: false);
+        var lookUp = await Take(() => _lookUps.AttemptAcquire(), token => _lookUps.AcquireAsync(1, token), patience);
+        return lookUp.IsAcquired
+            ? new Step<Slot>.Next(new Slot(lookUp))
+            : Slot.None(lookUp, "Limits:MaxConcurrentRequests", isVerified: false);
     }
 
     /// <summary>Takes a permit to sign an answer to an unverified request; false when none is left.</summary>
@@ -87,13 +87,13 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
     }
 
     /// <summary>
-    /// Delays a refusal that its sender could go on provoking. A connection's next request is read after the answer to the
-    /// last, so with 2 ms one connection gets at most 500 refusals a second.
+    /// Delays a refusal to throttle its sender. A connection's next request is read after the answer to the last, so
+    /// with 2 ms one connection gets at most 500 refusals a second.
     /// </summary>
     public Task DelayRefusal(CancellationToken cancellationToken) =>
         Task.Delay(limits.Value.RefusalDelay, cancellationToken);
 
-    /// <summary>Whether a verified client is within its contract's rate for an operation; draws on it.</summary>
+    /// <summary>Draws on a verified client's rate for an operation; false when the rate is exceeded.</summary>
     public bool IsWithinRate(Client client, IOperation operation)
     {
         using var lease = _rates.AttemptAcquire((client, operation));
@@ -111,7 +111,7 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         await _unverified.DisposeAsync();
     }
 
-    // A free place is taken at once. Otherwise the request waits for the rest of its time.
+    // Takes a free slot at once; otherwise waits for the rest of the request's time.
     private static async Task<RateLimitLease> Take(
         Func<RateLimitLease> attempt,
         Func<CancellationToken, ValueTask<RateLimitLease>> wait,
@@ -145,7 +145,7 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
             QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
         };
 
-    // Replenished a twentieth at a time. A full second's worth at once would make all others wait once a second.
+    // Replenishes a twentieth at a time: permits that arrive once a second would make requests wait for that moment.
     private static TokenBucketRateLimiter PerSecond(int count, int burst)
     {
         var portion = Math.Max(1, count / 20);
@@ -160,7 +160,7 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
         );
     }
 
-    // A changed contract gets its own partition, so a new rate applies as soon as the contract is read.
+    // The rate is part of the partition's key, so a changed contract applies as soon as it is read.
     private static RateLimitPartition<(ClientId, string, RequestRate)> PerClient((Client, IOperation) call)
     {
         var (client, operation) = call;
@@ -177,8 +177,8 @@ public sealed class Admission(IOptions<LimitsOptions> limits) : IAsyncDisposable
     }
 }
 
-/// <summary>A place that one request's work has taken; free again when it is disposed.</summary>
-public sealed class Place(params RateLimitLease[] leases) : IDisposable
+/// <summary>The permission for one request's work; disposing it frees the slot.</summary>
+public sealed class Slot(params RateLimitLease[] leases) : IDisposable
 {
     /// <inheritdoc/>
     public void Dispose()
@@ -187,9 +187,9 @@ public sealed class Place(params RateLimitLease[] leases) : IDisposable
             lease.Dispose();
     }
 
-    internal static Step<Place> None(RateLimitLease refused, string limit, bool isVerified)
+    internal static Step<Slot> None(RateLimitLease refused, string limit, bool isVerified)
     {
         refused.Dispose();
-        return new Step<Place>.End(new Reply.TurnedAway(limit, isVerified));
+        return new Step<Slot>.End(new Reply.TurnedAway(limit, isVerified));
     }
 }

@@ -7,17 +7,17 @@ using CancelService.Protocol;
 
 namespace CancelService.Api.Exchange;
 
-/// <summary>An answer of the API before it is signed, with what the log says about it.</summary>
+/// <summary>An answer of the API before it is signed, with the facts for the log.</summary>
 /// <param name="Code">The code in the body.</param>
-/// <param name="Body">The body as it is sent.</param>
+/// <param name="Body">The body's bytes.</param>
 public sealed record Answer(ResultCode Code, byte[] Body)
 {
     private static readonly string[] Identifiers = ["paymentId", "paymentRequestId"];
 
-    /// <summary>Whether repeats of the request get the same bytes for ever. Its time is then exact to the millisecond.</summary>
+    /// <summary>Whether every repeat gets these bytes. Only then is response-time exact to the millisecond.</summary>
     public bool IsFinal { get; init; }
 
-    /// <summary>Whether the database was asked and has answered, so that there is no outage.</summary>
+    /// <summary>Whether the database has answered, which ends an outage.</summary>
     public bool IsFromDatabase { get; init; }
 
     /// <summary>For the log: the key version that the request named, or that verified it.</summary>
@@ -29,12 +29,12 @@ public sealed record Answer(ResultCode Code, byte[] Body)
     /// <summary>For the log: the request's paymentRequestId, when it is well-formed.</summary>
     public string? PaymentRequestId { get; init; }
 
-    /// <summary>For the log: the reason, in our own words. It holds no byte of the request but well-formed identifiers.</summary>
+    /// <summary>For the log: the reason. It quotes nothing of the request but well-formed identifiers.</summary>
     public string Reason { get; init; } = "";
 
     /// <summary>
-    /// Names for the log the payment that the request is about, by the identifiers in its body that are well-formed. Where the
-    /// answer names it already, this returns the answer as it is.
+    /// Names the request's payment for the log, by the well-formed identifiers in its body. An answer that already
+    /// names a payment stays unchanged.
     /// </summary>
     public Answer NamedBy(VerifiedRequest request)
     {
@@ -47,7 +47,7 @@ public sealed record Answer(ResultCode Code, byte[] Body)
             : this;
     }
 
-    /// <summary>Names for the log the payment that the request is about, as far as its identifiers are well-formed.</summary>
+    /// <summary>Names a payment for the log, by its well-formed identifiers.</summary>
     public Answer Naming(string? paymentId, string? paymentRequestId) =>
         this with
         {
@@ -55,11 +55,13 @@ public sealed record Answer(ResultCode Code, byte[] Body)
             PaymentRequestId = Identifier.IsWellFormed(paymentRequestId) ? paymentRequestId : null,
         };
 
-    /// <summary>An answer that holds a result and nothing else.</summary>
+    /// <summary>Makes an answer with a result and no other member.</summary>
     public static Answer Of(ResultCode code) =>
         new(code, JsonSerializer.SerializeToUtf8Bytes(new { result = WireResult.Of(code) }, WireJson.Options));
 
-    /// <summary>PARAM_ILLEGAL with a message of at most 256 characters that names the field and what is wrong with it.</summary>
+    /// <summary>
+    /// Makes PARAM_ILLEGAL with a message that names the field and its mistake, in at most 256 characters.
+    /// </summary>
     public static Answer Illegal(string message) =>
         Of(ResultCode.ParamIllegal.Because(message)) with
         {
@@ -67,10 +69,17 @@ public sealed record Answer(ResultCode Code, byte[] Body)
         };
 }
 
-/// <summary>The member <c>result</c> of every answer.</summary>
+/// <summary>The outcome of a request.</summary>
+/// <param name="ResultCode">The code, at most 64 characters; docs/api.md lists the codes.</param>
+/// <param name="ResultStatus">
+/// S: success, final. F: refused, nothing has changed. U: unknown, repeat the same request.
+/// </param>
+/// <param name="ResultMessage">
+/// The code's message, at most 256 characters; for PARAM_ILLEGAL it names the mistake.
+/// </param>
 public sealed record WireResult(string ResultCode, string ResultStatus, string ResultMessage)
 {
-    /// <summary>The result of a code.</summary>
+    /// <summary>Converts a code.</summary>
     public static WireResult Of(ResultCode code)
     {
         ArgumentNullException.ThrowIfNull(code);
@@ -78,10 +87,10 @@ public sealed record WireResult(string ResultCode, string ResultStatus, string R
     }
 }
 
-/// <summary>How JSON is written on the wire.</summary>
+/// <summary>Settings for JSON on the wire.</summary>
 public static class WireJson
 {
-    /// <summary>Members without a value are left out, and text is raw UTF-8.</summary>
+    /// <summary>Leaves out members without a value, and writes text as raw UTF-8.</summary>
     public static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
     {
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
@@ -89,9 +98,9 @@ public static class WireJson
     };
 
     /// <summary>
-    /// Escapes what JSON requires and nothing else: quotation marks, backslashes and control characters. .NET's encoders
-    /// also escape every character beyond the first 65,536, so an emoji would come back as two escapes. A client that parses
-    /// an answer and writes it again to verify it would then check other bytes.
+    /// Escapes only quotation marks, backslashes and control characters, as JSON requires. .NET's encoders also escape
+    /// every character beyond U+FFFF, such as an emoji. A client that parses an answer and serialises it again to
+    /// verify it would then check other bytes.
     /// </summary>
     private sealed class RawUtf8 : JsonConverter<string>
     {

@@ -7,27 +7,26 @@ using Microsoft.Extensions.Options;
 
 namespace CancelService.Api.Exchange;
 
-/// <summary>The time and the hash that an answer is signed with.</summary>
+/// <summary>The input of an answer's signature.</summary>
 /// <param name="ResponseTime">The header <c>response-time</c>.</param>
-/// <param name="Hash">SHA-256 of the string to sign.</param>
-public sealed record Seal(string ResponseTime, byte[] Hash);
+/// <param name="Hash">The SHA-256 of the string to sign.</param>
+public sealed record SigningInput(string ResponseTime, byte[] Hash);
 
 /// <summary>
-/// Signs answers. An answer that is not final says its time in whole seconds, so that the same refusal of the same request
-/// has the same string to sign for a second, and needs one signature: a flood of refusals then costs a hash each instead of
-/// an RSA signature (0.7 ms of a processor). Only the same content shares a signature: the key of this cache is the hash of
-/// all that is signed.
+/// Signs answers, and caches signatures for a second. An answer that is not final has its time in whole seconds, so
+/// that equal refusals of one second share a signature: in a flood each costs a hash instead of an RSA signature (0.7
+/// ms of a processor). The key of the cache is the hash of everything that is signed.
 /// </summary>
 public sealed class AnswerSigner(WalletKey walletKey, IOptions<WalletOptions> wallet, TimeProvider time)
 {
-    /// <summary>How many signatures of one second are kept; later ones of that second are made anew each time.</summary>
+    /// <summary>The most cached signatures; further ones of that second are not cached.</summary>
     public const int MaxShared = 1024;
 
     private readonly WalletClock _clock = new(wallet.Value.Zone);
     private Second _second = new(0);
 
-    /// <summary>Fixes the answer's time, and hashes all that is signed.</summary>
-    public Seal Prepare(Envelope envelope, Answer answer)
+    /// <summary>Sets the answer's time, and hashes the string to sign.</summary>
+    public SigningInput Prepare(Envelope envelope, Answer answer)
     {
         ArgumentNullException.ThrowIfNull(envelope);
         ArgumentNullException.ThrowIfNull(answer);
@@ -41,22 +40,22 @@ public sealed class AnswerSigner(WalletKey walletKey, IOptions<WalletOptions> wa
         );
     }
 
-    /// <summary>Finds a signature that was made earlier in this second, which costs nothing.</summary>
-    public bool TryFind(Seal seal, [NotNullWhen(true)] out string? signature) =>
-        Current().Made.TryGetValue(Key(seal), out signature);
+    /// <summary>Finds a signature in the cache.</summary>
+    public bool TryFind(SigningInput input, [NotNullWhen(true)] out string? signature) =>
+        Current().Made.TryGetValue(Key(input), out signature);
 
     /// <summary>Makes the value of the header <c>signature</c>.</summary>
-    public string Sign(Seal seal)
+    public string Sign(SigningInput input)
     {
-        ArgumentNullException.ThrowIfNull(seal);
-        var signature = walletKey.Sign(seal.Hash);
+        ArgumentNullException.ThrowIfNull(input);
+        var signature = walletKey.Sign(input.Hash);
         var second = Current();
         if (Interlocked.Increment(ref second.Count) <= MaxShared)
-            second.Made[Key(seal)] = signature;
+            second.Made[Key(input)] = signature;
         return signature;
     }
 
-    // At the turn of a second two requests may each start a new cache. One of them is lost, which costs a signature.
+    // At the turn of a second two requests may each start a cache. Losing one of them costs a signature.
     private Second Current()
     {
         var now = time.GetUtcNow().ToUnixTimeSeconds();
@@ -66,8 +65,8 @@ public sealed class AnswerSigner(WalletKey walletKey, IOptions<WalletOptions> wa
         return second;
     }
 
-    private static (UInt128, UInt128) Key(Seal seal) =>
-        (MemoryMarshal.Read<UInt128>(seal.Hash), MemoryMarshal.Read<UInt128>(seal.Hash.AsSpan(16)));
+    private static (UInt128, UInt128) Key(SigningInput input) =>
+        (MemoryMarshal.Read<UInt128>(input.Hash), MemoryMarshal.Read<UInt128>(input.Hash.AsSpan(16)));
 
     private sealed class Second(long number)
     {

@@ -21,7 +21,7 @@ public sealed class ApiMetrics
         _answers = meter.CreateHistogram(
             Answers,
             unit: "s",
-            description: "How long answers of the API took, by operation and result code",
+            description: "Duration of the API's answers, by operation and result code",
             advice: new InstrumentAdvice<double>
             {
                 HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
@@ -30,12 +30,12 @@ public sealed class ApiMetrics
         _turnedAway = meter.CreateCounter<long>(
             "cancelservice.turned_away",
             unit: "{request}",
-            description: "Requests that were turned away with a plain 503, by the limit that was reached"
+            description: "Requests turned away with a plain 503, by the reached limit"
         );
         _wrongTimes = meter.CreateCounter<long>(
             "cancelservice.request_time.refused",
             unit: "{request}",
-            description: "Requests whose Request-Time was no time or too far from our clock"
+            description: "Requests whose Request-Time was malformed or too far from our clock"
         );
         meter.CreateObservableGauge(
             "cancelservice.build_info",
@@ -45,11 +45,11 @@ public sealed class ApiMetrics
                     new KeyValuePair<string, object?>("version", BuildInfo.Version),
                     new KeyValuePair<string, object?>("revision", BuildInfo.Revision)
                 ),
-            description: "1, with the version and the revision that run"
+            description: "Always 1; the labels have the running version and revision"
         );
     }
 
-    /// <summary>Makes the counters known at 0, so that the first request is a rise.</summary>
+    /// <summary>Publishes the counters at 0, so that the first request is an increase.</summary>
     public void Publish()
     {
         _wrongTimes.Add(0);
@@ -57,9 +57,9 @@ public sealed class ApiMetrics
     }
 
     /// <summary>Records an answer.</summary>
-    /// <param name="operation">The operation's name; <c>none</c> for a path that is none's.</param>
-    /// <param name="code">The result code; <c>none</c> for a request that was turned away with a plain 503.</param>
-    /// <param name="duration">The time from the request's head to its answer.</param>
+    /// <param name="operation">The operation's name; <c>none</c> for a path without an operation.</param>
+    /// <param name="code">The result code; <c>none</c> for a plain 503.</param>
+    /// <param name="duration">The time from the request's headers to its answer.</param>
     public void Answered(string operation, string code, TimeSpan duration) =>
         _answers.Record(
             duration.TotalSeconds,
@@ -67,10 +67,10 @@ public sealed class ApiMetrics
             new KeyValuePair<string, object?>("operation", operation)
         );
 
-    /// <summary>Records a Request-Time that was refused: many of them, of many clients, mean that our clock is wrong.</summary>
+    /// <summary>Records a refused Request-Time. Many of them from many clients mean that our clock is wrong.</summary>
     public void RefusedTime() => _wrongTimes.Add(1);
 
-    /// <summary>Records a request that was turned away, beside its answer.</summary>
-    /// <param name="limit">The limit that was reached: the name of its setting.</param>
+    /// <summary>Records a request that was turned away with a plain 503.</summary>
+    /// <param name="limit">The reached limit: the name of its setting.</param>
     public void TurnedAway(string limit) => _turnedAway.Add(1, new KeyValuePair<string, object?>("limit", limit));
 }

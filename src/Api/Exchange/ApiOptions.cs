@@ -4,26 +4,25 @@ namespace CancelService.Api.Exchange;
 public sealed class ApiOptions
 {
     /// <summary>
-    /// What stands before <c>/v2/payments/cancel</c>: prefixes such as <c>/api</c>, or the empty string for none.
-    /// Without any, the API has no prefix.
+    /// The prefixes of <c>/v2/payments/cancel</c>, such as <c>/api</c>; the empty string is no prefix. An empty list
+    /// serves the API without prefix.
     /// </summary>
     public IList<string> Prefixes { get; } = [];
 
     /// <summary>
-    /// The prefix that a proxy in front strips from every path, such as <c>/api</c>; empty for none. Merchants sign the path
-    /// as they send it, so it goes before the received path in every string to sign, of requests and of answers. The served
-    /// paths stay as they are: they are the ones behind the proxy.
+    /// The prefix that a reverse proxy strips from every path, such as <c>/api</c>; empty for none. Merchants sign the
+    /// path as they send it, so every string to sign has the prefix. The served paths are the paths behind the proxy.
     /// </summary>
     public string StrippedPrefix { get; set; } = "";
 
-    /// <summary>How far Request-Time may differ from our clock: 1 second to 1 hour.</summary>
+    /// <summary>The greatest difference of Request-Time from our clock: 1 second to 1 hour.</summary>
     public TimeSpan RequestTimeTolerance { get; set; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>The paths that are served for an operation.</summary>
+    /// <summary>Lists the served paths of an operation.</summary>
     public IEnumerable<string> Paths(string operation) =>
         Prefixes.Count == 0 ? [operation] : Prefixes.Select(prefix => prefix + operation);
 
-    /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
+    /// <summary>Names the first wrong setting and its remedy; null without one.</summary>
     public string? Problem()
     {
         if (RequestTimeTolerance < TimeSpan.FromSeconds(1) || RequestTimeTolerance > TimeSpan.FromHours(1))

@@ -6,8 +6,8 @@ using Microsoft.Extensions.Options;
 namespace CancelService.Api.Exchange;
 
 /// <summary>
-/// Bounds the time that the exchange waits for the database, and detects outages. During an outage nobody waits for a place,
-/// because the answer would be UNKNOWN_EXCEPTION anyway.
+/// Bounds the exchange's wait for the database, and detects outages. During an outage no request waits for a slot,
+/// because its answer would be UNKNOWN_EXCEPTION anyway.
 /// </summary>
 public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvider time, ExchangeLog log)
 {
@@ -20,8 +20,8 @@ public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvide
     private long _silentSince;
 
     /// <summary>
-    /// Whether there is an outage: the database failed in the last five seconds and has answered nobody since, or has left a
-    /// question unanswered for a second.
+    /// Whether there is an outage: the database failed within five seconds and has not answered since, or a call has
+    /// waited for more than a second.
     /// </summary>
     public bool IsAway
     {
@@ -33,24 +33,24 @@ public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvide
         }
     }
 
-    /// <summary>The time that one request may wait for the database, in all its steps together; dispose it.</summary>
+    /// <summary>Bounds the total wait of one request for the database; dispose it.</summary>
     public sealed class Deadline(TimeSpan timeout) : IDisposable
     {
         private CancellationTokenSource? _source;
 
-        /// <summary>Starts the time, unless it runs already.</summary>
+        /// <summary>Starts the deadline unless it runs already.</summary>
         public CancellationToken Start() => (_source ??= new CancellationTokenSource(timeout)).Token;
 
         /// <inheritdoc/>
         public void Dispose() => _source?.Dispose();
     }
 
-    /// <summary>A deadline of <c>Database:Timeout</c> that does not run yet.</summary>
+    /// <summary>Makes a deadline of <c>Database:Timeout</c> that does not run yet.</summary>
     public Deadline NewDeadline() => new(options.Value.Timeout);
 
     /// <summary>
-    /// Asks the database, and waits until the deadline at most. If the database fails or the time runs out, nobody knows
-    /// whether the request took effect, so the answer is UNKNOWN_EXCEPTION.
+    /// Calls the database until the deadline. After a failure or a timeout the outcome is unknown, so the answer is
+    /// UNKNOWN_EXCEPTION.
     /// </summary>
     public async Task<Step<T>> Ask<T>(
         Deadline deadline,
@@ -83,7 +83,7 @@ public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvide
         }
     }
 
-    /// <summary>The answer to a request whose outcome is unknown.</summary>
+    /// <summary>Makes the answer to a request whose outcome is unknown.</summary>
     public static Reply.Answered Unknown(IncomingRequest request, bool isVerified, string reason)
     {
         ArgumentNullException.ThrowIfNull(request);
@@ -95,7 +95,7 @@ public sealed class DatabaseWatch(IOptions<DatabaseOptions> options, TimeProvide
         return new(answer, isVerified);
     }
 
-    /// <summary>Notes that the database has answered.</summary>
+    /// <summary>Ends an outage: the database has answered.</summary>
     public void HasAnswered()
     {
         lock (_lock)

@@ -4,9 +4,8 @@ using CancelService.Protocol;
 namespace CancelService.Api.Exchange;
 
 /// <summary>
-/// The log of the public port: one line an answer. Events that can occur a thousand times a second (a cause of
-/// UNKNOWN_EXCEPTION, a limit that turns requests away) get a line when they first occur, then one every ten seconds with a
-/// count.
+/// The log of the public port: one line an answer. Floods (a cause of UNKNOWN_EXCEPTION, a limit that turns requests
+/// away) are throttled to their first line, then one line with a count every ten seconds.
 /// </summary>
 public sealed partial class ExchangeLog(TimeProvider time, ILogger<ExchangeLog> log)
 {
@@ -31,7 +30,7 @@ public sealed partial class ExchangeLog(TimeProvider time, ILogger<ExchangeLog> 
         );
     }
 
-    /// <summary>Logs why an outcome is unknown, with where it happened when that says more.</summary>
+    /// <summary>Logs the cause of an unknown outcome, with the stack trace of a possible defect.</summary>
     public void OutcomeUnknown(UnknownCause cause, Exception failure, Envelope envelope)
     {
         ArgumentNullException.ThrowIfNull(cause);
@@ -40,7 +39,7 @@ public sealed partial class ExchangeLog(TimeProvider time, ILogger<ExchangeLog> 
             OutcomeUnknown(cause.NeedsTrace ? failure : null, cause.Text, more, envelope.ClientId, envelope.TraceId);
     }
 
-    /// <summary>Logs that a request was turned away with a plain 503.</summary>
+    /// <summary>Logs a plain 503.</summary>
     public void TurnedAway(string limit, Envelope envelope)
     {
         ArgumentNullException.ThrowIfNull(envelope);
@@ -73,7 +72,8 @@ public sealed partial class ExchangeLog(TimeProvider time, ILogger<ExchangeLog> 
 
     [LoggerMessage(
         LogLevel.Warning,
-        "Turned away with 503: {Limit} is reached. {More} more since the last such line; now client {ClientId}, trace {TraceId}"
+        "Turned away with 503: {Limit} is reached. {More} more since the last such line; now client "
+            + "{ClientId}, trace {TraceId}"
     )]
     private partial void TurnedAway(string limit, int more, string clientId, string traceId);
 }

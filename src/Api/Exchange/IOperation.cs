@@ -5,8 +5,8 @@ using CancelService.Protocol;
 namespace CancelService.Api.Exchange;
 
 /// <summary>
-/// An operation of the public port: everything in which operations differ. The exchange has verified the request when it
-/// calls an operation, and signs its answer. A new operation is a folder of its own and one line in ServiceHost.
+/// An operation of the public port, with everything in which operations differ. The exchange verifies the request
+/// before it calls the operation, and signs the answer. A new operation is a folder and one line in ServiceHost.
 /// </summary>
 public interface IOperation
 {
@@ -17,8 +17,8 @@ public interface IOperation
     string Path { get; }
 
     /// <summary>
-    /// The codes in the order in which they are decided: the first rule that applies gives the answer. Rule n of the protocol's
-    /// table is at n - 1, so a code of two rules occurs twice. UNKNOWN_EXCEPTION is no rule: it answers an unknown outcome.
+    /// The codes in the order of the protocol's rules: the first rule that applies gives the answer. Rule n is at n -
+    /// 1, so the code of two rules occurs twice. UNKNOWN_EXCEPTION is not a rule: it answers an unknown outcome.
     /// </summary>
     IReadOnlyList<ResultCode> Order { get; }
 
@@ -28,21 +28,23 @@ public interface IOperation
     /// <summary>The contents of the operation's page in the OpenAPI document.</summary>
     OperationDescription Description { get; }
 
-    /// <summary>Judges the values of <see cref="Members"/>, in their order: a sentence, or empty when nothing is wrong.</summary>
+    /// <summary>
+    /// Checks the values of <see cref="Members"/> in their order; returns the first mistake, or empty.
+    /// </summary>
     string Problem(IReadOnlyList<string?> values);
 
-    /// <summary>The rate at which a client may call this operation.</summary>
+    /// <summary>Reads the client's rate for this operation from its contract.</summary>
     RequestRate RateOf(Contract contract);
 
     /// <summary>
-    /// Decides the codes behind the exchange's own, in <see cref="Order"/>. If it throws, the client gets UNKNOWN_EXCEPTION,
-    /// because the outcome is unknown. Nothing that was written is taken back.
+    /// Decides the codes behind the exchange's own, in <see cref="Order"/>. After an exception the outcome is unknown:
+    /// the client gets UNKNOWN_EXCEPTION, and no write is rolled back.
     /// </summary>
     Task<Answer> Execute(VerifiedRequest request, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Completes the answer that the client gets, also where that is UNKNOWN_EXCEPTION because <see cref="Execute"/> threw or
-    /// took too long: names the payment for the log, and keeps a record. It asks no database.
+    /// Completes the answer for the log and keeps records, also for UNKNOWN_EXCEPTION after <see cref="Execute"/> threw
+    /// or timed out. Asks no database.
     /// </summary>
     Answer Conclude(Answer answer, VerifiedRequest request);
 }

@@ -8,18 +8,21 @@ using Microsoft.Extensions.Options;
 
 namespace CancelService.Api.Exchange;
 
-/// <summary>What an answer is signed for and logged with, whatever the request was.</summary>
+/// <summary>The facts of any request that sign and log its answer.</summary>
 /// <param name="Method">The method as received.</param>
 /// <param name="Path">The path as the merchant sent it, with escapes, query and stripped prefix.</param>
-/// <param name="ClientId"> Client-Id when it is well-formed, otherwise empty. It is not verified yet, and in the string to
-/// sign a dot ends it. Any other text would let a stranger move the boundaries between client, time and body, and so borrow
+/// <param name="ClientId">
+/// The Client-Id if it is well-formed, otherwise empty. It is not verified yet, and a dot ends it in the string to
+/// sign. Another text would let an unverified request move the boundaries between client, time and body, and so borrow
 /// the wallet's signature.
 /// </param>
-/// <param name="TraceId">The identifier under which the log has the request.</param>
-/// <param name="Operation">The name of the operation at the path, for metrics and the log; <c>none</c> where there is none.</param>
+/// <param name="TraceId">The request's identifier in the log.</param>
+/// <param name="Operation">
+/// The name of the operation at the path, for metrics and the log; otherwise <c>none</c>.
+/// </param>
 public sealed record Envelope(string Method, string Path, string ClientId, string TraceId, string Operation);
 
-/// <summary>A request that is well-formed up to its body.</summary>
+/// <summary>A request whose path, method and headers are well-formed.</summary>
 public sealed record IncomingRequest(
     Envelope Envelope,
     IOperation Operation,
@@ -28,10 +31,10 @@ public sealed record IncomingRequest(
     RequestBody Body
 )
 {
-    /// <summary>The client that the request claims to come from.</summary>
+    /// <summary>The claimed, unverified client.</summary>
     public ClientId ClientId { get; } = new(Envelope.ClientId);
 
-    /// <summary>The hash of the string that the client has signed, given its body.</summary>
+    /// <summary>Hashes the request's string to sign.</summary>
     public byte[] Hash(RequestBody.Whole body)
     {
         ArgumentNullException.ThrowIfNull(body);
@@ -54,7 +57,7 @@ public sealed class RequestReader(
     private readonly string _strippedPrefix = api.Value.StrippedPrefix;
     private readonly TimeSpan _tolerance = api.Value.RequestTimeTolerance;
 
-    /// <summary>Reads what an answer needs, so that every request can be answered.</summary>
+    /// <summary>Reads the facts that an answer needs. It never refuses, so every request gets an answer.</summary>
     public Envelope Address(HttpContext http)
     {
         ArgumentNullException.ThrowIfNull(http);
@@ -64,8 +67,8 @@ public sealed class RequestReader(
         return new(http.Request.Method, SignedPath(http), clientId, traceId, operation);
     }
 
-    /// <summary>Reads the rest.</summary>
-    /// <exception cref="BadHttpRequestException">The body is not HTTP; the server answers 400.</exception>
+    /// <summary>Reads and checks path, method, headers and body: codes 1 to 4.</summary>
+    /// <exception cref="BadHttpRequestException">The body is not valid HTTP; the server answers 400.</exception>
     public async Task<Step<IncomingRequest>> Read(HttpContext http, Envelope envelope)
     {
         ArgumentNullException.ThrowIfNull(http);
@@ -119,7 +122,7 @@ public sealed class RequestReader(
 
     private static Reply.Answered Unverified(string problem) => new(Answer.Illegal(problem), IsVerified: false);
 
-    // The path as the merchant signed it: raw, with its escapes and its query, behind the prefix that a proxy has stripped.
+    // The path as the merchant signed it: raw, with escapes, query and the prefix that a proxy has stripped.
     private string SignedPath(HttpContext http)
     {
         var target = SignatureScheme.PathOf(http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget);
@@ -147,8 +150,8 @@ public sealed class RequestReader(
         }
     }
 
-    // Kestrel reports a chunk of an impossible size as a disk failure, and a NUL in a trailer as a bug of the server. Both
-    // are the client's mistake.
+    // Kestrel reports a chunk of an impossible size as a disk failure, and a NUL in a trailer as a server error. Both
+    // are client errors.
     private static async ValueTask<ReadResult> Read(HttpRequest request, CancellationToken cancellationToken)
     {
         try

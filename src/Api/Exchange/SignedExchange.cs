@@ -5,7 +5,8 @@ using CancelService.Protocol;
 namespace CancelService.Api.Exchange;
 
 /// <summary>
-/// The exchange on the public port. Every answer is HTTP 200 and signed; only a request over a limit gets a plain 503.
+/// Answers every request on the public port. An answer is HTTP 200 and signed; only a request over a limit gets a plain
+/// 503.
 /// </summary>
 public sealed class SignedExchange(
     RequestReader reader,
@@ -18,23 +19,23 @@ public sealed class SignedExchange(
     ExchangeLog log
 )
 {
-    // merchant                     exchange                   memory of clients          database
+    // merchant                     exchange                   cache of clients           database
     //    |------- request ------->  1. read                          |                       |
-    //    |                          2. admit  <--- last known ------ |                       |
-    //    |                             not recognised: look up --------------------------->  |
-    //    |                          3. verify <--- recent enough --- |                       |
-    //    |                             too old: look up ---------------------------------->  |
+    //    |                          2. admit  <--- maybe stale ----- |                       |
+    //    |                             not verified: look up ------------------------------> |
+    //    |                          3. verify <--- current --------- |                       |
+    //    |                             stale: look up -------------------------------------> |
     //    |                          4. operate ------------------------------------------->  |
     //    |<------ answer ---------  5. sign and write
     //
     // 1. Read: path, method, media types, headers. Codes 1 to 4.
-    // 2. Admit: a place for the work, in the client's share. Only the client's key opens that share, so the request is first
-    //    verified with what this instance last knew of the client, however old that is. When that does not verify it, the
-    //    client is looked up, within the limits for unverified requests. What is still not verified is refused: codes 5 to 7.
-    // 3. Verify: codes 5 to 7 once more, with a client that is not older than Clients:CacheTime, then the rate: code 8. An older
-    //    one never decides: while the database is away, the answer is UNKNOWN_EXCEPTION.
+    // 2. Admit: take a slot in the client's share. Only the client's key may draw on that share, so the request is first
+    //    verified with the cached client, however stale. If that fails, the client is looked up, within the limits for
+    //    unverified requests; if the request still does not verify, it is refused: codes 5 to 7.
+    // 3. Verify: codes 5 to 7 again, with a client not older than Clients:CacheTime, then the rate: code 8. A stale client
+    //    never decides: during an outage the answer is UNKNOWN_EXCEPTION.
     // 4. Operate: the operation decides the codes from 9 on.
-    // 5. Sign and write, whatever the answer is. A verified client always gets its signature; unverified requests share a limit.
+    // 5. Sign and write the answer. A verified client always gets a signature; unverified requests share a limit.
 
     /// <summary>The codes that the exchange decides for every operation, in their order.</summary>
     public static readonly IReadOnlyList<ResultCode> Order =
@@ -53,7 +54,7 @@ public sealed class SignedExchange(
     public async Task Respond(HttpContext http)
     {
         ArgumentNullException.ThrowIfNull(http);
-        if (HttpMethods.IsConnect(http.Request.Method)) // HTTP 200 would mean that a tunnel is open.
+        if (HttpMethods.IsConnect(http.Request.Method)) // HTTP 200 would open a tunnel.
         {
             http.Response.StatusCode = StatusCodes.Status405MethodNotAllowed;
             return;
@@ -85,7 +86,7 @@ public sealed class SignedExchange(
             // Step 2
             if (!(await Admit(request, deadline)).GoesOn(out var admitted, out end))
                 return end;
-            using var place = admitted.Place;
+            using var slot = admitted.Slot;
 
             // Step 3
             if (!(await Verify(request, admitted.Known, deadline)).GoesOn(out var verified, out end))
@@ -116,8 +117,8 @@ public sealed class SignedExchange(
         }
 
         var entrance = await admission.Enter(known.Client, mayWait: !database.IsAway);
-        if (entrance.GoesOn(out var place, out end))
-            return new Step<Admitted>.Next(new(known, place));
+        if (entrance.GoesOn(out var slot, out end))
+            return new Step<Admitted>.Next(new(known, slot));
         return new Step<Admitted>.End(
             database.IsAway
                 ? DatabaseWatch.Unknown(request, isVerified: true, "no place while the database is away")
@@ -156,7 +157,7 @@ public sealed class SignedExchange(
         return new Step<VerifiedRequest>.End(new Reply.Answered(tooFast, IsVerified: true));
     }
 
-    // The client from the database, unless the memory is current.
+    // Verifies with the client from the database, unless the cache is current.
     private async Task<Step<VerifiedRequest>> Verified(
         IncomingRequest request,
         bool isVerified,
@@ -208,21 +209,21 @@ public sealed class SignedExchange(
             TurnAway(http, envelope, ((Reply.TurnedAway)reply).Limit, started);
             return;
         }
-        var seal = signer.Prepare(envelope, answer);
-        if (!signer.TryFind(seal, out var signature))
+        var input = signer.Prepare(envelope, answer);
+        if (!signer.TryFind(input, out var signature))
         {
             if (!reply.IsVerified && !admission.TryTakeUnverifiedPermit())
             {
                 TurnAway(http, envelope, "Limits:UnverifiedAnswersPerSecond", started);
                 return;
             }
-            signature = signer.Sign(seal);
+            signature = signer.Sign(input);
         }
 
         var response = http.Response;
-        // In lower case, literally: two SDKs look these names up as they are spelt here.
+        // Lower case: two SDKs look these names up case-sensitively.
         response.Headers["client-id"] = envelope.ClientId;
-        response.Headers["response-time"] = seal.ResponseTime;
+        response.Headers["response-time"] = input.ResponseTime;
         response.Headers["signature"] = signature;
         response.ContentType = "application/json; charset=UTF-8";
         response.ContentLength = answer.Body.Length;
@@ -241,8 +242,8 @@ public sealed class SignedExchange(
         http.Response.Headers.RetryAfter = "1";
     }
 
-    /// <summary>A request that is verified by what this instance last knew, with the place for its work.</summary>
-    private sealed record Admitted(VerifiedRequest Known, Place Place);
+    /// <summary>A request that the cached, maybe stale client verifies, with its slot.</summary>
+    private sealed record Admitted(VerifiedRequest Known, Slot Slot);
 }
 
 /// <summary>A feature of an exchange that was decided, for hosts that extend the service.</summary>

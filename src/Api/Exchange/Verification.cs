@@ -4,10 +4,10 @@ using CancelService.Protocol;
 
 namespace CancelService.Api.Exchange;
 
-/// <summary>Decides the codes 5 to 7 about a request, given what is known of its client.</summary>
+/// <summary>Verifies requests: codes 5 to 7.</summary>
 public static class Verification
 {
-    /// <summary>Verifies a request; <paramref name="client"/> is absent when no client has the request's Client-Id.</summary>
+    /// <summary>Verifies a request; <paramref name="client"/> is null for an unknown Client-Id.</summary>
     public static Step<VerifiedRequest> Verify(Client? client, IncomingRequest request, DateTimeOffset now)
     {
         ArgumentNullException.ThrowIfNull(request);

@@ -3,23 +3,25 @@ using System.Collections.Concurrent;
 namespace CancelService.Api.Failures;
 
 /// <summary>
-/// Limits log lines about a cause that can occur a thousand times a second: one when it first occurs, then one every ten
-/// seconds with the count in between.
+/// Throttles log lines about one cause: a line at its first occurrence, then a line every ten seconds with the number
+/// since.
 /// </summary>
 public sealed class Throttle(TimeProvider time)
 {
-    /// <summary>How often a cause that goes on is repeated.</summary>
+    /// <summary>The time between two lines of a continuing cause.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
     private const int MaxCauses = 1000;
 
     private readonly ConcurrentDictionary<string, Occurrences> _causes = new(StringComparer.Ordinal);
 
-    /// <summary>Whether a cause gets a line now; if so, <paramref name="more"/> have come since its last one.</summary>
+    /// <summary>
+    /// Tells whether a cause is logged now; <paramref name="more"/> counts the suppressed occurrences.
+    /// </summary>
     public bool IsDue(string cause, out int more)
     {
-        // There are few causes, because none contains bytes of a request. If there are too many all the same, all are
-        // forgotten and logged as new.
+        // Causes contain no bytes of a request, so their number is small. Forgetting all of them bounds the memory
+        // anyway.
         if (_causes.Count > MaxCauses)
             _causes.Clear();
         return _causes.GetOrAdd(cause, _ => new Occurrences()).IsDue(time, out more);

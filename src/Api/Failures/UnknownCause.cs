@@ -4,20 +4,20 @@ using System.Net.Sockets;
 
 namespace CancelService.Api.Failures;
 
-/// <summary>Why an outcome is unknown, in the words of an operator.</summary>
-/// <param name="Text">The cause, on one line; for a database's refusal with its SQLSTATE.</param>
-/// <param name="IsDatabaseAway">Whether this failure means that the database can serve nobody.</param>
-/// <param name="NeedsTrace">Whether it may be a bug of ours; the stack trace is then logged too.</param>
+/// <summary>The cause of an unknown outcome, for operators.</summary>
+/// <param name="Text">The cause on one line, with the SQLSTATE of a database's refusal.</param>
+/// <param name="IsDatabaseAway">Whether the failure means an outage of the database.</param>
+/// <param name="NeedsTrace">Whether the failure may be a defect, so that its stack trace is logged.</param>
 public sealed record UnknownCause(string Text, bool IsDatabaseAway, bool NeedsTrace)
 {
-    // Connection lost, read-only after a failover, not enough resources, shutting down.
+    // Connection lost, read-only after a failover, insufficient resources, shutting down.
     private static readonly string[] Away = ["08", "25006", "53", "57"];
 
-    // The database serves in these cases: a commit that no standby has confirmed, a serialization failure, a deadlock, a
-    // lock that another session holds.
+    // The database is up: a commit without a standby's confirmation, a serialization failure, a deadlock, a lock of
+    // another session.
     private static readonly string[] Passing = ["01", "40", "55"];
 
-    /// <summary>The cause of a failure; <paramref name="timeout"/> is how long an answer may wait for the database.</summary>
+    /// <summary>Explains a failure; <paramref name="timeout"/> is <c>Database:Timeout</c>.</summary>
     public static UnknownCause Of(Exception failure, TimeSpan timeout)
     {
         ArgumentNullException.ThrowIfNull(failure);

@@ -8,8 +8,8 @@ using Microsoft.Extensions.Options;
 namespace CancelService.Api.Hosting;
 
 /// <summary>
-/// Prepares the database beside the running server: it migrates the schema if the settings say so. While the database is out
-/// of reach it keeps trying; the process answers, but is not ready.
+/// Prepares the database while the server already runs, and migrates the schema if the settings say so. It retries
+/// while the database is unreachable; meanwhile the process answers, but is not ready.
 /// </summary>
 public sealed partial class DatabaseStartup(
     Database database,
@@ -22,7 +22,7 @@ public sealed partial class DatabaseStartup(
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
-    /// <summary>Whether all that was to be done at start is done.</summary>
+    /// <summary>Whether the preparation is done.</summary>
     public bool IsDone { get; private set; }
 
     /// <inheritdoc/>
@@ -62,19 +62,19 @@ public sealed partial class DatabaseStartup(
 }
 
 /// <summary>
-/// Stops without losing a request. First the instance reports that it is not ready. It keeps serving until load balancers
-/// have noticed. Then the server stops listening and finishes the requests in flight.
+/// Drains the instance before it stops, so that no request is lost. The instance reports that it is not ready, and
+/// serves until load balancers have noticed; then the server stops listening and finishes the requests in flight.
 /// </summary>
 internal sealed partial class Drain(IOptions<ShutdownOptions> options, ILogger<Drain> log) : IHostedLifecycleService
 {
-    /// <summary>Whether the process is about to stop.</summary>
+    /// <summary>Whether the process is stopping.</summary>
     public bool IsDraining { get; private set; }
 
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         IsDraining = true;
         Draining(options.Value.DrainTime);
-        // Real time, even when a test brings its own clock: load balancers wait in real time.
+        // Real time even under a test's clock: load balancers wait in real time.
         await Task.Delay(options.Value.DrainTime, cancellationToken)
             .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
@@ -97,15 +97,15 @@ internal sealed partial class Drain(IOptions<ShutdownOptions> options, ILogger<D
 public sealed class ShutdownOptions
 {
     /// <summary>
-    /// How long the instance goes on serving after it has said that it is not ready: 0 to 2 minutes. Longer than load
-    /// balancers take to notice; in Development none.
+    /// The time between "not ready" and the end of serving: 0 to 2 minutes. It must exceed the load balancers' check
+    /// interval; Development sets 0.
     /// </summary>
     public TimeSpan DrainTime { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long requests in flight and deliveries may take after that: 1 second to 5 minutes.</summary>
+    /// <summary>The time for requests in flight and deliveries after the drain: 1 second to 5 minutes.</summary>
     public TimeSpan GraceTime { get; set; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
+    /// <summary>Names the first wrong setting and its remedy; null without one.</summary>
     public string? Problem() =>
         DrainTime < TimeSpan.Zero || DrainTime > TimeSpan.FromMinutes(2)
             ? $"Shutdown:DrainTime is {DrainTime}. Set it between 00:00:00 and 00:02:00."
@@ -115,8 +115,8 @@ public sealed class ShutdownOptions
 }
 
 /// <summary>
-/// Ready means: the instance is not stopping, its preparations are done, and the database answers in time and can serve.
-/// Each change is logged once, however often a load balancer asks.
+/// An instance is ready if it is not stopping, its preparation is done, and the database answers in time and can serve.
+/// Logs each change once, however often load balancers ask.
 /// </summary>
 internal sealed partial class Readiness(
     DatabaseStartup startup,
@@ -150,7 +150,7 @@ internal sealed partial class Readiness(
                         state == _last ? 1 : 0,
                         new KeyValuePair<string, object?>("state", state.ToString())
                     )),
-            description: "1 for the state that the last look at /healthz/ready found, 0 for the others"
+            description: "1 for the state at the last request to /healthz/ready, 0 for the others"
         );
 
     public async Task<HealthCheckResult> CheckHealthAsync(
@@ -204,7 +204,8 @@ internal sealed partial class Readiness(
 
     [LoggerMessage(
         LogLevel.Warning,
-        "PostgreSQL's synchronous_commit is too weak: a crash may lose a cancellation that was answered SUCCESS. Set it to on"
+        "PostgreSQL's synchronous_commit is too weak: a crash may lose a cancellation that was answered "
+            + "SUCCESS. Set it to on"
     )]
     private partial void MayLoseCommits();
 

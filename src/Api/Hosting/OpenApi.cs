@@ -10,15 +10,15 @@ using Microsoft.OpenApi;
 namespace CancelService.Api.Hosting;
 
 /// <summary>
-/// The OpenAPI documents of both ports. The build writes them to docs/openapi, and CI fails when what is checked in
-/// differs. The sandbox shows them at <c>/scalar</c>.
+/// The OpenAPI documents of both ports. The build writes them to docs/openapi, and CI fails on a difference from the
+/// checked-in files. The sandbox shows them at <c>/scalar</c>.
 /// </summary>
 public static class OpenApi
 {
-    /// <summary>Whether the process is the build's tool that reads the documents, and nothing else.</summary>
+    /// <summary>Whether the process is the build's tool that generates the documents.</summary>
     public static bool IsBuilding => Assembly.GetEntryAssembly()?.GetName().Name == "GetDocument.Insider";
 
-    /// <summary>Takes away what a process that only describes itself has no settings for, and must not do.</summary>
+    /// <summary>Removes background work and checks of settings: the build's tool has no settings.</summary>
     public static void OnlyDescribe(IServiceCollection services) =>
         services
             .RemoveAll<IHostedService>()
@@ -51,7 +51,9 @@ public static class OpenApi
                                     Title = "CancelService, internal port",
                                     Version = "v1",
                                     Description =
-                                        "For the wallet's core and operators, with a JWT that has the right scope.",
+                                        "For the wallet's core and operators. Needs a JWT with the right scope. Times "
+                                        + "are UTC with an offset; amounts are minor units. Errors are problem details "
+                                        + "(RFC 9457); docs/internal-api.md lists them.",
                                 };
                                 description.Servers = [];
                                 var scheme = new OpenApiSecurityScheme
@@ -78,7 +80,7 @@ public static class OpenApi
                 }
             );
 
-    // The public port has no routes, because one exchange answers everything; so each operation describes itself.
+    // One exchange answers every path of the public port, so there are no routes to describe.
     private static async Task DescribeOperations(
         OpenApiDocument description,
         OpenApiDocumentTransformerContext context,
@@ -89,7 +91,7 @@ public static class OpenApi
         {
             Title = "CancelService, public port",
             Version = "v2",
-            Description = "For merchants' servers. docs/api.md says how requests and answers are signed.",
+            Description = "For merchants' servers. docs/api.md describes the signatures of requests and answers.",
         };
         description.Servers = [];
         description.Paths = [];
@@ -125,8 +127,13 @@ public static class OpenApi
                 + ".",
             Parameters =
             [
-                Header("Client-Id", "Names the client."),
-                Header("Request-Time", "ISO 8601 with an offset, or milliseconds since 1970."),
+                Header("Client-Id", "The client's identifier: 1 to 64 letters, digits, '_' or '-'."),
+                Header(
+                    "Request-Time",
+                    "The time of the request: ISO 8601 with an offset, or milliseconds since 1970. It may "
+                        + "differ from the "
+                        + "wallet's clock by Api:RequestTimeTolerance, by default 5 minutes."
+                ),
                 Header("Signature", "algorithm=RSA256, keyVersion=<version>, signature=<text>"),
             ],
             RequestBody = new OpenApiRequestBody { Required = true, Content = Json(request) },
@@ -134,11 +141,13 @@ public static class OpenApi
             {
                 ["200"] = new OpenApiResponse
                 {
-                    Description = "Every answer, whatever the outcome; it is signed.",
+                    Description = "The signed answer, whatever the outcome: resultStatus tells success from refusal.",
                     Headers = new Dictionary<string, IOpenApiHeader>(StringComparer.Ordinal)
                     {
-                        ["client-id"] = AnswerHeader("The client, echoed."),
-                        ["response-time"] = AnswerHeader("ISO 8601 with an offset."),
+                        ["client-id"] = AnswerHeader("The request's Client-Id; empty when it was malformed."),
+                        ["response-time"] = AnswerHeader(
+                            "The time of the answer: ISO 8601 with the offset of the wallet's time zone."
+                        ),
                         ["signature"] = AnswerHeader(
                             "algorithm=RSA256,keyVersion=<version>,signature=<percent-encoded base64>"
                         ),

@@ -12,8 +12,8 @@ using CancelService.Infrastructure;
 using CancelService.Infrastructure.Clients;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
-using CancelService.Infrastructure.Sql;
 using CancelService.Infrastructure.Signing;
+using CancelService.Infrastructure.Sql;
 using CancelService.OperatorConsole;
 using CancelService.Protocol;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
@@ -29,13 +29,13 @@ using Serilog.Formatting.Compact;
 
 namespace CancelService.Api.Hosting;
 
-/// <summary>Puts the process together: settings, services, and the two ports.</summary>
+/// <summary>Builds the process: settings, services, and the two ports.</summary>
 public static class ServiceHost
 {
     /// <summary>Builds the host from the settings.</summary>
-    /// <param name="args">The command line's settings.</param>
-    /// <param name="replace">Lets a test bring its own clock.</param>
-    /// <param name="extensions">What a host has beside the service.</param>
+    /// <param name="args">The settings of the command line.</param>
+    /// <param name="replace">Replaces services, such as a test's clock.</param>
+    /// <param name="extensions">Additions to the service.</param>
     public static WebApplication Build(
         string[] args,
         Action<IServiceCollection>? replace = null,
@@ -52,6 +52,7 @@ public static class ServiceHost
         SettingsCheck.Run(builder.Configuration, extensions.SelectMany(extension => extension.Sections).ToDictionary());
         if (OpenApi.IsBuilding)
             builder.Services.AddOpenApiDocuments();
+        DatabaseKeys.RemoveWarmUp(builder.Services);
         replace?.Invoke(builder.Services);
 
         var app = builder.Build();
@@ -61,6 +62,7 @@ public static class ServiceHost
             (inner, extension) => extension.Wrap(app.Services, inner)
         );
         app.Use((http, next) => http.Features.Get<InternalPort>() is null ? respond(http) : next(http));
+        app.UseForwardedHeaders();
         app.MapInternalApi();
         foreach (var extension in extensions)
             extension.Map(app);
@@ -126,8 +128,8 @@ public static class ServiceHost
         services.AddSingleton<Readiness>().AddHealthChecks().AddCheck<Readiness>("database");
     }
 
-    // Metrics in Prometheus' format at /metrics on the internal port. With OTEL_EXPORTER_OTLP_ENDPOINT, traces, metrics and logs
-    // go there too, by the standard's own settings (OTEL_*).
+    // Prometheus scrapes /metrics on the internal port. OTEL_EXPORTER_OTLP_ENDPOINT also exports traces, metrics and
+    // logs, with OpenTelemetry's own settings (OTEL_*).
     private static void AddTelemetry(WebApplicationBuilder builder)
     {
         var telemetry = builder
@@ -179,6 +181,10 @@ public static class ServiceHost
         Add<LimitsOptions>("Limits", options => options.Problem());
         Add<ChangesOptions>("Changes", _ => null);
         Add<OpsOptions>("Ops", options => options.Problem());
+        Add<ForwardingOptions>("ForwardedHeaders", options => options.Problem());
+        builder
+            .Services.AddOptions<ForwardedHeadersOptions>()
+            .Configure<IOptions<ForwardingOptions>>((headers, forwarding) => forwarding.Value.Configure(headers));
         Add<BearerSettings>(BearerSettings.Section, options => options.Problem());
         Add<WalletOptions>(
             "Wallet",
@@ -204,14 +210,14 @@ public static class ServiceHost
             problem(options) is { } failure ? ValidateOptionsResult.Fail(failure) : ValidateOptionsResult.Success;
     }
 
-    // Behind ILogger, and without the static Log: hosts of parallel tests must not share a logger.
+    // Not the static Log: hosts of parallel tests must not share a logger.
     private static void AddLogging(WebApplicationBuilder builder)
     {
         var configuration = new LoggerConfiguration()
             .ReadFrom.Configuration(builder.Configuration)
             .Enrich.FromLogContext()
-            // A body that breaks HTTP is the client's mistake and gets 400. It is not logged with a trace, or strangers
-            // could fill the log.
+            // A body that breaks HTTP is a client error and gets 400. Its stack traces would let unverified requests
+            // fill the log.
             .Filter.ByExcluding(line => line.Exception is BadHttpRequestException || IsUnreadBody(line));
         configuration = builder.Environment.IsDevelopment()
             ? configuration.WriteTo.Console(formatProvider: CultureInfo.InvariantCulture)
@@ -219,25 +225,27 @@ public static class ServiceHost
         builder.Logging.ClearProviders().AddSerilog(configuration.CreateLogger(), dispose: true);
     }
 
-    // Kestrel reads the rest of an unread body, and reports a NUL in its trailer as an error of ours.
+    // Kestrel drains an unread body, and reports a NUL in its trailer as a server error.
     private static bool IsUnreadBody(LogEvent line) =>
         line.Properties.GetValueOrDefault("EventId") is StructureValue { Properties: var id }
         && id.Any(part => part.Value is ScalarValue { Value: "RequestBodyDrainBodyReaderInvalidState" });
 
-    // The ports are ordinary Kestrel endpoints in the settings. Connections on the endpoint Internal are marked; all others
-    // are public. So an endpoint that somebody adds can't expose the internal API.
+    // The ports are ordinary Kestrel endpoints in the settings. Only connections on the endpoint Internal are marked,
+    // so an added endpoint is public and can't expose the internal API.
     private static void AddPorts(WebApplicationBuilder builder) =>
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            kestrel.AllowHostHeaderOverride = true; // An absolute-form target outranks the Host header (RFC 9112, 3.2.2).
+            // An absolute-form target outranks the Host header (RFC 9112, 3.2.2).
+            kestrel.AllowHostHeaderOverride = true;
             var limits = kestrel.ApplicationServices.GetRequiredService<IOptions<LimitsOptions>>().Value;
             kestrel.Limits.MaxConcurrentConnections = limits.MaxConnections;
             kestrel.Limits.RequestHeadersTimeout = limits.HeadersTimeout;
             kestrel.Limits.KeepAliveTimeout = limits.KeepAliveTimeout;
             kestrel.Limits.MinRequestBodyDataRate = new(limits.MinBodyBytesPerSecond, TimeSpan.FromSeconds(5));
             kestrel.Limits.MaxRequestBufferSize = 64 * 1024; // Per connection, before the request is read.
-            kestrel.Limits.MaxRequestBodySize = 1024 * 1024; // A body over the API's own limit still gets an answer, up to this size.
+            // More than the API's own limit of 64 KiB, so that a longer body still gets a signed answer.
+            kestrel.Limits.MaxRequestBodySize = 1024 * 1024;
             kestrel
                 .Configure(builder.Configuration.GetSection("Kestrel"))
                 .Endpoint(

@@ -8,8 +8,8 @@ using Serilog.Events;
 namespace CancelService.Api.Hosting;
 
 /// <summary>
-/// Checks the names and the forms of the settings before anything reads them: a setting that is mistyped would otherwise be
-/// ignored, and the process would run with the default. Each section's options check the values.
+/// Checks the names and formats of the settings before anything reads them: the configuration ignores a mistyped name,
+/// and the process would run with the default. Each section's options check the values.
 /// </summary>
 public sealed class SettingsCheck
 {
@@ -26,7 +26,7 @@ public sealed class SettingsCheck
         _sections = Sections.Concat(more).ToDictionary(StringComparer.OrdinalIgnoreCase);
     }
 
-    /// <summary>The sections of the service's own, each with the type that it is bound to.</summary>
+    /// <summary>The service's own sections, each with its bound type.</summary>
     public static readonly IReadOnlyDictionary<string, Type> Sections = new Dictionary<string, Type>(
         StringComparer.OrdinalIgnoreCase
     )
@@ -36,6 +36,7 @@ public sealed class SettingsCheck
         ["Changes"] = typeof(Internal.ChangesOptions),
         ["Clients"] = typeof(Infrastructure.Clients.ClientsOptions),
         ["Database"] = typeof(Infrastructure.Sql.DatabaseOptions),
+        ["ForwardedHeaders"] = typeof(ForwardingOptions),
         ["Limits"] = typeof(Exchange.LimitsOptions),
         ["Notifications"] = typeof(Infrastructure.Notifications.NotificationsOptions),
         ["Ops"] = typeof(OperatorConsole.OpsOptions),
@@ -48,7 +49,9 @@ public sealed class SettingsCheck
     /// <summary>Checks all sections.</summary>
     /// <param name="configuration">The settings.</param>
     /// <param name="more">Sections that the host adds to <see cref="Sections"/>.</param>
-    /// <exception cref="OptionsValidationException">Settings are wrong; each failure names one, and what helps.</exception>
+    /// <exception cref="OptionsValidationException">
+    /// Settings are wrong; each failure names one and its remedy.
+    /// </exception>
     public static void Run(IConfiguration configuration, IReadOnlyDictionary<string, Type> more)
     {
         var check = new SettingsCheck(configuration, more);
@@ -58,7 +61,7 @@ public sealed class SettingsCheck
             throw new OptionsValidationException("", typeof(SettingsCheck), check._failures);
     }
 
-    /// <summary>The members that are settings of a bound type.</summary>
+    /// <summary>Lists the members of a bound type that are settings.</summary>
     public static IEnumerable<PropertyInfo> Members(Type type)
     {
         ArgumentNullException.ThrowIfNull(type);
@@ -107,7 +110,7 @@ public sealed class SettingsCheck
 
     private void Listed(IConfigurationSection list)
     {
-        // An empty list is an empty text in JSON.
+        // JSON's empty list is an empty text here.
         if (!string.IsNullOrEmpty(list.Value))
             _failures.Add($"{list.Path} is a list. Number its entries: {list.Path}:0 for the first.");
         foreach (
@@ -146,7 +149,7 @@ public sealed class SettingsCheck
             ? ""
             : string.Create(CultureInfo.InvariantCulture, $", such as its default {byDefault}");
 
-    // Serilog would end with the trace of an exception.
+    // Serilog itself fails with a stack trace.
     private void Levels()
     {
         var minimum = _configuration.GetSection("Serilog:MinimumLevel");
@@ -161,7 +164,8 @@ public sealed class SettingsCheck
                 && !(Enum.TryParse(value, ignoreCase: true, out LogEventLevel known) && Enum.IsDefined(known))
             )
                 _failures.Add(
-                    $"{level.Path} is '{Short(value)}'. Set it to {string.Join(" or ", Enum.GetNames<LogEventLevel>())}."
+                    $"{level.Path} is '{Short(value)}'. Set it to "
+                        + $"{string.Join(" or ", Enum.GetNames<LogEventLevel>())}."
                 );
         }
     }
@@ -171,24 +175,7 @@ public sealed class SettingsCheck
     private static string Short(string value) => value.Length > 40 ? $"{value[..40]}..." : value;
 
     private static (string Name, int Distance) Nearest(string name, IEnumerable<string> known) =>
-        known.Select(other => (Name: other, Distance: Distance(name, other))).MinBy(other => other.Distance);
-
-    // The number of letters to change, add or remove (Levenshtein distance).
-    private static int Distance(string a, string b)
-    {
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
-        for (var i = 1; i <= a.Length; i++)
-        {
-            var diagonal = row[0];
-            row[0] = i;
-            for (var j = 1; j <= b.Length; j++)
-            {
-                var change = char.ToUpperInvariant(a[i - 1]) == char.ToUpperInvariant(b[j - 1]) ? 0 : 1;
-                (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + change));
-            }
-        }
-        return row[^1];
-    }
+        known.Select(other => (Name: other, Distance: Spelling.Distance(name, other))).MinBy(other => other.Distance);
 }
 
 /// <summary>The section <c>AutoMapper</c> of the settings.</summary>

@@ -6,8 +6,8 @@ using CancelService.Infrastructure.Signing;
 namespace CancelService.Api.Hosting;
 
 /// <summary>
-/// Logs once which version runs and how fast this machine signs. Each answer takes an RSA signature, and OpenSSL signs 2.6
-/// times slower on a processor without AVX-512 IFMA.
+/// Logs the running version and the machine's signing speed at start. Each answer needs an RSA signature, and OpenSSL
+/// signs 2.6 times slower without AVX-512 IFMA.
 /// </summary>
 internal sealed partial class StartReport(
     WalletKey key,
@@ -27,7 +27,7 @@ internal sealed partial class StartReport(
         races.Publish();
         var (text, signing, verifying) = (new byte[32], TimeSpan.MaxValue, TimeSpan.MaxValue);
         var hash = SHA256.HashData(text);
-        // The fastest of a few: the first ones also load the library.
+        // The fastest of a few rounds: the first rounds also load the library.
         for (var round = 0; round < Rounds; round++)
         {
             var started = TimeProvider.System.GetTimestamp();
@@ -54,7 +54,8 @@ internal sealed partial class StartReport(
 
     [LoggerMessage(
         LogLevel.Information,
-        "CancelService {Version} (revision {Revision}, .NET {Runtime}) starts at {Now:O}. An RSA signature takes {SignMs:0.00} ms here, a verification {VerifyMs:0.000} ms"
+        "CancelService {Version} (revision {Revision}, .NET {Runtime}) starts at {Now:O}. An RSA signature "
+            + "takes {SignMs:0.00} ms here, a verification {VerifyMs:0.000} ms"
     )]
     private partial void Started(
         string version,

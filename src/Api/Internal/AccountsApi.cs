@@ -10,10 +10,14 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CancelService.Api.Internal;
 
-/// <summary>A deposit or a payout; the id makes it idempotent.</summary>
+/// <summary>A deposit or a payout.</summary>
+/// <param name="Id">
+/// The operator's identifier, 1 to 64 letters, digits, '_', '-' or '.'; it makes the transfer idempotent.
+/// </param>
+/// <param name="MinorUnits">The amount in minor units of the account's currency, 1 to 10^15.</param>
 public sealed record TransferBody(string? Id, long? MinorUnits);
 
-/// <summary>The operators' side: the merchants' accounts.</summary>
+/// <summary>Endpoints for merchants' accounts.</summary>
 public static class AccountsApi
 {
     /// <summary>Maps the endpoints under <c>/internal/v1</c>.</summary>
@@ -28,7 +32,7 @@ public static class AccountsApi
         account.MapPost("/payouts", PayOut).RequireAuthorization(Scopes.AccountsWrite);
     }
 
-    /// <summary>The client's accounts: a balance for each currency.</summary>
+    /// <summary>Lists a client's balances, one for each currency. An unknown client has an empty list.</summary>
     public static async Task<Ok<Page<BalanceView>>> ListAccounts(
         string clientId,
         IAccountQueries queries,
@@ -41,7 +45,7 @@ public static class AccountsApi
         return TypedResults.Ok(new Page<BalanceView>(accounts, null));
     }
 
-    /// <summary>A deposit or payout, by the id that it was posted with.</summary>
+    /// <summary>Finds a deposit or payout by the id with which it was posted.</summary>
     public static async Task<Results<Ok<TransferView>, ProblemHttpResult>> GetTransfer(
         string clientId,
         string id,
@@ -54,7 +58,7 @@ public static class AccountsApi
             ? TypedResults.Ok(View(transfer))
             : Problems.NotFound("transfer");
 
-    /// <summary>The merchant's balance in a currency, and its transfers, oldest first, paged by cursor.</summary>
+    /// <summary>Reads a merchant's balance in a currency, and a page of its transfers, oldest first.</summary>
     public static async Task<Results<Ok<AccountView>, ProblemHttpResult>> GetAccount(
         string clientId,
         string currency,
@@ -75,7 +79,7 @@ public static class AccountsApi
             : Problems.NotFound("account");
     }
 
-    /// <summary>Credits the merchant's account. Idempotent: 201 the first time, 200 afterwards.</summary>
+    /// <summary>Credits the merchant's account. Idempotent by id: 201 first, 200 for repeats.</summary>
     public static Task<Results<Created<TransferView>, Ok<TransferView>, ProblemHttpResult>> Deposit(
         string clientId,
         string currency,
@@ -87,7 +91,9 @@ public static class AccountsApi
         CancellationToken cancellationToken
     ) => Post(clientId, currency, TransferKind.Deposit, body, reason, caller, logs, mediator, cancellationToken);
 
-    /// <summary>Debits the merchant's account, as far as its balance goes. Idempotent: 201 the first time, 200 afterwards.</summary>
+    /// <summary>
+    /// Debits the merchant's account if its balance covers the amount. Idempotent by id: 201 first, 200 for repeats.
+    /// </summary>
     public static Task<Results<Created<TransferView>, Ok<TransferView>, ProblemHttpResult>> PayOut(
         string clientId,
         string currency,

@@ -4,51 +4,53 @@ using Microsoft.AspNetCore.Authentication.JwtBearer;
 namespace CancelService.Api.Internal;
 
 /// <summary>
-/// The section <c>Authentication:Schemes:Bearer</c>, which is the framework's own. It is checked here, because the framework
-/// accepts a wrong setting and then answers every token with 401.
+/// The framework's section <c>Authentication:Schemes:Bearer</c>. It is checked here, because the framework accepts a
+/// wrong setting and then answers every token with 401.
 /// </summary>
 public sealed class BearerSettings
 {
     /// <summary>The section's name.</summary>
     public const string Section = "Authentication:Schemes:Bearer";
 
-    /// <summary>The shortest signing key, in bytes: what HMAC-SHA256 needs.</summary>
+    /// <summary>The shortest signing key in bytes, for HMAC-SHA256.</summary>
     public const int MinKeyBytes = 32;
 
-    /// <summary>The tokens' issuer, asked for its keys; https.</summary>
+    /// <summary>The https URL of the tokens' issuer, which publishes its keys.</summary>
     public string? Authority { get; set; }
 
-    /// <summary>Whether the issuer has to be asked over https; switch it off in a closed network only.</summary>
+    /// <summary>Whether the issuer must be asked over https. False is only for closed networks.</summary>
     public bool RequireHttpsMetadata { get; set; } = true;
 
-    /// <summary>The audience that a token has to name.</summary>
+    /// <summary>The audience that a token must name.</summary>
     public string? ValidAudience { get; set; }
 
     /// <summary>Further audiences.</summary>
     public IList<string> ValidAudiences { get; } = [];
 
-    /// <summary>The issuer of tokens that are signed with a static key.</summary>
+    /// <summary>The issuer of tokens signed with a static key.</summary>
     public string? ValidIssuer { get; set; }
 
     /// <summary>Further issuers.</summary>
     public IList<string> ValidIssuers { get; } = [];
 
-    /// <summary>Static keys, each of an issuer.</summary>
+    /// <summary>Static keys, each with its issuer.</summary>
     public IList<SigningKey> SigningKeys { get; } = [];
 
-    /// <summary>What is wrong with the settings, naming the key and the remedy; null when nothing is.</summary>
+    /// <summary>Names the first wrong setting and its remedy; null without one.</summary>
     public string? Problem()
     {
         if (string.IsNullOrWhiteSpace(Authority) && SigningKeys.Count == 0)
-            return null; // Nothing is configured: every token is refused, and the process serves merchants only.
+            return null; // Without configuration every token is refused, and the process serves only merchants.
         if (string.IsNullOrWhiteSpace(ValidAudience) && ValidAudiences.All(string.IsNullOrWhiteSpace))
             return $"{Section}:ValidAudience is missing. Set it to the audience that tokens for this service name.";
         if (!string.IsNullOrWhiteSpace(Authority))
         {
             if (!Uri.TryCreate(Authority, UriKind.Absolute, out var issuer) || issuer.Scheme is not ("https" or "http"))
-                return $"{Section}:Authority is no absolute URL. Set it to the tokens' issuer, such as https://login.example.com.";
+                return $"{Section}:Authority is no absolute URL. Set it to the tokens' issuer, such as "
+                    + "https://login.example.com.";
             if (issuer.Scheme == "http" && RequireHttpsMetadata)
-                return $"{Section}:Authority is an http URL. Use https: who can change the issuer's answer can make tokens.";
+                return $"{Section}:Authority is an http URL. Use https: an attacker who changes the issuer's answer "
+                    + "can forge tokens.";
         }
         for (var i = 0; i < SigningKeys.Count; i++)
         {
@@ -59,7 +61,8 @@ public sealed class BearerSettings
                 return $"{Section}:SigningKeys:{i}:Value has {bytes} bytes; {MinKeyBytes} or more are required. "
                     + "openssl rand -base64 32 makes a key.";
             if (key.Issuer != ValidIssuer && !ValidIssuers.Contains(key.Issuer!, StringComparer.Ordinal))
-                return $"{Section}:SigningKeys:{i}:Issuer is none of {Section}:ValidIssuer, so the key would never be used. "
+                return $"{Section}:SigningKeys:{i}:Issuer is not in {Section}:ValidIssuer, so the key would never be "
+                    + "used. "
                     + "Make the two equal.";
         }
         return null;
@@ -68,7 +71,7 @@ public sealed class BearerSettings
     /// <summary>A static key.</summary>
     public sealed class SigningKey
     {
-        /// <summary>The issuer whose tokens it verifies.</summary>
+        /// <summary>The issuer whose tokens the key verifies.</summary>
         public string? Issuer { get; set; }
 
         /// <summary>The key in base64.</summary>
@@ -81,7 +84,9 @@ internal static partial class BearerTokens
 {
     private static readonly object IssuerIsAway = new();
 
-    /// <summary>Sets up how tokens are read. An issuer that can't be asked is our trouble, not the caller's: 503, not 401.</summary>
+    /// <summary>
+    /// Configures tokens. An unreachable issuer answers 503 instead of 401: the caller's token may be valid.
+    /// </summary>
     public static void Configure(JwtBearerOptions bearer)
     {
         bearer.MapInboundClaims = false;
@@ -107,8 +112,8 @@ internal static partial class BearerTokens
         };
     }
 
-    // Why the issuer's keys can't be fetched; empty when they can, so that the token is at fault. The framework reports an
-    // unknown key in both cases, so this asks the issuer.
+    // Returns the reason why the issuer's keys can't be fetched; empty when they can, so that the token is at fault.
+    // The framework reports an unknown key in both cases.
     private static async Task<string> IssuerFailure(AuthenticationFailedContext context)
     {
         if (

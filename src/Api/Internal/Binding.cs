@@ -8,24 +8,22 @@ using Microsoft.AspNetCore.Http.Metadata;
 namespace CancelService.Api.Internal;
 
 /// <summary>
-/// How bodies and parameters of the internal API are read: strictly, and a refusal names the member or parameter and says
-/// what it must be.
+/// Binds bodies and parameters of the internal API strictly. A refusal names the member or parameter and its rule.
 /// </summary>
 internal static partial class Binding
 {
-    /// <summary>Sets up the reading of bodies.</summary>
+    /// <summary>Configures the binding of bodies.</summary>
     public static void Configure(JsonSerializerOptions json)
     {
         json.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseUpper, allowIntegerValues: false));
         json.Converters.Add(new OffsetTimeConverter());
         json.NumberHandling = JsonNumberHandling.Strict;
-        // Without these checks the last of two members of one name would win, and a misspelt member would silently get its
-        // default.
+        // Otherwise the last of two duplicate members would win, and a misspelt member would silently get its default.
         json.AllowDuplicateProperties = false;
         json.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
     }
 
-    /// <summary>What is wrong with a request that could not be bound, without echoing it.</summary>
+    /// <summary>Names the mistake in a request that was not bound, without quoting it.</summary>
     public static string Problem(BadHttpRequestException bad, Endpoint? endpoint)
     {
         if (bad.InnerException is JsonException json)
@@ -44,8 +42,8 @@ internal static partial class Binding
     }
 
     /// <summary>
-    /// Names the mistake in a request that was refused without an exception. Either the server refused it, or it could not read an
-    /// optional parameter of the query.
+    /// Names the mistake in a request that was refused without an exception: by the server, or for an optional
+    /// parameter of the query.
     /// </summary>
     public static string Problem(HttpContext http, int status) =>
         status is StatusCodes.Status400BadRequest
@@ -99,7 +97,7 @@ internal static partial class Binding
         return $"{subject} {Rule(MemberType(type, path))}.";
     }
 
-    // The name that the serializer quotes; names of members hold letters and digits only.
+    // Extracts the member's name that the serializer quotes.
     private static string Quoted(string message, string otherwise) =>
         QuotedName().Match(message) is { Success: true } name ? name.Groups["name"].Value : otherwise;
 
@@ -122,8 +120,8 @@ internal static partial class Binding
         {
             null => "has a value of a wrong type",
             _ when IsTime(type) => OffsetTime.Rule,
-            { IsEnum: true } =>
-                $"must be {string.Join(" or ", Enum.GetNames(type).Select(JsonNamingPolicy.SnakeCaseUpper.ConvertName))}",
+            { IsEnum: true } => "must be "
+                + string.Join(" or ", Enum.GetNames(type).Select(JsonNamingPolicy.SnakeCaseUpper.ConvertName)),
             _ when type == typeof(long) || type == typeof(int) =>
                 "must be a whole number in digits, without a fraction or an exponent, that fits its range",
             _ when type == typeof(bool) => "must be true or false",

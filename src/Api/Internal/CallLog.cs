@@ -4,12 +4,12 @@ using Microsoft.Extensions.Options;
 
 namespace CancelService.Api.Internal;
 
-/// <summary>The log of the internal API's 503: why an outcome is unknown, at most one line a cause in ten seconds.</summary>
+/// <summary>Logs the causes of the internal API's 503, throttled to one line a cause in ten seconds.</summary>
 public sealed partial class CallLog(IOptions<DatabaseOptions> options, TimeProvider time, ILogger<CallLog> log)
 {
     private readonly Throttle _throttle = new(time);
 
-    /// <summary>Logs why a call's outcome is unknown, with where it happened when that says more.</summary>
+    /// <summary>Logs the cause of an unknown outcome, with the stack trace of a possible defect.</summary>
     public void OutcomeUnknown(Exception failure, Endpoint? endpoint, HttpContext http)
     {
         ArgumentNullException.ThrowIfNull(http);
@@ -27,7 +27,8 @@ public sealed partial class CallLog(IOptions<DatabaseOptions> options, TimeProvi
 
     [LoggerMessage(
         LogLevel.Error,
-        "The outcome of internal calls is unknown: {Cause}. {More} more since the last such line; now {Method} {Route}, trace {TraceId}"
+        "The outcome of internal calls is unknown: {Cause}. {More} more since the last such line; now "
+            + "{Method} {Route}, trace {TraceId}"
     )]
     private partial void OutcomeUnknown(
         Exception? exception,

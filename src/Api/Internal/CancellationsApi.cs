@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CancelService.Api.Internal;
 
-/// <summary>What reconciliation reads.</summary>
+/// <summary>Endpoints for reconciliation.</summary>
 public static class CancellationsApi
 {
     /// <summary>Maps the endpoints under <c>/internal/v1</c>.</summary>
@@ -17,7 +17,10 @@ public static class CancellationsApi
         reads.MapGet("/cancellations", Report);
     }
 
-    /// <summary>A client's cancellations, in an order that is stable and skips none; next is the cursor to go on from.</summary>
+    /// <summary>
+    /// Reads a client's cancellations in a stable order that never skips one. Poll with the latest next as after.
+    /// 410: the cursor is older than a restore of the database.
+    /// </summary>
     public static Task<Results<Ok<Page<CancellationItem>>, ProblemHttpResult>> Feed(
         string clientId,
         string? after,
@@ -26,7 +29,10 @@ public static class CancellationsApi
         CancellationToken cancellationToken
     ) => Read(clientId, after, limit, feeds, feeds.Cancellations, cancellationToken);
 
-    /// <summary>A client's late reports, in such an order as well.</summary>
+    /// <summary>
+    /// Reads a client's late reports in a stable order that never skips one. Poll with the latest next as after.
+    /// 410: the cursor is older than a restore of the database.
+    /// </summary>
     public static Task<Results<Ok<Page<LateReport>>, ProblemHttpResult>> LateReports(
         string clientId,
         string? after,
@@ -57,7 +63,10 @@ public static class CancellationsApi
         return TypedResults.Ok(page);
     }
 
-    /// <summary>The cancellations of all clients from a time (inclusive) to a time (exclusive), by time.</summary>
+    /// <summary>
+    /// Lists the cancellations of all clients from a time (inclusive) to a time (exclusive), in the order of time. Use
+    /// a client's feed to miss none.
+    /// </summary>
     public static async Task<Results<Ok<Page<CancellationItem>>, ProblemHttpResult>> Report(
         OffsetTime? from,
         OffsetTime? to,

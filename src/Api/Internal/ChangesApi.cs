@@ -11,34 +11,37 @@ namespace CancelService.Api.Internal;
 /// <summary>The section <c>Changes</c> of the settings.</summary>
 public sealed class ChangesOptions
 {
-    /// <summary>Whether a change of a client, a contract, a key or money is refused without a reason in <c>X-Reason</c>.</summary>
+    /// <summary>Whether a change of a client, contract, key or money needs a reason in <c>X-Reason</c>.</summary>
     public bool RequireReason { get; set; }
 }
 
-/// <summary>Why something is changed, as the caller says it in the header <c>X-Reason</c>; on record with the change.</summary>
+/// <summary>
+/// The caller's reason for a change, from the header <c>X-Reason</c>; it is on record with the change.
+/// </summary>
 public sealed record Reason
 {
-    /// <summary>At most 512 characters.</summary>
+    /// <summary>The reason for the change, for its record: at most 512 characters of text.</summary>
     [FromHeader(Name = Header)]
     public string? Text { get; init; }
 
-    /// <summary>Whether there has to be one.</summary>
+    /// <summary>The settings, which can require a reason.</summary>
     [FromServices]
     public required IOptions<ChangesOptions> Options { get; init; }
 
     /// <summary>The header's name.</summary>
     public const string Header = "X-Reason";
 
-    /// <summary>Says why the reason is not accepted; null when it is.</summary>
-    /// <param name="isRequired">Whether the change is one for which a reason can be demanded.</param>
+    /// <summary>Names the mistake in the reason; null without one.</summary>
+    /// <param name="isRequired">Whether the settings can require a reason for this kind of change.</param>
     public string? Mistake(bool isRequired) =>
         Text is { Length: > ChangeAuthor.MaxReason } || Text?.Any(char.IsControl) is true
             ? $"The header {Header} must be at most {ChangeAuthor.MaxReason} characters of text."
         : isRequired && Options.Value.RequireReason && string.IsNullOrWhiteSpace(Text)
-            ? $"The header {Header} must say why this is changed, in at most {ChangeAuthor.MaxReason} characters."
+            ? $"The header {Header} must give the reason for the change, in at most {ChangeAuthor.MaxReason} "
+                + "characters."
         : null;
 
-    /// <summary>The author of a change that is made now.</summary>
+    /// <summary>Makes the author of a change at the current time.</summary>
     public ChangeAuthor Author(ClaimsPrincipal caller, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(time);
@@ -46,7 +49,7 @@ public sealed record Reason
     }
 }
 
-/// <summary>The operators' side: who changed what.</summary>
+/// <summary>The endpoint for the record of changes.</summary>
 public static class ChangesApi
 {
     private static readonly DateTimeOffset Forever = new(9999, 1, 1, 0, 0, 0, TimeSpan.Zero);
@@ -56,8 +59,8 @@ public static class ChangesApi
         internalApi.MapGet("/changes", List).WithTags("Changes").RequireAuthorization(Scopes.ClientsRead);
 
     /// <summary>
-    /// Lists the changes of clients, keys and money, and the orders to queue events again, by time: who made each, when, and
-    /// why. Each parameter that is given narrows the list down.
+    /// Lists changes of clients, keys, money and events in the order of time, with actor and reason. Every given
+    /// parameter restricts the list; from is inclusive, to exclusive.
     /// </summary>
     public static async Task<Results<Ok<Page<Change>>, ProblemHttpResult>> List(
         string? clientId,

@@ -10,12 +10,32 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CancelService.Api.Internal;
 
-/// <summary>A client; a contract, or a term of it, that is left out takes its default.</summary>
+/// <summary>A client.</summary>
+/// <param name="Name">The client's name for operators, 1 to 256 characters.</param>
+/// <param name="Enabled">Whether the client may call; false answers CLIENT_INVALID.</param>
+/// <param name="Contract">The terms of the contract; missing terms take their defaults.</param>
 public sealed record ClientBody(string? Name, bool? Enabled, ContractBody? Contract = null);
 
-/// <summary>
-/// A contract. The window is a cut-off (day, time, zone: <c>T+1 00:15 +08:00</c>) or a duration (<c>PT24H</c>, <c>P7D</c>).
-/// </summary>
+/// <summary>The terms of a contract. A missing term takes its default.</summary>
+/// <param name="MayCancel">
+/// Whether the contract includes cancelling (default true); false answers ACCESS_DENIED.
+/// </param>
+/// <param name="Window">
+/// The cancel window: a cut-off (day, time, zone: T+1 00:15 +08:00, the default) or a duration (PT24H, P7D), at most
+/// 366 days.
+/// </param>
+/// <param name="RequestsPerSecond">
+/// The sustained rate on each instance, 1 to 100,000 requests a second (default 100).
+/// </param>
+/// <param name="Burst">The most requests at once on each instance, 1 to 100,000 (default 200).</param>
+/// <param name="RememberUnknown">Whether an early cancel refuses its payment (default true).</param>
+/// <param name="MayInquire">
+/// Whether the contract includes inquiries (default true); false answers ACCESS_DENIED.
+/// </param>
+/// <param name="InquiriesPerSecond">
+/// The sustained rate of inquiries on each instance, 1 to 100,000 a second (default 100).
+/// </param>
+/// <param name="InquiryBurst">The most inquiries at once on each instance, 1 to 100,000 (default 200).</param>
 public sealed record ContractBody(
     bool? MayCancel = null,
     string? Window = null,
@@ -27,10 +47,15 @@ public sealed record ContractBody(
     int? InquiryBurst = null
 );
 
-/// <summary>A public key in PEM, and when it is valid.</summary>
+/// <summary>A public key with its validity.</summary>
+/// <param name="PublicKey">The RSA public key, 2048 to 8192 bits: PEM (a key or a certificate) or bare base64.</param>
+/// <param name="NotBefore">The first instant at which the key is valid; null for no lower limit.</param>
+/// <param name="NotAfter">
+/// The first instant at which the key is no longer valid, after notBefore; null for no end.
+/// </param>
 public sealed record KeyBody(string? PublicKey, DateTimeOffset? NotBefore = null, DateTimeOffset? NotAfter = null);
 
-/// <summary>The operators' side: clients with their contracts and keys.</summary>
+/// <summary>Endpoints for clients with their contracts and keys.</summary>
 public static class ClientsApi
 {
     /// <summary>Maps the endpoints under <c>/internal/v1</c>.</summary>
@@ -46,7 +71,7 @@ public static class ClientsApi
         clients.MapDelete("/{clientId}/keys/{version:int}", RevokeKey).RequireAuthorization(Scopes.ClientsWrite);
     }
 
-    /// <summary>The clients, in the order of their ids, paged by cursor.</summary>
+    /// <summary>Lists the clients in the order of their identifiers.</summary>
     public static async Task<Results<Ok<Page<ClientView>>, ProblemHttpResult>> List(
         string? after,
         int? limit,
@@ -61,7 +86,7 @@ public static class ClientsApi
             : Paging.BadCursor();
     }
 
-    /// <summary>A client with its contract.</summary>
+    /// <summary>Reads a client with its contract.</summary>
     public static async Task<Results<Ok<ClientView>, ProblemHttpResult>> Get(
         string clientId,
         IClientQueries queries,
@@ -71,7 +96,10 @@ public static class ClientsApi
             ? TypedResults.Ok(client)
             : Problems.NotFound("client");
 
-    /// <summary>Creates a client, or replaces its name, state and contract. Other instances see it within the cache time.</summary>
+    /// <summary>
+    /// Creates a client, or replaces its name, state and contract; its keys stay. Other instances apply it within
+    /// Clients:CacheTime.
+    /// </summary>
     public static async Task<Results<Ok<ClientView>, ProblemHttpResult>> Put(
         string clientId,
         ClientBody body,
@@ -113,7 +141,7 @@ public static class ClientsApi
         return await Get(clientId, queries, cancellationToken);
     }
 
-    /// <summary>The keys of a client, in the order of their versions, paged by cursor.</summary>
+    /// <summary>Lists the keys of a client in the order of their versions.</summary>
     public static async Task<Results<Ok<Page<ClientKeyView>>, ProblemHttpResult>> ListKeys(
         string clientId,
         int? after,
@@ -133,7 +161,7 @@ public static class ClientsApi
             : Problems.NotFound("client");
     }
 
-    /// <summary>A key of a client.</summary>
+    /// <summary>Reads a key of a client.</summary>
     public static async Task<Results<Ok<ClientKeyView>, ProblemHttpResult>> GetKey(
         string clientId,
         int version,
@@ -147,7 +175,10 @@ public static class ClientsApi
         return keys.Items is [var key] && key.Version == version ? TypedResults.Ok(key) : Problems.NotFound("key");
     }
 
-    /// <summary>Registers a key under a version, or changes the validity of the same key.</summary>
+    /// <summary>
+    /// Registers a key under a version, or changes the validity of the same key. 409: the version belongs to another or
+    /// a revoked key. 422: the key is not accepted.
+    /// </summary>
     public static async Task<Results<Ok<ClientKeyView>, ProblemHttpResult>> PutKey(
         string clientId,
         int version,
@@ -174,7 +205,7 @@ public static class ClientsApi
         return await GetKey(clientId, version, queries, cancellationToken);
     }
 
-    /// <summary>Revokes a key for good: within the cache time no instance accepts it any more.</summary>
+    /// <summary>Revokes a key for good. Every instance refuses it within Clients:CacheTime.</summary>
     public static async Task<Results<NoContent, ProblemHttpResult>> RevokeKey(
         string clientId,
         int version,

@@ -10,10 +10,12 @@ using Microsoft.Extensions.Options;
 
 namespace CancelService.Api.Internal;
 
-/// <summary>Why a client's request is refused, to the byte.</summary>
+/// <summary>The endpoint that explains refused requests.</summary>
 public static class DiagnoseApi
 {
-    /// <summary>Adds the doctor. It knows the wallet's key and the client's own, and no other client's.</summary>
+    /// <summary>
+    /// Adds the doctor. It knows the wallet's key and the examined client's keys, but no other client's.
+    /// </summary>
     public static IServiceCollection AddDoctor(this IServiceCollection services) =>
         services.AddSingleton(provider =>
         {
@@ -43,7 +45,7 @@ public static class DiagnoseApi
             );
         });
 
-    /// <summary>A client as the doctor needs to know it.</summary>
+    /// <summary>Converts a client for the doctor.</summary>
     public static ExaminedClient Examined(Client client)
     {
         ArgumentNullException.ThrowIfNull(client);
@@ -67,12 +69,13 @@ public static class DiagnoseApi
         internalApi
             .MapPost("/clients/{clientId}/diagnose", Diagnose)
             .WithTags("Clients")
-            .Accepts<string>("*/*") // Any: who has no token is told so first, and not that its type is wrong.
+            .Accepts<string>("*/*") // Otherwise a call without a token would get 415 before 401.
             .RequireAuthorization(Scopes.ClientsRead);
 
     /// <summary>
-    /// Examines a request as it was pasted: raw HTTP, a curl command, an entry of an HAR file, or a line of a log.
-    /// <paramref name="at"/> is when it came; without it, its age counts only when nothing else is wrong.
+    /// Explains to the byte why a request of the client is refused. The body is the request: raw HTTP, a curl command,
+    /// an entry of an HAR file, or a line of a log. The parameter at is the time of the request; without it, an old
+    /// Request-Time is a cause only if there is no other.
     /// </summary>
     public static async Task<Results<Ok<Diagnosis>, ProblemHttpResult>> Diagnose(
         string clientId,

@@ -8,13 +8,13 @@ using Microsoft.Extensions.Options;
 
 namespace CancelService.Api.Internal;
 
-/// <summary>The internal API: <c>/internal/v1</c> on the internal port, for bearers of a JWT with the right scope.</summary>
+/// <summary>The internal API: <c>/internal/v1</c> on the internal port, for JWTs with the right scope.</summary>
 public static class InternalApi
 {
-    /// <summary>Adds authentication, the scopes' policies, JSON and problem details.</summary>
+    /// <summary>Adds authentication, a policy for each scope, JSON and problem details.</summary>
     public static IServiceCollection AddInternalApi(this IServiceCollection services)
     {
-        // Authority and audience, or a static signing key: the framework's own section Authentication:Schemes:Bearer.
+        // The framework reads authority, audience and static keys from its section Authentication:Schemes:Bearer.
         services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJwtBearer(BearerTokens.Configure);
         services.AddSingleton<CallLog>();
         var authorization = services.AddAuthorizationBuilder();
@@ -22,9 +22,9 @@ public static class InternalApi
             authorization.AddPolicy(scope, policy => policy.RequireAssertion(context => context.User.HasScope(scope)));
 
         services.ConfigureHttpJsonOptions(json => Binding.Configure(json.SerializerOptions));
-        // So that the exception handler sees the cause, in every environment.
+        // The exception handler needs the cause in every environment.
         services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
-        // Requests that the server and routing refuse themselves: a body that is too large, too slow or of another content
+        // Server and routing refuse some requests themselves: a body that is too large, too slow or of another content
         // type.
         return services.AddProblemDetails(problems =>
             problems.CustomizeProblemDetails = context =>
@@ -43,7 +43,7 @@ public static class InternalApi
     /// <summary>Maps every endpoint of the internal API.</summary>
     public static void MapInternalApi(this WebApplication app)
     {
-        // CallLog writes a line for each unknown outcome; the framework would write a stack trace for each call.
+        // The framework would log a stack trace for each call; CallLog throttles.
         app.UseExceptionHandler(
             new ExceptionHandlerOptions { ExceptionHandler = Unknown, SuppressDiagnosticsCallback = _ => true }
         );
@@ -63,7 +63,7 @@ public static class InternalApi
         internalApi.MapDiagnose();
     }
 
-    // As on the public port: a caller that waits for the database gets an answer in time, and repeats the request.
+    // As on the public port, a caller gets an answer within Database:Timeout, and repeats the request.
     private static async ValueTask<object?> Bounded(
         EndpointFilterInvocationContext context,
         EndpointFilterDelegate next
@@ -94,7 +94,7 @@ public static class InternalApi
     }
 }
 
-/// <summary>What lists have in common.</summary>
+/// <summary>Checks the parameters of lists.</summary>
 internal static class Paging
 {
     private const int MaxSize = 500;
@@ -107,6 +107,6 @@ internal static class Paging
     public static ProblemHttpResult BadLimit() =>
         Problems.Invalid(string.Create(CultureInfo.InvariantCulture, $"limit must be 1 to {MaxSize}."));
 
-    /// <summary>400: the cursor is not one that a page gave.</summary>
+    /// <summary>400: no page gave this cursor.</summary>
     public static ProblemHttpResult BadCursor() => Problems.Invalid("after must be the next of an earlier page.");
 }

@@ -7,10 +7,17 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CancelService.Api.Internal;
 
-/// <summary>
-/// Which events are queued again. State: parked (also when left out) or delivered. From and to: parked or delivered at or
-/// after from, and before to. Limit: 1 to 10,000, which is also what is taken when it is left out.
-/// </summary>
+/// <summary>Selects the events to requeue.</summary>
+/// <param name="State">parked (the default) or delivered. Due events need no requeue.</param>
+/// <param name="ClientId">The client; null for all clients.</param>
+/// <param name="From">
+/// The earliest time at which the event was parked or delivered (inclusive); required with delivered.
+/// </param>
+/// <param name="To">
+/// The latest time at which the event was parked or delivered (exclusive); required with delivered, and must have
+/// passed.
+/// </param>
+/// <param name="Limit">The most events, 1 to 10,000 (the default).</param>
 public sealed record RequeueBody(
     string? State = null,
     string? ClientId = null,
@@ -19,7 +26,7 @@ public sealed record RequeueBody(
     int? Limit = null
 );
 
-/// <summary>The operators' view of the outbox: what the core has been told, and what it could not be told.</summary>
+/// <summary>Endpoints for the events in the outbox.</summary>
 public static partial class NotificationsApi
 {
     /// <summary>Maps the endpoints under <c>/internal/v1</c>.</summary>
@@ -31,7 +38,7 @@ public static partial class NotificationsApi
         notifications.MapPost("/{clientId}/{paymentId}/requeue", Requeue).RequireAuthorization(Scopes.PaymentsWrite);
     }
 
-    /// <summary>The events of all clients in a state (parked, due or delivered; left out: in any), paged by cursor.</summary>
+    /// <summary>Lists the events of all clients, or only those in a state: parked, due or delivered.</summary>
     public static async Task<Results<Ok<Page<NotificationView>>, ProblemHttpResult>> List(
         string? state,
         string? after,
@@ -51,8 +58,8 @@ public static partial class NotificationsApi
     }
 
     /// <summary>
-    /// Queues a parked event again: due at once, with all its attempts. Idempotent: an event that is not parked is answered
-    /// as it stands.
+    /// Requeues a parked event: due at once, with all its attempts. Idempotent: an event in another state stays
+    /// unchanged, and the answer shows it.
     /// </summary>
     public static async Task<Results<Ok<NotificationView>, ProblemHttpResult>> Requeue(
         string clientId,
@@ -84,8 +91,8 @@ public static partial class NotificationsApi
     }
 
     /// <summary>
-    /// Queues many events again: due at once, with all their attempts. The answer says how many, and whether the next
-    /// request has more to do. A repeated request does not queue an event twice.
+    /// Requeues many events: due at once, with all their attempts. The answer has their number, and whether selected
+    /// events are left. Idempotent: a repeat requeues no event twice.
     /// </summary>
     public static async Task<Results<Ok<RequeueView>, ProblemHttpResult>> RequeueMany(
         RequeueBody body,
@@ -115,14 +122,14 @@ public static partial class NotificationsApi
 
     private static string? Mistake(RequeueBody body, DateTimeOffset now) =>
         body.State is not (null or "parked" or "delivered")
-            ? "state must be parked or delivered, or left out. What is due comes by itself."
+            ? "state must be parked or delivered, or left out. Due events need no requeue."
         : body.ClientId is not null && !ClientId.IsWellFormed(body.ClientId)
             ? $"clientId {Domain.ClientId.Rule}, or left out."
         : body.Limit is < 1 or > INotifications.MaxRequeued
             ? string.Create(CultureInfo.InvariantCulture, $"limit must be 1 to {INotifications.MaxRequeued}.")
         : body.From >= body.To ? "from must be before to."
         : body.State is "delivered" && (body.From is null || !(body.To <= now))
-            // Events that are delivered again meanwhile are later than such an end.
+            // An event that is delivered again is then later than the end.
             ? "With delivered, from and to must be given, and to must have passed: so a repeat sends nothing twice."
         : null;
 

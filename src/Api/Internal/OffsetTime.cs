@@ -4,16 +4,15 @@ using System.Text.RegularExpressions;
 namespace CancelService.Api.Internal;
 
 /// <summary>
-/// A time with an offset (ISO 8601). Without an offset each instance would read it in its own zone, so such a text is
-/// refused, in bodies and in queries.
+/// A time with an offset (ISO 8601), in bodies and queries. A time without an offset is ambiguous, and refused.
 /// </summary>
 public readonly partial record struct OffsetTime(DateTimeOffset Value)
 {
-    /// <summary>What a time must be, for messages.</summary>
+    /// <summary>The rule in words, for messages.</summary>
     public const string Rule =
         "must be a time with an offset, such as 2026-03-01T10:15:30Z or 2026-03-01T18:15:30+08:00";
 
-    /// <summary>Reads a time; what is finer than 100 ns is refused.</summary>
+    /// <summary>Reads a time; refuses fractions finer than 100 ns.</summary>
     public static bool TryParse(string? text, out OffsetTime time)
     {
         time = default;

@@ -10,10 +10,20 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CancelService.Api.Internal;
 
-/// <summary>An amount: minor units (cents) of an ISO 4217 currency.</summary>
+/// <summary>An amount of money.</summary>
+/// <param name="MinorUnits">The amount in minor units (cents) of the currency, 1 to 10^15.</param>
+/// <param name="Currency">The currency, three capital letters (ISO 4217).</param>
 public sealed record AmountBody(long? MinorUnits, string? Currency);
 
-/// <summary>What the core says of a payment when it makes it known.</summary>
+/// <summary>A payment to register.</summary>
+/// <param name="PaymentRequestId">The merchant's identifier, 1 to 64 letters, digits, '_', '-' or '.'.</param>
+/// <param name="Amount">The full amount.</param>
+/// <param name="Kind">PAYMENT takes the money at once; AUTHORIZATION holds it first.</param>
+/// <param name="InitiatedAt">
+/// The time of the initiation, since 2000 and at most five minutes ahead of our clock; stored to the microsecond. The
+/// cancel window counts from it.
+/// </param>
+/// <param name="Payer">The core's name for the payer, 1 to 128 characters; may be left out.</param>
 public sealed record RegisterBody(
     string? PaymentRequestId,
     AmountBody? Amount,
@@ -22,10 +32,16 @@ public sealed record RegisterBody(
     string? Payer = null
 );
 
-/// <summary>What the core reports; captures and refunds have an amount.</summary>
+/// <summary>A report of the core.</summary>
+/// <param name="EventId">
+/// The core's identifier of the report, 1 to 64 letters, digits, '_', '-' or '.'; it makes the report idempotent.
+/// </param>
+/// <param name="Amount">The captured or refunded amount; required for capture and refund, otherwise ignored.</param>
 public sealed record ReportBody(string? EventId, AmountBody? Amount = null);
 
-/// <summary>The core's side: payments are made known, and what happens to them is reported.</summary>
+/// <summary>
+/// Endpoints for the core to register payments and report changes, and for everyone to read payments.
+/// </summary>
 public static class PaymentsApi
 {
     /// <summary>Maps the endpoints under <c>/internal/v1</c>.</summary>
@@ -40,13 +56,16 @@ public static class PaymentsApi
 
         var reports = payments.MapGroup("/{paymentId}").RequireAuthorization(Scopes.PaymentsWrite);
         MapReport(reports, "authorize", PaymentAction.Authorize, "The payer's money is on hold");
-        MapReport(reports, "succeed", PaymentAction.Succeed, "The payer has paid, in full");
-        MapReport(reports, "capture", PaymentAction.Capture, "Some or all of the held money is taken");
-        MapReport(reports, "refund", PaymentAction.Refund, "Money went back to the payer");
-        MapReport(reports, "fail", PaymentAction.Fail, "The payment did not come about, or its hold has lapsed");
+        MapReport(reports, "succeed", PaymentAction.Succeed, "The payer has paid in full");
+        MapReport(reports, "capture", PaymentAction.Capture, "Held money is taken, in part or in full");
+        MapReport(reports, "refund", PaymentAction.Refund, "Money is returned to the payer, in part or in full");
+        MapReport(reports, "fail", PaymentAction.Fail, "The payment has failed, or its hold has lapsed");
     }
 
-    /// <summary>Makes a payment known. Idempotent: 201 the first time, 200 afterwards.</summary>
+    /// <summary>
+    /// Registers a payment. Idempotent: 201 first, 200 for repeats. 409: the identifiers or the content differ from an
+    /// earlier registration, or an early cancel refuses the payment.
+    /// </summary>
     public static async Task<Results<Created<PaymentView>, Ok<PaymentView>, ProblemHttpResult>> Register(
         string clientId,
         string paymentId,
@@ -87,7 +106,7 @@ public static class PaymentsApi
         };
     }
 
-    /// <summary>The payment with its history and its transfers.</summary>
+    /// <summary>Finds a payment of a client by the wallet's paymentId, with its details.</summary>
     public static async Task<Results<Ok<PaymentDetailView>, ProblemHttpResult>> Get(
         string clientId,
         string paymentId,
@@ -100,7 +119,7 @@ public static class PaymentsApi
             ? TypedResults.Ok(payment)
             : Problems.NotFound("payment");
 
-    /// <summary>The same, by the merchant's identifier.</summary>
+    /// <summary>Finds a payment of a client by the merchant's paymentRequestId, with its details.</summary>
     public static async Task<Results<Ok<PaymentDetailView>, ProblemHttpResult>> GetByRequestId(
         string clientId,
         string? paymentRequestId,
@@ -123,8 +142,7 @@ public static class PaymentsApi
     }
 
     /// <summary>
-    /// Finds payments when only an identifier is known, the wallet's or a merchant's. Looks at all clients, and returns at
-    /// most 100 payments.
+    /// Finds payments of all clients by paymentId or paymentRequestId, at most 100, in the order of the clients.
     /// </summary>
     public static async Task<Results<Ok<Page<PaymentView>>, ProblemHttpResult>> FindAnywhere(
         string? id,

@@ -6,33 +6,34 @@ using Microsoft.AspNetCore.Http.HttpResults;
 namespace CancelService.Api.Internal;
 
 /// <summary>
-/// The error answers of the internal API, as problem details (RFC 9457). A problem's type never changes, so callers may
-/// rely on it. The detail says what was wrong and what the caller can do.
+/// The errors of the internal API, as problem details (RFC 9457). A problem's type never changes, so callers may rely
+/// on it. The detail names the mistake and the remedy.
 /// </summary>
 public static class Problems
 {
-    /// <summary>What every type begins with.</summary>
+    /// <summary>The prefix of every type.</summary>
     public const string TypePrefix = "urn:cancelservice:";
 
-    /// <summary>400 (408, 413 or 415 of a body): the request is malformed; the detail names the member or parameter.</summary>
+    /// <summary>400, or 408, 413 or 415 for a body: the request is malformed; the detail names the mistake.</summary>
     public static ProblemHttpResult Invalid(string? detail, int status = StatusCodes.Status400BadRequest) =>
         Of(status, "invalid-request", "The request is malformed", detail);
 
-    /// <summary>404: there is no such thing.</summary>
+    /// <summary>404: the path names something unknown.</summary>
     public static ProblemHttpResult NotFound(string what) =>
         Of(StatusCodes.Status404NotFound, "not-found", $"There is no such {what}", $"Check the {what} in the path.");
 
     /// <summary>
-    /// 410: the cursor is from before a restore of the database, which may have undone rows that were read then. The member
-    /// goOn is the cursor to go on from, which skips nothing.
+    /// 410: the cursor is older than a restore of the database, which may have undone rows already read. The member
+    /// goOn is a cursor that continues without a gap.
     /// </summary>
     public static ProblemHttpResult DatabaseRestored(DateTimeOffset at, FeedCursor goOn) =>
         Of(
             StatusCodes.Status410Gone,
             "database-restored",
             "The cursor was given before the database was restored",
-            "What you read before may be undone: compare your books with the feed from its beginning, or go on with goOn, which "
-                + "skips nothing.",
+            "Rows that you read before may be undone. Compare your books with the feed from its beginning, or "
+                + "go on with "
+                + "goOn, which skips nothing.",
             ("restoredAt", at),
             ("goOn", goOn.ToString())
         );
@@ -43,7 +44,7 @@ public static class Problems
             StatusCodes.Status409Conflict,
             "payment-differs",
             "The payment is known with other content",
-            "What was registered first stays. Read the payment and compare."
+            "The first registration stays. Read the payment and compare."
         );
 
     /// <summary>409: one of the identifiers belongs to another payment.</summary>
@@ -61,7 +62,7 @@ public static class Problems
             StatusCodes.Status409Conflict,
             "cancelled-before-arrival",
             "The payment was cancelled before it arrived",
-            "The merchant has been told that it does not exist. Fail it towards the payer, and return what was taken.",
+            "The merchant has been told that it does not exist. Fail it towards the payer, and return any money taken.",
             ("cancelTime", refusedAt)
         );
 
@@ -70,7 +71,7 @@ public static class Problems
         Of(
             StatusCodes.Status409Conflict,
             "transition-refused",
-            "The payment's state does not allow what is reported",
+            "The payment's state does not allow the report",
             "Nothing was changed. Check the kind, status and amounts of the payment.",
             ("paymentStatus", payment.Status)
         );
@@ -124,7 +125,8 @@ public static class Problems
             StatusCodes.Status409Conflict,
             "balance-limit",
             "The merchant's balance would exceed its limit",
-            $"Nothing was changed. A balance holds at most {Money.MaxBalance} minor units: pay out first, or ask for less."
+            $"Nothing was changed. A balance holds at most {Money.MaxBalance} minor units: pay out first, or "
+                + "ask for less."
         );
 
     /// <summary>409: the identifier of the transfer is known with other content.</summary>
@@ -142,14 +144,14 @@ public static class Problems
             StatusCodes.Status409Conflict,
             "key-differs",
             "The key version is taken",
-            "It names another key, or one that is revoked. A version is never used again: take the next one."
+            "It belongs to another key or to a revoked key. A version is never reused: take the next one."
         );
 
     /// <summary>422: the key is of a kind that is not accepted.</summary>
     public static ProblemHttpResult KeyNotAccepted(string? why) =>
         Of(StatusCodes.Status422UnprocessableEntity, "key-not-accepted", "The key is not accepted", why);
 
-    /// <summary>503: it is not known whether the request took effect.</summary>
+    /// <summary>503: the request may have taken effect.</summary>
     public static ProblemHttpResult OutcomeUnknown() =>
         Of(
             StatusCodes.Status503ServiceUnavailable,

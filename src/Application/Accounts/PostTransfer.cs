@@ -11,10 +11,10 @@ namespace CancelService.Application.Accounts;
 /// <param name="ClientId">The client whose account it is.</param>
 /// <param name="Currency">The account's currency, three letters (ISO 4217).</param>
 /// <param name="Kind">Deposit or payout.</param>
-/// <param name="Id">The operator's identifier: repeated, the transfer is not posted again.</param>
+/// <param name="Id">The operator's identifier, which makes the transfer idempotent.</param>
 /// <param name="MinorUnits">The amount, in minor units.</param>
-/// <param name="Actor">Who calls.</param>
-/// <param name="Reason">Why, for the record; empty when nothing was said.</param>
+/// <param name="Actor">The subject of the caller's token.</param>
+/// <param name="Reason">The caller's reason, for the record; empty when none was given.</param>
 public sealed record PostTransferCommand(
     string ClientId,
     string? Currency,
@@ -36,10 +36,12 @@ public abstract record PostTransferResult : IValidated<PostTransferResult>
     /// <summary>Posted earlier, with the same content.</summary>
     public sealed record Known(PostedTransfer Transfer) : PostTransferResult;
 
-    /// <summary>A member of the command is missing or malformed; the message names it and says what it must be.</summary>
+    /// <summary>
+    /// A member of the command is missing or malformed; the message names it and says what it must be.
+    /// </summary>
     public sealed record Malformed(string Message) : PostTransferResult;
 
-    /// <summary>There is no such client.</summary>
+    /// <summary>No client has this identifier.</summary>
     public sealed record ClientNotFound : PostTransferResult;
 
     /// <summary>The identifier is known with other content, which stays.</summary>
@@ -86,8 +88,8 @@ public sealed class PostTransferHandler(IAccounts accounts, IClients clients, Ra
         var transfer = Transfer.Of(request.Kind, new Money(request.MinorUnits!.Value, new Currency(request.Currency!)));
         foreach (var _ in races.Attempts("transfer", clientId, request.Id!))
         {
-            // Reads the balance before it looks for the transfer. If the same transfer is posted in between, the look-up
-            // finds it, and the balance that it changed itself is not used to refuse it.
+            // The order matters: a concurrent repeat may post the transfer between the two reads. The look-up then
+            // finds the transfer, and the balance before it can't refuse it.
             var balance = await accounts.Balance(clientId, transfer.Amount.Currency, cancellationToken);
             if (await accounts.FindTransfer(clientId, request.Id!, cancellationToken) is { } known)
                 return known.Transfer == transfer

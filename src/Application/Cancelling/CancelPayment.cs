@@ -12,8 +12,8 @@ namespace CancelService.Application.Cancelling;
 /// <param name="Client">The client, with its contract.</param>
 /// <param name="PaymentId">The wallet's identifier; it decides when both are given.</param>
 /// <param name="PaymentRequestId">The merchant's identifier.</param>
-/// <param name="ExtendInfo">Whatever the merchant wants to have repeated in the answer, at most 4096 characters.</param>
-/// <param name="Canceller">Who asks, for the history.</param>
+/// <param name="ExtendInfo">The merchant's text for the answer, at most 4096 characters.</param>
+/// <param name="Canceller">The key and the trace of the request, for the history.</param>
 public sealed record CancelPaymentCommand(
     Client Client,
     string? PaymentId,
@@ -27,32 +27,34 @@ public abstract record CancelPaymentResult : IValidated<CancelPaymentResult>
 {
     private CancelPaymentResult() { }
 
-    /// <summary>Cancelled, now or earlier: the stored answer, the same byte for byte for ever.</summary>
+    /// <summary>The payment is cancelled, now or earlier. Every repeat gets these bytes.</summary>
     public sealed record Cancelled(byte[] Answer) : CancelPaymentResult;
 
-    /// <summary>Not cancelled, and nothing has changed.</summary>
+    /// <summary>The payment is not cancelled, and nothing has changed.</summary>
     public sealed record Refused(CancelRefusal Reason) : CancelPaymentResult;
 
     /// <summary>The command is malformed; the message names the field and what is wrong with it.</summary>
     public sealed record Malformed(string Message) : CancelPaymentResult;
 
-    /// <summary>Every attempt lost a race, so it is not known whether the payment is cancelled. Repeating the command resolves it.</summary>
+    /// <summary>Every attempt lost a race. The payment may be cancelled; repeating the command resolves it.</summary>
     public sealed record Unknown : CancelPaymentResult;
 
     /// <inheritdoc/>
     public static CancelPaymentResult Invalid(string message) => new Malformed(message);
 }
 
-/// <summary>Writes the answer to a cancel in the form in which merchants get it: the wire format is the API's business.</summary>
+/// <summary>Serialises the answer to a cancel. The wire format belongs to the API, so this is a port.</summary>
 public interface IReceiptFormat
 {
-    /// <summary>The bytes of the answer. They are stored with the cancellation, and every repeat is answered with them.</summary>
+    /// <summary>
+    /// Writes the body of the answer, which is stored with the cancellation and answers every repeat.
+    /// </summary>
     /// <param name="cancelled">The cancelled payment.</param>
-    /// <param name="extendInfo">What the merchant wants to have repeated; null and empty are left out.</param>
+    /// <param name="extendInfo">The merchant's text for the answer; null and empty are left out.</param>
     byte[] Write(Payment cancelled, string? extendInfo);
 }
 
-/// <summary>The shape of a command: what can be said about it without looking anything up.</summary>
+/// <summary>Checks the shape of a cancel: the rules that need no look-up.</summary>
 public sealed class CancelPaymentValidator : AbstractValidator<CancelPaymentCommand>
 {
     /// <summary>The longest extendInfo, in UTF-16 code units.</summary>
@@ -67,7 +69,8 @@ public sealed class CancelPaymentValidator : AbstractValidator<CancelPaymentComm
         Contract = new Contract(),
     };
 
-    /// <summary>Judges the members of a request before its client is known: a sentence, or empty when nothing is wrong.</summary>
+    /// <summary>Checks the members of a request before its client is known.</summary>
+    /// <returns>The first mistake as a sentence; empty without a mistake.</returns>
     public static string Problem(string? paymentId, string? paymentRequestId, string? extendInfo) =>
         Rules
             .Validate(new CancelPaymentCommand(Nobody, paymentId, paymentRequestId, extendInfo, new Canceller(1, "")))
@@ -113,15 +116,15 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
             var found = await Find(request, cancellationToken);
             if (found is null)
             {
-                // When both identifiers are given, paymentId decides. It found nothing, although the paymentRequestId has a
-                // payment: that payment has another paymentId, for ever.
+                // paymentId decides when both are given. Here the paymentRequestId belongs to a payment with another
+                // paymentId, for ever.
                 if (
                     (requestHasPayment && request.PaymentId is not null)
                     || await RememberEarlyCancel(request, cancellationToken)
                 )
                     return new CancelPaymentResult.Refused(new CancelRefusal.NotFound());
                 requestHasPayment = true;
-                continue; // A payment has this paymentRequestId. It may have arrived since the first look-up, so look again.
+                continue; // A payment with this paymentRequestId may have arrived after the look-up: look again.
             }
 
             var payment = found.Payment;
@@ -130,12 +133,12 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
                 case CancelDecision.Repeated:
                     return new CancelPaymentResult.Cancelled(found.Answer!);
 
-                // A cancel that was decided when the window was open, or the balance higher, may still be on its way to the
-                // database. The merchant is told "not cancelled" only when it can't take effect any more.
+                // Another instance may have decided to cancel while the window was open or the balance higher, and not
+                // have committed yet. The fence stops that commit before the merchant reads "not cancelled".
                 case CancelDecision.Refused { Reason.RestsOnTimeOrBalance: true } refused:
                     if (await payments.Fence(payment, cancellationToken) is WriteResult.Written)
                         return new CancelPaymentResult.Refused(refused.Reason);
-                    break; // The payment has changed: decide on fresh data.
+                    break; // The payment has changed: retry on fresh data.
 
                 case CancelDecision.Refused refused:
                     return new CancelPaymentResult.Refused(refused.Reason);
@@ -147,14 +150,14 @@ public sealed class CancelPaymentHandler(IPayments payments, IReceiptFormat rece
                         is WriteResult.Written
                     )
                         return new CancelPaymentResult.Cancelled(answer);
-                    break; // Lost a race: the winner has changed the payment or the balance, so decide on fresh data.
+                    break; // Lost a race for the payment or the balance: retry on fresh data.
             }
         }
 
         return new CancelPaymentResult.Unknown();
     }
 
-    // The merchant is told that there is no such payment, so one that arrives later must not take money.
+    // The merchant reads ORDER_NOT_EXIST, so a payment that arrives later must not take money.
     private async Task<bool> RememberEarlyCancel(CancelPaymentCommand request, CancellationToken cancellationToken) =>
         request is not { PaymentRequestId: { } requestId, Client.Contract.RememberUnknown: true }
         || await payments.RememberEarlyCancel(

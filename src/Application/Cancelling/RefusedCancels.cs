@@ -2,14 +2,14 @@ using CancelService.Domain;
 
 namespace CancelService.Application.Cancelling;
 
-/// <summary>A verified cancel that was answered with anything but S.</summary>
+/// <summary>A verified cancel with any result but S.</summary>
 /// <param name="ClientId">The client.</param>
-/// <param name="PaymentId">The paymentId that it names; empty when it names none that is well-formed.</param>
-/// <param name="PaymentRequestId">The paymentRequestId that it names; empty likewise.</param>
-/// <param name="Code">The code of the answer, as on the wire.</param>
-/// <param name="KeyVersion">The version of the key that signed it.</param>
+/// <param name="PaymentId">The paymentId of the request; empty when it is missing or malformed.</param>
+/// <param name="PaymentRequestId">The paymentRequestId of the request; empty when it is missing or malformed.</param>
+/// <param name="Code">The resultCode of the answer.</param>
+/// <param name="KeyVersion">The version of the key that signed the request.</param>
 /// <param name="TraceId">The trace of the request, as in the log.</param>
-/// <param name="At">When it was answered (UTC).</param>
+/// <param name="At">The time of the answer (UTC).</param>
 public sealed record RefusedCancel(
     ClientId ClientId,
     string PaymentId,
@@ -21,11 +21,13 @@ public sealed record RefusedCancel(
 );
 
 /// <summary>
-/// Keeps the refused cancels for operators, beside the payments: a refusal changes nothing, and no merchant waits for it to be
-/// kept.
+/// Records refused cancels for operators, outside the payments: a refusal changes nothing, and no merchant waits for
+/// the record.
 /// </summary>
 public interface IRefusedCancels
 {
-    /// <summary>Notes a refused cancel. It returns at once and never fails; what is too much is dropped and counted.</summary>
+    /// <summary>
+    /// Records a refused cancel. Returns at once and never fails; drops and counts the excess of a flood.
+    /// </summary>
     void Note(RefusedCancel refused);
 }

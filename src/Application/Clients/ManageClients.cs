@@ -8,13 +8,13 @@ using MediatR;
 
 namespace CancelService.Application.Clients;
 
-/// <summary>The clients, for operators: each member is one conditional write.</summary>
+/// <summary>Writes clients and keys for operators. Each member is one conditional write.</summary>
 public interface IClientRegistry
 {
     /// <summary>Creates the client, or replaces its name, state and contract; its keys stay.</summary>
     Task Put(Client client, ChangeAuthor author, CancellationToken cancellationToken);
 
-    /// <summary>Adds a key, or changes the validity of the same key; what that led to.</summary>
+    /// <summary>Adds a key, or changes the validity of the same key.</summary>
     Task<ClientResult> PutKey(
         ClientId clientId,
         ClientKey key,
@@ -22,7 +22,7 @@ public interface IClientRegistry
         CancellationToken cancellationToken
     );
 
-    /// <summary>Revokes a key for good; what that led to. A second time changes nothing.</summary>
+    /// <summary>Revokes a key for good. A repeat changes nothing.</summary>
     Task<ClientResult> RevokeKey(
         ClientId clientId,
         int version,
@@ -31,40 +31,44 @@ public interface IClientRegistry
     );
 }
 
-/// <summary>How a change of a client or a key ended: exactly one of five.</summary>
+/// <summary>The result of a change of a client or a key: exactly one of five.</summary>
 public abstract record ClientResult : IValidated<ClientResult>
 {
     private ClientResult() { }
 
-    /// <summary>Done; other instances see it within the cache time.</summary>
+    /// <summary>The change is committed. Other instances apply it within <c>Clients:CacheTime</c>.</summary>
     public sealed record Done : ClientResult;
 
-    /// <summary>A member of the command is missing or malformed; the message names it and says what it must be.</summary>
+    /// <summary>
+    /// A member of the command is missing or malformed; the message names it and says what it must be.
+    /// </summary>
     public sealed record Malformed(string Message) : ClientResult;
 
-    /// <summary>There is no such client, or it has no such key.</summary>
+    /// <summary>The client is unknown, or has no such key.</summary>
     public sealed record NotFound : ClientResult;
 
     /// <summary>The key is of a kind that is not accepted; the message says why.</summary>
     public sealed record KeyNotAccepted(string Message) : ClientResult;
 
-    /// <summary>The version is taken, by another key or by one that is revoked; a version is never used again.</summary>
+    /// <summary>The version belongs to another key or to a revoked key. A version is never reused.</summary>
     public sealed record KeyDiffers : ClientResult;
 
     /// <inheritdoc/>
     public static ClientResult Invalid(string message) => new Malformed(message);
 }
 
-/// <summary>Creates a client, or replaces all of it but its keys. What is null takes the default of <see cref="Contract"/>.</summary>
+/// <summary>
+/// Creates a client, or replaces it except for its keys. Null takes the default of <see cref="Contract"/>.
+/// </summary>
 /// <param name="ClientId">The client.</param>
 /// <param name="Name">A name for operators, 1 to 256 characters.</param>
 /// <param name="Enabled">Whether the client may call.</param>
 /// <param name="MayCancel">Whether the contract includes cancelling.</param>
 /// <param name="Window">The cancel window: <c>T+1 00:15 +08:00</c> or <c>PT24H</c>.</param>
-/// <param name="RequestsPerSecond">1 to 100,000, on each instance.</param>
-/// <param name="Burst">1 to 100,000, on each instance.</param>
-/// <param name="RememberUnknown">Whether cancels that come before their payment are remembered.</param>
-/// <param name="Author">Who asks, for the record.</param>
+/// <param name="RequestsPerSecond">The sustained rate on each instance, 1 to 100,000 requests a second.</param>
+/// <param name="Burst">The most requests at once on each instance, 1 to 100,000.</param>
+/// <param name="RememberUnknown">Whether an early cancel refuses its payment.</param>
+/// <param name="Author">The caller, for the record.</param>
 public sealed record PutClientCommand(
     string ClientId,
     string? Name,
@@ -80,20 +84,20 @@ public sealed record PutClientCommand(
     /// <summary>Whether the contract includes inquiries.</summary>
     public bool? MayInquire { get; init; }
 
-    /// <summary>Inquiries per second, 1 to 100,000, on each instance.</summary>
+    /// <summary>The sustained rate of inquiries on each instance, 1 to 100,000 a second.</summary>
     public int? InquiriesPerSecond { get; init; }
 
-    /// <summary>Inquiries at once, 1 to 100,000, on each instance.</summary>
+    /// <summary>The most inquiries at once on each instance, 1 to 100,000.</summary>
     public int? InquiryBurst { get; init; }
 }
 
 /// <summary>Registers a key under a version, or changes the validity of the same key.</summary>
 /// <param name="ClientId">The client.</param>
-/// <param name="Version">From 1; never used again.</param>
+/// <param name="Version">The version, from 1; never reused.</param>
 /// <param name="PublicKey">SubjectPublicKeyInfo in PEM.</param>
-/// <param name="NotBefore">The first instant at which the key is valid; null: always.</param>
-/// <param name="NotAfter">The first instant at which the key is no longer valid; null: never.</param>
-/// <param name="Author">Who asks, for the record.</param>
+/// <param name="NotBefore">The first instant at which the key is valid; null for no lower limit.</param>
+/// <param name="NotAfter">The first instant at which the key is no longer valid; null for no end.</param>
+/// <param name="Author">The caller, for the record.</param>
 public sealed record PutClientKeyCommand(
     string ClientId,
     int Version,
@@ -190,7 +194,9 @@ public sealed class PutClientHandler(IClientRegistry registry) : IRequestHandler
     }
 }
 
-/// <summary>Registers a key that keeps the rules of <see cref="Domain.Clients.PublicKey"/>.</summary>
+/// <summary>
+/// Registers a key, or refuses it with the rule of <see cref="Domain.Clients.PublicKey"/> that it breaks.
+/// </summary>
 public sealed class PutClientKeyHandler(IClientRegistry registry) : IRequestHandler<PutClientKeyCommand, ClientResult>
 {
     /// <inheritdoc/>

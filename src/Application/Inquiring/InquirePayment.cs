@@ -19,7 +19,7 @@ public abstract record InquirePaymentResult : IValidated<InquirePaymentResult>
 {
     private InquirePaymentResult() { }
 
-    /// <summary>The payment as it stands; a later inquiry may find it otherwise.</summary>
+    /// <summary>The payment's current state, which may change.</summary>
     public sealed record Found(InquiredPayment Payment) : InquirePaymentResult;
 
     /// <summary>The client has no such payment. The payment may still arrive, and is then welcome.</summary>
@@ -35,20 +35,22 @@ public abstract record InquirePaymentResult : IValidated<InquirePaymentResult>
     public static InquirePaymentResult Invalid(string message) => new Malformed(message);
 }
 
-/// <summary>A payment as an inquiry tells of it.</summary>
+/// <summary>A payment for an inquiry.</summary>
 /// <param name="Payment">The aggregate.</param>
-/// <param name="SucceededAt">The time (UTC) at which the money was held or taken first; null when that never happened.</param>
+/// <param name="SucceededAt">
+/// The time (UTC) at which money was first held or taken; null when no money was.
+/// </param>
 public sealed record InquiredPayment(Payment Payment, DateTimeOffset? SucceededAt);
 
 /// <summary>
-/// The payments as inquiries tell of them. A payment that is returned is durable where a failover can't take it back.
+/// Reads payments for inquiries. A returned state is durable: no failover can take it back.
 /// </summary>
 public interface IInquiries
 {
-    /// <summary>Finds a payment by the wallet's identifier; null when the client has none such.</summary>
+    /// <summary>Finds a payment by the wallet's paymentId; null when the client has no such payment.</summary>
     Task<InquiredPayment?> Find(ClientId clientId, PaymentId id, CancellationToken cancellationToken);
 
-    /// <summary>Finds a payment by the merchant's identifier; null when the client has none such.</summary>
+    /// <summary>Finds a payment by the merchant's paymentRequestId; null when the client has no such payment.</summary>
     Task<InquiredPayment?> Find(ClientId clientId, PaymentRequestId requestId, CancellationToken cancellationToken);
 }
 
@@ -65,7 +67,8 @@ public sealed class InquirePaymentValidator : AbstractValidator<InquirePaymentQu
         Contract = new Contract(),
     };
 
-    /// <summary>Judges the members of a request before its client is known: a sentence, or empty when nothing is wrong.</summary>
+    /// <summary>Checks the members of a request before its client is known.</summary>
+    /// <returns>The first mistake as a sentence; empty without a mistake.</returns>
     public static string Problem(string? paymentId, string? paymentRequestId) =>
         Rules
             .Validate(new InquirePaymentQuery(Nobody, paymentId, paymentRequestId))
@@ -90,7 +93,7 @@ public sealed class InquirePaymentValidator : AbstractValidator<InquirePaymentQu
     }
 }
 
-/// <summary>Looks the payment up, in one read.</summary>
+/// <summary>Finds the payment by one read.</summary>
 public sealed class InquirePaymentHandler(IInquiries inquiries)
     : IRequestHandler<InquirePaymentQuery, InquirePaymentResult>
 {

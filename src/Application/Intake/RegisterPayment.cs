@@ -8,16 +8,16 @@ using MediatR;
 
 namespace CancelService.Application.Intake;
 
-/// <summary>The core makes a payment known.</summary>
+/// <summary>The core registers a payment.</summary>
 /// <param name="ClientId">The client whose payment it is.</param>
 /// <param name="PaymentId">The wallet's identifier.</param>
 /// <param name="PaymentRequestId">The merchant's identifier.</param>
 /// <param name="Kind">Whether money is taken at once or held first.</param>
 /// <param name="MinorUnits">The full amount, in minor units.</param>
 /// <param name="Currency">Three letters (ISO 4217).</param>
-/// <param name="InitiatedAt">When the payment was initiated; kept to the microsecond.</param>
-/// <param name="Payer">Who pays, as the core names the payer, at most 128 characters.</param>
-/// <param name="Actor">Who calls, for the history.</param>
+/// <param name="InitiatedAt">The time of the initiation, stored to the microsecond.</param>
+/// <param name="Payer">The core's name for the payer, at most 128 characters.</param>
+/// <param name="Actor">The subject of the caller's token, for the history.</param>
 public sealed record RegisterPaymentCommand(
     string ClientId,
     string PaymentId,
@@ -35,25 +35,27 @@ public abstract record RegisterPaymentResult : IValidated<RegisterPaymentResult>
 {
     private RegisterPaymentResult() { }
 
-    /// <summary>The payment is known now.</summary>
+    /// <summary>The payment is registered now.</summary>
     public sealed record Registered(Payment Payment) : RegisterPaymentResult;
 
-    /// <summary>The payment was known already, with the same content.</summary>
+    /// <summary>The payment was registered earlier, with the same content.</summary>
     public sealed record Known(Payment Payment) : RegisterPaymentResult;
 
-    /// <summary>A member of the command is missing or malformed; the message names it and says what it must be.</summary>
+    /// <summary>
+    /// A member of the command is missing or malformed; the message names it and says what it must be.
+    /// </summary>
     public sealed record Malformed(string Message) : RegisterPaymentResult;
 
-    /// <summary>There is no such client.</summary>
+    /// <summary>No client has this identifier.</summary>
     public sealed record ClientNotFound : RegisterPaymentResult;
 
-    /// <summary>The payment is known with other content, which stays.</summary>
+    /// <summary>The payment is registered with other content, which stays.</summary>
     public sealed record PaymentDiffers : RegisterPaymentResult;
 
     /// <summary>One of the two identifiers is mapped to another payment, for ever.</summary>
     public sealed record MappingConflict : RegisterPaymentResult;
 
-    /// <summary>The merchant cancelled before the payment arrived (UTC), and was told that it does not exist.</summary>
+    /// <summary>An early cancel was answered ORDER_NOT_EXIST at this time (UTC), so the payment is refused.</summary>
     public sealed record CancelledBeforeArrival(DateTimeOffset RefusedAt) : RegisterPaymentResult;
 
     /// <summary>It is not known whether the payment is registered; repeating the command resolves it.</summary>
@@ -69,7 +71,7 @@ public sealed class RegisterPaymentValidator : AbstractValidator<RegisterPayment
     /// <summary>The longest name of a payer, in UTF-16 code units.</summary>
     public const int MaxPayer = 128;
 
-    /// <summary>How far the core's clock may be ahead of ours.</summary>
+    /// <summary>The tolerance for a core's clock that is ahead of ours.</summary>
     public static readonly TimeSpan MaxAhead = TimeSpan.FromMinutes(5);
 
     /// <summary>Sets the rules up.</summary>
@@ -94,7 +96,7 @@ public sealed class RegisterPaymentValidator : AbstractValidator<RegisterPayment
     }
 }
 
-/// <summary>Registers: the keys of the database decide which of two registrations, or of a registration and a cancel, was first.</summary>
+/// <summary>Registers a payment. Unique keys arbitrate races with another registration or an early cancel.</summary>
 public sealed class RegisterPaymentHandler(IPayments payments, IClients clients, Races races, TimeProvider time)
     : IRequestHandler<RegisterPaymentCommand, RegisterPaymentResult>
 {

@@ -8,14 +8,14 @@ using MediatR;
 
 namespace CancelService.Application.Intake;
 
-/// <summary>The core reports what has happened to a payment.</summary>
+/// <summary>The core reports a change of a payment.</summary>
 /// <param name="ClientId">The client whose payment it is.</param>
 /// <param name="PaymentId">The wallet's identifier.</param>
 /// <param name="Action">Authorize, Succeed, Capture, Refund or Fail.</param>
-/// <param name="EventId">The core's identifier of the report: a repeat is answered as the first one was.</param>
+/// <param name="EventId">The core's identifier of the report, which makes it idempotent.</param>
 /// <param name="MinorUnits">The amount of a capture or refund, in minor units.</param>
 /// <param name="Currency">The currency of that amount, three letters (ISO 4217).</param>
-/// <param name="Actor">Who calls, for the history.</param>
+/// <param name="Actor">The subject of the caller's token, for the history.</param>
 public sealed record ReportPaymentCommand(
     string ClientId,
     string PaymentId,
@@ -26,7 +26,7 @@ public sealed record ReportPaymentCommand(
     string Actor
 ) : IRequest<ReportPaymentResult>
 {
-    /// <summary>Whether the report is about an amount of its own.</summary>
+    /// <summary>Whether the report must give an amount.</summary>
     public bool HasAmount => Action is PaymentAction.Capture or PaymentAction.Refund;
 }
 
@@ -35,25 +35,31 @@ public abstract record ReportPaymentResult : IValidated<ReportPaymentResult>
 {
     private ReportPaymentResult() { }
 
-    /// <summary>The payment has changed, now or when this was first reported.</summary>
+    /// <summary>The payment has changed, now or at the first report with this eventId.</summary>
     public sealed record Applied(Payment Payment) : ReportPaymentResult;
 
-    /// <summary>A late report: the payment is cancelled. It is on record, and the remedy says what to do with the money.</summary>
+    /// <summary>
+    /// A late report, now on record: the payment is cancelled, and the remedy tells what the money needs.
+    /// </summary>
     public sealed record Late(Payment Payment, Remedy Remedy) : ReportPaymentResult;
 
-    /// <summary>The report can't be true of the payment, or the merchant's account does not allow it; the payment is unchanged.</summary>
+    /// <summary>
+    /// The payment's state or the merchant's balance contradicts the report; the payment is unchanged.
+    /// </summary>
     public sealed record Refused(Payment Payment, ReportRefusal Reason) : ReportPaymentResult;
 
-    /// <summary>A member of the command is missing or malformed; the message names it and says what it must be.</summary>
+    /// <summary>
+    /// A member of the command is missing or malformed; the message names it and says what it must be.
+    /// </summary>
     public sealed record Malformed(string Message) : ReportPaymentResult;
 
     /// <summary>The client has no such payment.</summary>
     public sealed record PaymentNotFound : ReportPaymentResult;
 
-    /// <summary>The report is known with other content, which stays.</summary>
+    /// <summary>The eventId belongs to a report with other content, which stays.</summary>
     public sealed record EventDiffers : ReportPaymentResult;
 
-    /// <summary>It is not known whether the report took effect; repeating the command resolves it.</summary>
+    /// <summary>The report may have taken effect; repeating the command resolves it.</summary>
     public sealed record Unknown : ReportPaymentResult;
 
     /// <inheritdoc/>
@@ -75,7 +81,7 @@ public sealed class ReportPaymentValidator : AbstractValidator<ReportPaymentComm
     }
 }
 
-/// <summary>Reports: the aggregate decides, the database arbitrates, and a report takes effect once.</summary>
+/// <summary>Applies a report once: the aggregate decides, the database arbitrates.</summary>
 public sealed class ReportPaymentHandler(IPayments payments, Races races, TimeProvider time)
     : IRequestHandler<ReportPaymentCommand, ReportPaymentResult>
 {
@@ -85,8 +91,8 @@ public sealed class ReportPaymentHandler(IPayments payments, Races races, TimePr
         var (clientId, paymentId) = (new ClientId(request.ClientId), new PaymentId(request.PaymentId));
         foreach (var _ in races.Attempts("report", clientId, request.PaymentId))
         {
-            // Reads the payment before it looks for the report. If the same report is recorded in between, the look-up finds
-            // it, and its own effect is not used to refuse it.
+            // The order matters: a concurrent repeat may commit the report between the two reads. The look-up then
+            // finds the report, and its own effect can't refuse it.
             var found = await payments.Find(clientId, paymentId, Telling.Cancellation, cancellationToken);
             var recorded = await payments.FindReport(clientId, paymentId, request.EventId!, cancellationToken);
             if (recorded is not null) // The answer to a repeat tells the payment as it was read.
@@ -137,7 +143,7 @@ public sealed class ReportPaymentHandler(IPayments payments, Races races, TimePr
     private static Money Amount(ReportPaymentCommand request) =>
         new(request.MinorUnits!.Value, new Currency(request.Currency!));
 
-    // A report that is on record is answered as it was the first time, whatever has happened since.
+    // A repeat gets the answer of the first report, whatever has happened since.
     private static ReportPaymentResult Recorded(
         RecordedReport recorded,
         ReportPaymentCommand request,

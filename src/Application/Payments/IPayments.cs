@@ -5,12 +5,12 @@ using CancelService.Domain.Payments;
 namespace CancelService.Application.Payments;
 
 /// <summary>
-/// The payments, as a use case needs them: read with everything that a decision needs, and changed by one atomic write.
-/// Every call names the client, because one client's data never meets another's.
+/// Reads a payment with everything that a decision needs, and changes it by one atomic write. Every call names the
+/// client, because the database is distributed by client.
 /// </summary>
 /// <remarks>
-/// An exception from any member means that the outcome is unknown: the database is out of reach, or went away before
-/// it confirmed. Repeating the use case resolves it.
+/// An exception from any member means an unknown outcome: the database is unreachable, or failed before it confirmed.
+/// Repeating the use case resolves it.
 /// </remarks>
 public interface IPayments
 {
@@ -35,7 +35,9 @@ public interface IPayments
         CancellationToken cancellationToken
     );
 
-    /// <summary>Finds a report of the core in the payment's history; null when it is not there.</summary>
+    /// <summary>
+    /// Finds a report of the core in the payment's history by its eventId; null when it is not there.
+    /// </summary>
     Task<RecordedReport?> FindReport(
         ClientId clientId,
         PaymentId id,
@@ -43,7 +45,7 @@ public interface IPayments
         CancellationToken cancellationToken
     );
 
-    /// <summary>Finds what stands in the way of registering a payment; null when nothing does.</summary>
+    /// <summary>Finds the payment or early cancel that prevents a registration; null when nothing does.</summary>
     Task<EarlierRegistration?> FindRegistration(
         ClientId clientId,
         PaymentId id,
@@ -53,8 +55,8 @@ public interface IPayments
     );
 
     /// <summary>
-    /// Remembers that a cancel of this paymentRequestId was answered with ORDER_NOT_EXIST, so that a payment of that id
-    /// is refused from now on. <see cref="WriteResult.NothingToChange"/>: the payment has arrived meanwhile; find it and decide.
+    /// Records an early cancel: this paymentRequestId was answered ORDER_NOT_EXIST, so its payment is refused from now
+    /// on. <see cref="WriteResult.NothingToChange"/>: the payment has arrived meanwhile; find it and decide.
     /// </summary>
     Task<WriteResult> RememberEarlyCancel(
         ClientId clientId,
@@ -64,18 +66,18 @@ public interface IPayments
     );
 
     /// <summary>
-    /// Makes sure that no cancel that any instance decided before this call takes effect after it. It waits for cancels that
-    /// have reached the database, and raises the payment's fence against the others. <see
-    /// cref="WriteResult.NothingToChange"/>: one of them took effect; find the payment and decide again.
+    /// Raises the payment's fence, so that no cancel decided before this call commits after it. Waits for cancels that
+    /// have reached the database. <see cref="WriteResult.NothingToChange"/>: a cancel committed; find the payment and
+    /// decide again.
     /// </summary>
     Task<WriteResult> Fence(Payment payment, CancellationToken cancellationToken);
 
     /// <summary>Writes a registered payment with the first line of its history.</summary>
     /// <param name="payment">The payment.</param>
-    /// <param name="change">Its registration.</param>
-    /// <param name="actor">Who asked for it.</param>
-    /// <param name="despiteEarlyCancel">Whether the client's contract ignores a cancel that came before the payment.</param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="change">The registration.</param>
+    /// <param name="actor">The subject of the caller's token.</param>
+    /// <param name="despiteEarlyCancel">Whether the client's contract ignores early cancels.</param>
+    /// <param name="cancellationToken">Stops the wait; the outcome is then unknown.</param>
     Task<WriteResult> Register(
         Payment payment,
         PaymentChange change,
@@ -84,12 +86,12 @@ public interface IPayments
         CancellationToken cancellationToken
     );
 
-    /// <summary>Writes what the core reported: payment, history, transfer and balance, in one transaction.</summary>
+    /// <summary>Writes a report of the core: payment, history, transfer and balance, in one transaction.</summary>
     /// <param name="payment">The payment after the change.</param>
     /// <param name="change">The change.</param>
-    /// <param name="actor">Who reported it.</param>
+    /// <param name="actor">The subject of the caller's token.</param>
     /// <param name="eventId">The core's identifier of the report, unique for the payment.</param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="cancellationToken">Stops the wait; the outcome is then unknown.</param>
     Task<WriteResult> Report(
         Payment payment,
         PaymentChange change,
@@ -98,12 +100,14 @@ public interface IPayments
         CancellationToken cancellationToken
     );
 
-    /// <summary>Writes a cancellation: payment, history with the answer, event, transfer and balance, in one transaction.</summary>
+    /// <summary>
+    /// Writes a cancellation: payment, history with the answer, event, transfer and balance, in one transaction.
+    /// </summary>
     /// <param name="payment">The cancelled payment.</param>
     /// <param name="change">The cancellation's change.</param>
-    /// <param name="canceller">Who cancelled.</param>
-    /// <param name="answer">The answer, to be repeated byte for byte.</param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="canceller">The key and the trace of the request.</param>
+    /// <param name="answer">The body of the answer, for every repeat.</param>
+    /// <param name="cancellationToken">Stops the wait; the outcome is then unknown.</param>
     Task<WriteResult> Cancel(
         Payment payment,
         PaymentChange change,
@@ -114,8 +118,8 @@ public interface IPayments
 }
 
 /// <summary>
-/// The facts that a caller will tell on the strength of a read alone. Before the read returns them, the synchronous standby
-/// must have them, because a promotion takes back everything else.
+/// The facts that a caller will tell on the strength of a read alone. Before the read returns them, the synchronous
+/// standby must have them, because a promotion takes back everything else.
 /// </summary>
 public enum Telling
 {
@@ -125,39 +129,43 @@ public enum Telling
     /// </summary>
     Cancellation,
 
-    /// <summary>The caller tells every state that was read, so each payment that is found waits for the standby.</summary>
+    /// <summary>
+    /// The caller tells every state that was read, so each payment that is found waits for the standby.
+    /// </summary>
     Anything,
 }
 
-/// <summary>A payment as found.</summary>
+/// <summary>A payment with the facts that a decision needs.</summary>
 /// <param name="Payment">The aggregate.</param>
-/// <param name="Available">The merchant's balance in the payment's currency, in minor units; 0 without an account.</param>
-/// <param name="Answer">The answer that was stored with the cancellation; null while the payment is not cancelled.</param>
+/// <param name="Available">
+/// The merchant's balance in the payment's currency, in minor units; 0 without an account.
+/// </param>
+/// <param name="Answer">The stored answer of the cancellation; null while the payment is not cancelled.</param>
 public sealed record FoundPayment(Payment Payment, long Available, byte[]? Answer);
 
 /// <summary>The merchant that cancels, for the payment's history.</summary>
 /// <param name="KeyVersion">The version of the key that verified the request.</param>
-/// <param name="TraceId">The trace of the request, which is in the log too.</param>
+/// <param name="TraceId">The trace of the request, as in the log.</param>
 public sealed record Canceller(int KeyVersion, string TraceId)
 {
     /// <summary>The actor of every cancel.</summary>
     public const string Actor = "merchant";
 }
 
-/// <summary>A report of the core as it stands in a payment's history.</summary>
-/// <param name="Action">What the core reported.</param>
-/// <param name="Amount">The amount that it is about, if it is about one.</param>
-/// <param name="Remedy">With a late report: what the core had to do.</param>
+/// <summary>A report of the core in a payment's history.</summary>
+/// <param name="Action">The reported action.</param>
+/// <param name="Amount">The reported amount; null for an action without an amount.</param>
+/// <param name="Remedy">The remedy of a late report; null for another report.</param>
 public sealed record RecordedReport(PaymentAction Action, Money? Amount, Remedy? Remedy);
 
-/// <summary>What stands in the way of registering a payment: exactly one of two.</summary>
+/// <summary>An obstacle to a registration: exactly one of two.</summary>
 public abstract record EarlierRegistration
 {
     private EarlierRegistration() { }
 
-    /// <summary>A payment that has the paymentId, or else the paymentRequestId.</summary>
+    /// <summary>A payment has the paymentId, or else the paymentRequestId.</summary>
     public sealed record Known(Payment Payment) : EarlierRegistration;
 
-    /// <summary>A cancel of the paymentRequestId that was answered with ORDER_NOT_EXIST, as long as it is remembered.</summary>
+    /// <summary>An early cancel of the paymentRequestId was answered ORDER_NOT_EXIST at this time (UTC).</summary>
     public sealed record EarlyCancel(DateTimeOffset RefusedAt) : EarlierRegistration;
 }

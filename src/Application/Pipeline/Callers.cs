@@ -2,10 +2,10 @@ using System.Security.Claims;
 
 namespace CancelService.Application.Pipeline;
 
-/// <summary>The scopes of operators and of the core; each is the name of the policy that demands it.</summary>
+/// <summary>The scopes of operators and of the core. Each is also the name of an authorization policy.</summary>
 public static class Scopes
 {
-    /// <summary>Register payments, report what happened to them, requeue events.</summary>
+    /// <summary>Register payments, report changes, requeue events.</summary>
     public const string PaymentsWrite = "payments:write";
 
     /// <summary>Read payments, feeds and notifications.</summary>
@@ -20,7 +20,7 @@ public static class Scopes
     /// <summary>Post deposits and payouts.</summary>
     public const string AccountsWrite = "accounts:write";
 
-    /// <summary>All of them.</summary>
+    /// <summary>Every scope.</summary>
     public static readonly IReadOnlyList<string> All =
     [
         PaymentsWrite,
@@ -34,13 +34,13 @@ public static class Scopes
 /// <summary>Reads the claims of an authenticated caller.</summary>
 public static class Callers
 {
-    /// <summary>The token's subject, for the record; <c>unnamed</c> where it is missing or longer than 256 characters.</summary>
+    /// <summary>Returns the token's subject; <c>unnamed</c> if it is missing or longer than 256 characters.</summary>
     public static string Actor(this ClaimsPrincipal caller) =>
         caller.FindFirst("sub")?.Value is { Length: > 0 and <= 256 } subject ? subject : "unnamed";
 
     /// <summary>
-    /// Whether the token has a scope. RFC 8693 writes scopes in one claim, separated by spaces. Some issuers name the claim
-    /// scp, or repeat it.
+    /// Tells whether the token has a scope. RFC 8693 puts all scopes into one claim, separated by spaces; some issuers
+    /// name the claim scp, or repeat it.
     /// </summary>
     public static bool HasScope(this ClaimsPrincipal caller, string scope)
     {

@@ -1,9 +1,9 @@
 namespace CancelService.Application.Pipeline;
 
-/// <summary>Who changes something, and why; on record in the transaction that changes it.</summary>
+/// <summary>The author of a change and the reason, written in the transaction of the change.</summary>
 /// <param name="Actor">The token's subject, at most 256 characters.</param>
-/// <param name="Reason">What the caller gave as the reason, at most 512 characters; empty when nothing.</param>
-/// <param name="At">When (UTC).</param>
+/// <param name="Reason">The caller's reason, at most 512 characters; empty when none was given.</param>
+/// <param name="At">The time of the change (UTC).</param>
 public sealed record ChangeAuthor(string Actor, string Reason, DateTimeOffset At)
 {
     /// <summary>The longest reason, in characters.</summary>

@@ -5,26 +5,26 @@ using Microsoft.Extensions.Logging;
 
 namespace CancelService.Application.Pipeline;
 
-/// <summary>What a write ended in. When it is not known, the write throws.</summary>
+/// <summary>The outcome of a write. An unknown outcome is an exception.</summary>
 public enum WriteResult
 {
-    /// <summary>It is committed.</summary>
+    /// <summary>The write is committed.</summary>
     Written,
 
-    /// <summary>Nothing was written, because what it was to change is not, or no longer, there.</summary>
+    /// <summary>Nothing was written: the row to change does not exist.</summary>
     NothingToChange,
 
-    /// <summary>Nothing was written, because another writer was first. Look again and decide again.</summary>
+    /// <summary>Nothing was written: another writer was first. Read and decide again.</summary>
     LostRace,
 }
 
 /// <summary>
-/// Bounds how often a use case decides again after it lost a race, that is, after another writer changed the payment or
-/// account that it had read. Counts lost races and exhausted retries, and logs the latter.
+/// Bounds the retries of a use case that lost a race: another writer changed the payment or account after the read.
+/// Counts lost races and exhausted retries, and logs the latter.
 /// </summary>
 public sealed partial class Races
 {
-    /// <summary>How often a use case decides before its outcome is given up as unknown.</summary>
+    /// <summary>The most attempts of a use case before its outcome is unknown.</summary>
     public const int MaxAttempts = 5;
 
     private readonly Counter<long> _lost;
@@ -49,7 +49,7 @@ public sealed partial class Races
         _log = log;
     }
 
-    /// <summary>Makes the counters known at 0, so that the first race is a rise.</summary>
+    /// <summary>Publishes the counters at 0, so that the first race is an increase.</summary>
     public void Publish()
     {
         foreach (var useCase in (string[])["cancel", "register", "report", "transfer"])
@@ -60,10 +60,10 @@ public sealed partial class Races
     }
 
     /// <summary>
-    /// The attempts of a use case, from 1. Its loop returns when the use case has ended, and goes on to the next attempt
-    /// when it has lost a race. After the last one the loop ends, and the outcome is unknown.
+    /// Numbers the attempts of a use case from 1. A loop over them returns at the end of the use case, and continues
+    /// after a lost race. The outcome is unknown after the last attempt.
     /// </summary>
-    /// <param name="useCase">What is attempted: <c>cancel</c>, <c>register</c>, <c>report</c> or <c>transfer</c>.</param>
+    /// <param name="useCase">The use case: <c>cancel</c>, <c>register</c>, <c>report</c> or <c>transfer</c>.</param>
     /// <param name="clientId">The client, for the log.</param>
     /// <param name="id">The payment or transfer, for the log.</param>
     public IEnumerable<int> Attempts(string useCase, ClientId clientId, string id)
@@ -80,7 +80,8 @@ public sealed partial class Races
 
     [LoggerMessage(
         LogLevel.Warning,
-        "Gave up a {UseCase} of {ClientId} {Id}: it lost {Attempts} races with other writers, and the caller was told that the outcome is unknown"
+        "Gave up a {UseCase} of {ClientId} {Id}: it lost {Attempts} races with other writers, and the caller was told "
+            + "that the outcome is unknown"
     )]
     private partial void Exhausted(string useCase, string clientId, string id, int attempts);
 }

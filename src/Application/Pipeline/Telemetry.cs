@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace CancelService.Application.Pipeline;
 
-/// <summary>What the service tells of itself. Spans cost nothing while nobody collects them.</summary>
+/// <summary>The service's meters and spans. A span costs nothing without a collector.</summary>
 public static class Telemetry
 {
     /// <summary>The name of the service's meters and of its source of spans.</summary>

@@ -4,7 +4,7 @@ using MediatR;
 
 namespace CancelService.Application.Pipeline;
 
-/// <summary>A result that can say that its command was malformed, so that a refusal stays a value.</summary>
+/// <summary>A result with a case for a malformed command, so that a refusal is a value and not an exception.</summary>
 public interface IValidated<TSelf>
     where TSelf : IValidated<TSelf>
 {
@@ -12,7 +12,7 @@ public interface IValidated<TSelf>
     static abstract TSelf Invalid(string message);
 }
 
-/// <summary>The one behaviour of the pipeline: a malformed command does not reach its handler.</summary>
+/// <summary>Stops a malformed command before its handler. It is the pipeline's only behaviour.</summary>
 public sealed class ValidationBehavior<TRequest, TResponse>(IEnumerable<IValidator<TRequest>> validators)
     : IPipelineBehavior<TRequest, TResponse>
     where TRequest : notnull

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 
 namespace CancelService.Application.Reading;
 
-/// <summary>What a change was of.</summary>
+/// <summary>The kind of thing that a change altered.</summary>
 public enum ChangeKind
 {
     /// <summary>A client: its name, its state, its contract.</summary>
@@ -16,19 +16,25 @@ public enum ChangeKind
     /// <summary>A client's money: a deposit or a payout.</summary>
     Transfer,
 
-    /// <summary>Events of a client, which were queued again.</summary>
+    /// <summary>Events of a client, which were requeued.</summary>
     Requeue,
 }
 
-/// <summary>A change that an operator or the core made, with who made it. Times are UTC.</summary>
+/// <summary>A change of a client, key, money or event by an operator or the core, with its actor and reason.</summary>
 /// <param name="ClientId">The client.</param>
-/// <param name="Kind">What was changed.</param>
-/// <param name="Subject">The key's version, the transfer's id, or the payment whose event was queued; empty where it is the client, or many events.</param>
-/// <param name="At">When.</param>
-/// <param name="Actor">Who: the token's subject.</param>
-/// <param name="Reason">Why, as the caller said in X-Reason; empty when nothing was said.</param>
-/// <param name="Before">The state of a client or a key before, in the form of the internal API; null when it was new.</param>
-/// <param name="After">The state after; of a transfer, the amount and the balance before and after; of requeued events, which and how many.</param>
+/// <param name="Kind">The kind of the change.</param>
+/// <param name="Subject">
+/// The key's version, the transfer's id, or the paymentId of the requeued event; empty for the client itself or many
+/// events.
+/// </param>
+/// <param name="At">The time of the change (UTC).</param>
+/// <param name="Actor">The subject of the caller's token.</param>
+/// <param name="Reason">The caller's reason from X-Reason; empty when none was given.</param>
+/// <param name="Before">The client's or key's state before, as the internal API writes it; null for a new one.</param>
+/// <param name="After">
+/// The state after. For a transfer: the amount, and the balance before and after. For requeued events: the selection
+/// and the number.
+/// </param>
 public sealed record Change(
     string ClientId,
     ChangeKind Kind,
@@ -40,7 +46,7 @@ public sealed record Change(
     JsonElement After
 );
 
-/// <summary>Which changes are listed: all that fit what is given.</summary>
+/// <summary>Selects changes. A null member does not restrict; times are UTC, from inclusive, to exclusive.</summary>
 public sealed record ChangeFilter(
     ClientId? ClientId,
     string? Actor,
@@ -49,17 +55,17 @@ public sealed record ChangeFilter(
     DateTimeOffset To
 );
 
-/// <summary>Reads who changed what.</summary>
+/// <summary>Reads the record of changes.</summary>
 public interface IChangeQueries
 {
-    /// <summary>Changes by time; null when <paramref name="after"/> is no cursor of this list.</summary>
+    /// <summary>Lists changes by time; null when <paramref name="after"/> is no cursor of this list.</summary>
     Task<Page<Change>?> Changes(ChangeFilter filter, string? after, int limit, CancellationToken cancellationToken);
 
-    /// <summary>The newest changes, the newest first; of one client, or of all.</summary>
+    /// <summary>Lists the newest changes of a client or of all clients, newest first.</summary>
     Task<IReadOnlyList<Change>> Newest(int limit, CancellationToken cancellationToken, ClientId? clientId = null);
 }
 
-/// <summary>The log's lines of changes, so that the log of an instance alone tells who changed what.</summary>
+/// <summary>Logs changes, so that an instance's log alone names every actor.</summary>
 public static partial class ChangeLog
 {
     /// <summary>Logs one change.</summary>

@@ -5,7 +5,13 @@ using CancelService.Domain.Payments;
 
 namespace CancelService.Application.Reading;
 
-/// <summary>A cancellation, as reconciliation reads it. Times are UTC.</summary>
+/// <summary>A cancellation in a feed or report for reconciliation.</summary>
+/// <param name="ClientId">The client.</param>
+/// <param name="PaymentId">The wallet's identifier of the payment.</param>
+/// <param name="PaymentRequestId">The merchant's identifier of the payment.</param>
+/// <param name="Amount">The full amount of the payment, in minor units of its currency.</param>
+/// <param name="Effect">The effect of the cancel on the payment.</param>
+/// <param name="CancelTime">The time of the cancel (UTC).</param>
 public sealed record CancellationItem(
     string ClientId,
     string PaymentId,
@@ -15,7 +21,16 @@ public sealed record CancellationItem(
     DateTimeOffset CancelTime
 );
 
-/// <summary>A report of the core that came after the cancel. Times are UTC.</summary>
+/// <summary>A late report: the core reported held or moved money after the cancel.</summary>
+/// <param name="ClientId">The client.</param>
+/// <param name="PaymentId">The wallet's identifier of the payment.</param>
+/// <param name="Version">The payment's version after the report.</param>
+/// <param name="Action">The reported action.</param>
+/// <param name="EventId">The core's identifier of the report.</param>
+/// <param name="Amount">The reported amount, in minor units of its currency.</param>
+/// <param name="Remedy">The core's task with the money.</param>
+/// <param name="Actor">The subject of the token that reported.</param>
+/// <param name="At">The time of the report (UTC).</param>
 public sealed record LateReport(
     string ClientId,
     string PaymentId,
@@ -28,15 +43,13 @@ public sealed record LateReport(
     DateTimeOffset At
 );
 
-/// <summary>How far a reader of a feed has read. As text, <c>epoch-position</c>, it is the feed's cursor.</summary>
-/// <param name="Epoch">
-/// When the database was last restored from a backup before the cursor was given (seconds since 1970, UTC); 0 when never.
-/// </param>
-/// <param name="Position">The place of the last row that was read; 0 for none.</param>
+/// <summary>A reader's position in a feed. Its text, <c>epoch-position</c>, is the feed's cursor.</summary>
+/// <param name="Epoch">The epoch: the last restore of the database, in seconds since 1970 (UTC); 0 before any.</param>
+/// <param name="Position">The position of the last row that was read; 0 before the first.</param>
 [StructLayout(LayoutKind.Auto)]
 public readonly record struct FeedCursor(long Epoch, long Position)
 {
-    /// <summary>Reads a cursor; null when the text is none.</summary>
+    /// <summary>Parses a cursor; null when the text is not a cursor.</summary>
     public static FeedCursor? Parse(string? text) =>
         text?.Split('-') is [var epoch, var position]
         && long.TryParse(epoch, NumberStyles.None, CultureInfo.InvariantCulture, out var since)
@@ -52,12 +65,12 @@ public readonly record struct FeedCursor(long Epoch, long Position)
 public interface IFeeds
 {
     /// <summary>
-    /// When the database was last restored from a backup (seconds since 1970, UTC); 0 when never. A cursor of another epoch
-    /// comes from a reader who may have read rows that the restore has undone.
+    /// Returns the current epoch: the last restore of the database, in seconds since 1970 (UTC); 0 before any. The
+    /// reader of a cursor with another epoch may have read rows that the restore has undone.
     /// </summary>
     Task<long> Epoch(CancellationToken cancellationToken);
 
-    /// <summary>A client's cancellations after a place, in the order of their places; next is the cursor to go on from.</summary>
+    /// <summary>Lists a client's cancellations behind a cursor, in the feed's order.</summary>
     Task<Page<CancellationItem>> Cancellations(
         ClientId clientId,
         FeedCursor after,
@@ -65,7 +78,7 @@ public interface IFeeds
         CancellationToken cancellationToken
     );
 
-    /// <summary>A client's late reports after a place, in the order of their places; next is the cursor to go on from.</summary>
+    /// <summary>Lists a client's late reports behind a cursor, in the feed's order.</summary>
     Task<Page<LateReport>> LateReports(
         ClientId clientId,
         FeedCursor after,
@@ -74,8 +87,8 @@ public interface IFeeds
     );
 
     /// <summary>
-    /// The cancellations of all clients in a span of time, by time; null when <paramref name="after"/> is no cursor of this
-    /// span. A report, not a feed: what commits late into a span that was read already is not in it.
+    /// Lists the cancellations of all clients in a span of time, by time; null when <paramref name="after"/> is no
+    /// cursor of this span. It is a report, not a feed: a row that commits late into a page already read is missed.
     /// </summary>
     Task<Page<CancellationItem>?> Report(
         DateTimeOffset from,

@@ -14,15 +14,15 @@ public sealed class Client
     /// <summary>Whether the client may call at all.</summary>
     public required bool Enabled { get; set; }
 
-    /// <summary>What the client may do.</summary>
+    /// <summary>The client's terms.</summary>
     public required Contract Contract { get; set; }
 
-    /// <summary>All key versions ever registered; a revoked one stays, so that its version is never used again.</summary>
+    /// <summary>All key versions ever registered. A revoked key stays, so that its version is never reused.</summary>
     public IReadOnlyList<ClientKey> Keys { get; init; } = new List<ClientKey>();
 
     /// <summary>
-    /// The key of a version that is active at <paramref name="now"/>; without a version, the newest active one;
-    /// null when there is none.
+    /// Finds the key of a version if it is active at <paramref name="now"/>; without a version, the newest active key.
+    /// Null when no key fits.
     /// </summary>
     public ClientKey? FindKey(int? version, DateTimeOffset now) =>
         Keys.Where(key => (version is null || key.Version == version) && key.IsActive(now)).MaxBy(key => key.Version);
@@ -34,30 +34,30 @@ public sealed record Contract
     /// <summary>Whether the contract includes cancelling (otherwise: ACCESS_DENIED).</summary>
     public bool MayCancel { get; init; } = true;
 
-    /// <summary>How long a payment can be cancelled.</summary>
+    /// <summary>The time after its initiation in which a payment can be cancelled.</summary>
     public CancelWindow Window { get; init; } = CancelWindow.Usual;
 
     /// <summary>
-    /// Whether a cancel of an unknown paymentRequestId is remembered, so that the payment is refused when it arrives
-    /// late: the merchant has been told that it does not exist.
+    /// Whether an early cancel refuses the arrival of its payment: the merchant has been told that it does not exist.
     /// </summary>
     public bool RememberUnknown { get; init; } = true;
 
-    /// <summary>Requests per second that the client may sustain, on each instance.</summary>
+    /// <summary>The sustained rate on each instance, in requests a second.</summary>
     public int RequestsPerSecond { get; init; } = 100;
 
-    /// <summary>Requests that the client may send at once, on each instance, before its rate applies.</summary>
+    /// <summary>The most requests at once on each instance, before the rate applies.</summary>
     public int Burst { get; init; } = 200;
 
     /// <summary>Whether the contract includes inquiries (otherwise: ACCESS_DENIED).</summary>
     public bool MayInquire { get; init; } = true;
 
     /// <summary>
-    /// Inquiries per second that the client may sustain, on each instance. Polling can't use up the rate of its cancels.
+    /// The sustained rate of inquiries on each instance, in requests a second. It is apart from the rate of cancels, which
+    /// polling can't exhaust.
     /// </summary>
     public int InquiriesPerSecond { get; init; } = 100;
 
-    /// <summary>Inquiries that the client may send at once, on each instance, before their rate applies.</summary>
+    /// <summary>The most inquiries at once on each instance, before their rate applies.</summary>
     public int InquiryBurst { get; init; } = 200;
 }
 
@@ -67,16 +67,16 @@ public sealed class ClientKey
     /// <summary>The number that the client sends as <c>keyVersion</c>; the highest active one is the default.</summary>
     public required int Version { get; init; }
 
-    /// <summary>The key itself.</summary>
+    /// <summary>The RSA public key.</summary>
     public required PublicKey PublicKey { get; init; }
 
-    /// <summary>The first instant at which the key is valid (UTC); null: always.</summary>
+    /// <summary>The first instant at which the key is valid (UTC); null for no lower limit.</summary>
     public DateTimeOffset? NotBefore { get; init; }
 
-    /// <summary>The first instant at which the key is no longer valid (UTC); null: never.</summary>
+    /// <summary>The first instant at which the key is no longer valid (UTC); null for no end.</summary>
     public DateTimeOffset? NotAfter { get; init; }
 
-    /// <summary>When the key was revoked (UTC); for good.</summary>
+    /// <summary>The time of the revocation (UTC), which is final; null while the key is not revoked.</summary>
     public DateTimeOffset? RevokedAt { get; init; }
 
     /// <summary>Tells whether signatures of this key are accepted at <paramref name="now"/>.</summary>

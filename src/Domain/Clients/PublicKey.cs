@@ -12,10 +12,12 @@ public sealed class PublicKey
     /// <summary>The shortest key that is accepted, in bits.</summary>
     public const int MinBits = 2048;
 
-    /// <summary>The longest key that is accepted, in bits: a longer one costs us more to verify than the client to send.</summary>
+    /// <summary>
+    /// The longest accepted key, in bits. Verifying with a longer key costs more than sending a request.
+    /// </summary>
     public const int MaxBits = 8192;
 
-    // RSA objects are not promised to be safe for concurrent use, so each verification borrows one of its own.
+    // RSA objects are not documented as thread-safe, so each verification borrows its own.
     private readonly ConcurrentBag<RSA> _idle = [];
     private readonly RSAParameters _parameters;
 

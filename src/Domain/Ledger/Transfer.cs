@@ -1,22 +1,22 @@
 namespace CancelService.Domain.Ledger;
 
 /// <summary>
-/// The accounts of a client's ledger, in each currency. Only the merchant's own can run out, so only that one keeps
-/// a balance; the balances of the others follow from the transfers.
+/// The accounts of a client's ledger in each currency. Only the merchant's can run out, so only it has a stored
+/// balance; the other balances follow from the transfers.
 /// </summary>
 public enum LedgerAccount
 {
-    /// <summary>What the wallet owes to the merchant: 0 to <see cref="Money.MaxBalance"/>.</summary>
+    /// <summary>The wallet's debt to the merchant: 0 to <see cref="Money.MaxBalance"/> minor units.</summary>
     Merchant,
 
-    /// <summary>What came from the client's payers, and went back to them.</summary>
+    /// <summary>The money from and to the client's payers.</summary>
     Payers,
 
-    /// <summary>What was paid in by the merchant (deposits) and paid out to it (payouts).</summary>
+    /// <summary>The money that the merchant pays in (deposits) and gets paid out (payouts).</summary>
     Settlement,
 }
 
-/// <summary>How a merchant's own money comes in and goes out.</summary>
+/// <summary>A movement of the merchant's own money.</summary>
 public enum TransferKind
 {
     /// <summary>Paid in: the merchant's account is credited.</summary>
@@ -27,26 +27,26 @@ public enum TransferKind
 }
 
 /// <summary>
-/// A movement of money between two accounts of a client's ledger. It is one row, so it can't be unbalanced.
+/// A movement of money between two accounts of a client's ledger. A single row can't be unbalanced.
 /// </summary>
 /// <param name="Debit">The account that gives the amount.</param>
 /// <param name="Credit">The account that gets the amount.</param>
-/// <param name="Amount">How much.</param>
+/// <param name="Amount">The amount, more than 0.</param>
 public sealed record Transfer(LedgerAccount Debit, LedgerAccount Credit, Money Amount)
 {
-    /// <summary>By how much the merchant's balance changes: minor units, negative when the merchant gives.</summary>
+    /// <summary>The change of the merchant's balance, in minor units; negative for a debit.</summary>
     public long Change =>
         Credit is LedgerAccount.Merchant ? Amount.MinorUnits
         : Debit is LedgerAccount.Merchant ? -Amount.MinorUnits
         : 0;
 
-    /// <summary>A payment is paid or captured.</summary>
+    /// <summary>Credits the merchant for a paid or captured payment.</summary>
     public static Transfer Paid(Money amount) => new(LedgerAccount.Payers, LedgerAccount.Merchant, amount);
 
-    /// <summary>Money goes back to the payer.</summary>
+    /// <summary>Returns money to the payer.</summary>
     public static Transfer Refunded(Money amount) => new(LedgerAccount.Merchant, LedgerAccount.Payers, amount);
 
-    /// <summary>A deposit or a payout.</summary>
+    /// <summary>Makes a deposit or a payout.</summary>
     public static Transfer Of(TransferKind kind, Money amount) =>
         kind switch
         {

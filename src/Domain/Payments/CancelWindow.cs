@@ -5,8 +5,8 @@ using System.Xml;
 namespace CancelService.Domain.Payments;
 
 /// <summary>
-/// The term of a contract that says how long after its initiation a payment can be cancelled. The end is exclusive:
-/// the window is open strictly before <see cref="ClosesAt"/>, and closed at that very tick.
+/// The time after its initiation in which a payment can be cancelled: a term of the contract. The end is exclusive, so
+/// the window is closed at <see cref="ClosesAt"/>.
 /// </summary>
 public abstract record CancelWindow
 {
@@ -18,18 +18,20 @@ public abstract record CancelWindow
     /// <summary>The usual window: until 00:15 at UTC+8 on the day after the payment's.</summary>
     public static CancelWindow Usual { get; } = new CutOff(1, new TimeOnly(0, 15), "+08:00");
 
-    /// <summary>The first instant at which a payment that was initiated at <paramref name="initiatedAt"/> can't be cancelled.</summary>
+    /// <summary>Returns the first instant at which a payment initiated at this time can't be cancelled.</summary>
     public abstract DateTimeOffset ClosesAt(DateTimeOffset initiatedAt);
 
     /// <summary>Tells whether a payment can still be cancelled at <paramref name="now"/>.</summary>
     public bool IsOpen(DateTimeOffset initiatedAt, DateTimeOffset now) => now < ClosesAt(initiatedAt);
 
-    /// <summary>Reads the text that <see cref="object.ToString"/> writes: <c>T+1 00:15 +08:00</c> or <c>PT24H</c>.</summary>
-    /// <exception cref="FormatException">The text is no window, or one that is out of bounds.</exception>
+    /// <summary>
+    /// Reads the text that <see cref="object.ToString"/> writes: <c>T+1 00:15 +08:00</c> or <c>PT24H</c>.
+    /// </summary>
+    /// <exception cref="FormatException">The text is not a window, or the window is out of bounds.</exception>
     public static CancelWindow Parse(string text) =>
         TryParse(text, out var window) ? window : throw new FormatException($"'{text}' is not a cancel window.");
 
-    /// <summary>Reads the same text, and tells whether it is a window.</summary>
+    /// <summary>Reads a text such as <c>T+1 00:15 +08:00</c> or <c>PT24H</c>; false when it is not a window.</summary>
     public static bool TryParse(string text, [NotNullWhen(true)] out CancelWindow? window)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -49,15 +51,15 @@ public abstract record CancelWindow
         }
         catch (Exception e) when (e is FormatException or ArgumentException or OverflowException)
         {
-            // Not a window: the parts throw when they are malformed.
+            // A malformed part throws: the text is not a window.
         }
         return window is not null;
     }
 
     /// <summary>
-    /// Until a cut-off time on day T+n in a time zone, T being the day, in that zone, on which the payment was initiated.
-    /// Where daylight saving makes the cut-off happen twice, the later one counts; where it is skipped, the window
-    /// stays open as long as the clocks were put forward. Both err in the merchant's favour, by an hour once a year.
+    /// Ends at a cut-off time on day T+n in a time zone. T is the day of the initiation in that zone. If daylight
+    /// saving repeats the cut-off, the later one counts; if it skips the cut-off, the window closes as much later as
+    /// the clocks were put forward. Both favour the merchant.
     /// </summary>
     public sealed record CutOff : CancelWindow
     {
@@ -92,8 +94,8 @@ public abstract record CancelWindow
         {
             var local = TimeZoneInfo.ConvertTime(initiatedAt, Zone).Date.AddDays(Days) + Time.ToTimeSpan();
 
-            // Zones change their offset months apart, so the offsets a day before and a day after are all that
-            // can be in force at this local time. One that is in force at the instant it leads to is real.
+            // Offsets change months apart, so the local time has the offset of the day before or of the day after. A
+            // candidate is real if its offset is in force at its own instant.
             var utc = new DateTimeOffset(local, TimeSpan.Zero);
             var earlier = new DateTimeOffset(local, Zone.GetUtcOffset(utc.AddDays(-1)));
             var later = new DateTimeOffset(local, Zone.GetUtcOffset(utc.AddDays(1)));
@@ -108,17 +110,19 @@ public abstract record CancelWindow
         private bool IsReal(DateTimeOffset time) => Zone.GetUtcOffset(time) == time.Offset;
 
         /// <inheritdoc/>
-        public override string ToString() =>
-            string.Create(
-                CultureInfo.InvariantCulture,
-                $"T+{Days} {Time.ToString(Time.Second == 0 ? "HH:mm" : "HH:mm:ss", CultureInfo.InvariantCulture)} {Zone.Id}"
-            );
+        public override string ToString()
+        {
+            var time = Time.ToString(Time.Second == 0 ? "HH:mm" : "HH:mm:ss", CultureInfo.InvariantCulture);
+            return string.Create(CultureInfo.InvariantCulture, $"T+{Days} {time} {Zone.Id}");
+        }
     }
 
-    /// <summary>For a duration since initiation, such as 24 hours or 7 days.</summary>
+    /// <summary>Lasts for a duration since the initiation, such as 24 hours or 7 days.</summary>
     public sealed record Lasting : CancelWindow
     {
-        /// <exception cref="ArgumentOutOfRangeException">The duration is not positive, or over <see cref="MaxDays"/> days.</exception>
+        /// <exception cref="ArgumentOutOfRangeException">
+        /// The duration is not positive, or over <see cref="MaxDays"/> days.
+        /// </exception>
         public Lasting(TimeSpan duration)
         {
             ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(duration, TimeSpan.Zero);
@@ -126,7 +130,7 @@ public abstract record CancelWindow
             Duration = duration;
         }
 
-        /// <summary>How long the window is open.</summary>
+        /// <summary>The duration since the initiation.</summary>
         public TimeSpan Duration { get; }
 
         /// <inheritdoc/>
@@ -137,10 +141,14 @@ public abstract record CancelWindow
     }
 }
 
-/// <summary>Time zones by name. A fixed offset needs no time zone data on the machine, so the usual window works on any.</summary>
+/// <summary>
+/// Time zones by name. A fixed offset needs no zone data, so the usual window works on every machine.
+/// </summary>
 public static class TimeZones
 {
-    /// <summary>The zone of an IANA name (<c>Asia/Shanghai</c>) or of an offset (<c>+08:00</c>); null when there is none.</summary>
+    /// <summary>
+    /// Finds a zone by IANA name (<c>Asia/Shanghai</c>) or offset (<c>+08:00</c>); null for an unknown name.
+    /// </summary>
     public static TimeZoneInfo? Find(string name)
     {
         ArgumentNullException.ThrowIfNull(name);

@@ -2,12 +2,12 @@ using System.Diagnostics;
 
 namespace CancelService.Domain.Payments;
 
-/// <summary>The one cancellation of a payment: written once, never changed.</summary>
-/// <param name="From">The status in which the cancel found the payment.</param>
-/// <param name="CancelledAt">When the cancel was decided (UTC).</param>
+/// <summary>The only cancellation of a payment, which never changes.</summary>
+/// <param name="From">The payment's status before the cancel.</param>
+/// <param name="CancelledAt">The time of the cancel (UTC).</param>
 public sealed record Cancellation(PaymentStatus From, DateTimeOffset CancelledAt)
 {
-    /// <summary>What the cancel did to the payment: the state table of the protocol.</summary>
+    /// <summary>The effect of the cancel, by the protocol's state table.</summary>
     public CancelEffect Effect =>
         From switch
         {
@@ -19,7 +19,7 @@ public sealed record Cancellation(PaymentStatus From, DateTimeOffset CancelledAt
         };
 }
 
-/// <summary>What a cancel does, by the state that it finds: the state table of the protocol.</summary>
+/// <summary>The effect of a cancel on the payment's money.</summary>
 public enum CancelEffect
 {
     /// <summary>The payment can never take money; none has moved.</summary>
@@ -32,14 +32,14 @@ public enum CancelEffect
     Refunded,
 }
 
-/// <summary>Why a cancel is refused. A refused cancel changes nothing: the payment goes on as if nobody had asked.</summary>
+/// <summary>The reason of a refused cancel. A refusal leaves the payment unchanged.</summary>
 public abstract record CancelRefusal
 {
     private CancelRefusal() { }
 
     /// <summary>
-    /// Whether another instance may have allowed a cancel a moment ago, when the window was open or the balance higher. The
-    /// merchant is then told "not cancelled" only once no such cancel can take effect any more.
+    /// Whether another instance may have allowed a cancel a moment ago, when the window was open or the balance higher.
+    /// Such a refusal must raise the payment's fence before the merchant gets it.
     /// </summary>
     public virtual bool RestsOnTimeOrBalance => false;
 
@@ -72,12 +72,12 @@ public abstract record CancelDecision
 {
     private CancelDecision() { }
 
-    /// <summary>The payment was cancelled before; that cancellation is the answer.</summary>
+    /// <summary>The payment was cancelled earlier; its stored answer is repeated.</summary>
     public sealed record Repeated(Cancellation Cancellation) : CancelDecision;
 
     /// <summary>The payment can't be cancelled, and is unchanged.</summary>
     public sealed record Refused(CancelRefusal Reason) : CancelDecision;
 
-    /// <summary>The payment is cancelled, as soon as the change is committed.</summary>
+    /// <summary>The payment is cancelled once the change is committed.</summary>
     public sealed record Cancelled(Cancellation Cancellation, PaymentChange Change) : CancelDecision;
 }

@@ -2,7 +2,7 @@ using CancelService.Domain.Ledger;
 
 namespace CancelService.Domain.Payments;
 
-// What the core reports. A cancelled payment takes no more money: a late report is refused, and recorded.
+// The core's reports. A cancelled payment takes no more money: a late report is refused and recorded.
 public sealed partial class Payment
 {
     /// <summary>The core has put the payer's money on hold.</summary>
@@ -38,7 +38,7 @@ public sealed partial class Payment
     }
 
     /// <summary>The core has taken some or all of the held money: the merchant's account is credited.</summary>
-    /// <param name="amount">At most what is not captured yet, in the payment's currency.</param>
+    /// <param name="amount">The captured amount: at most the uncaptured rest, in the payment's currency.</param>
     /// <param name="available">The merchant's balance in that currency, in minor units.</param>
     /// <param name="now">The time of the report.</param>
     public ReportDecision Capture(Money amount, long available, DateTimeOffset now)
@@ -60,7 +60,7 @@ public sealed partial class Payment
     }
 
     /// <summary>The core has given money back to the payer: the merchant's account is debited.</summary>
-    /// <param name="amount">At most what was paid or captured and is not refunded yet, in the payment's currency.</param>
+    /// <param name="amount">The refunded amount: at most the paid or captured rest, in the payment's currency.</param>
     /// <param name="available">The merchant's balance in that currency, in minor units.</param>
     /// <param name="now">The time of the report.</param>
     public ReportDecision Refund(Money amount, long available, DateTimeOffset now)
@@ -84,9 +84,9 @@ public sealed partial class Payment
     }
 
     /// <summary>
-    /// The core reports that the payment did not come about, or that its hold has lapsed. No money moves. A cancelled
-    /// payment stays cancelled: the failure is recorded, because no money was taken. Only where the cancel refunded a
-    /// payment that had succeeded is it refused.
+    /// The core reports that the payment failed or its hold lapsed. No money moves. A cancelled payment stays cancelled
+    /// and records the failure, unless the cancel refunded it: a refunded payment had succeeded, so the report is
+    /// refused.
     /// </summary>
     public ReportDecision Fail(DateTimeOffset now)
     {
@@ -110,8 +110,8 @@ public sealed partial class Payment
         Transfer? transfer = null
     ) => new(Change(action, next, now, amount, transfer));
 
-    // A report that would take or hold the payer's money on a cancelled payment is refused, and recorded with the remedy. A
-    // remedy is a state to reach, not an increment: a repeated report must never refund twice.
+    // Refuses a report of taken or held money on a cancelled payment, and records it with the remedy. The remedy is a
+    // state to reach, not an increment: a repeated report must never refund twice.
     private ReportDecision RefusedMoney(PaymentAction action, DateTimeOffset now, Money amount)
     {
         if (Cancellation is null)

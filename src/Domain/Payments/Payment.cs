@@ -5,7 +5,7 @@ namespace CancelService.Domain.Payments;
 
 /// <summary>
 /// A payment of one client, from its registration to its end. Every method decides completely before it changes
-/// anything, refuses by a value, and returns the one <see cref="PaymentChange"/> that has to be committed.
+/// anything, returns refusals as values, and otherwise returns the <see cref="PaymentChange"/> to commit.
 /// </summary>
 public sealed partial class Payment
 {
@@ -23,37 +23,37 @@ public sealed partial class Payment
     /// <summary>Whether money is taken at once or held first.</summary>
     public PaymentKind Kind { get; private init; }
 
-    /// <summary>The full amount. A cancel is always about all of it.</summary>
+    /// <summary>The full amount. A cancel is never partial.</summary>
     public Money Amount { get; private init; }
 
-    /// <summary>When the payment was initiated (UTC): the cancel window counts from here.</summary>
+    /// <summary>The time of the initiation (UTC), from which the cancel window counts.</summary>
     public DateTimeOffset InitiatedAt { get; private init; }
 
-    /// <summary>Who pays, as the core names the payer; null when it did not say.</summary>
+    /// <summary>The core's name for the payer; null when the core gave none.</summary>
     public string? Payer { get; private init; }
 
-    /// <summary>Where the payment stands.</summary>
+    /// <summary>The current status.</summary>
     public PaymentStatus Status { get; private set; }
 
     /// <summary>Minor units captured so far, at most the amount.</summary>
     public long Captured { get; private set; }
 
-    /// <summary>Minor units that the core refunded so far, at most what was paid or captured.</summary>
+    /// <summary>Minor units that the core refunded so far, at most the paid or captured amount.</summary>
     public long Refunded { get; private set; }
 
     /// <summary>The number of changes so far, the registration included.</summary>
     public int Version { get; private set; }
 
     /// <summary>
-    /// How often a cancel was refused for time or balance. A cancel that was decided before such a refusal can't take effect
-    /// after it: the merchant has been told "not cancelled".
+    /// The number of cancels refused for time or balance. A cancel with an older fence can't commit: the merchant has
+    /// been told "not cancelled".
     /// </summary>
     public int Fence { get; private init; }
 
-    /// <summary>The cancellation; there is one exactly when the payment is cancelled.</summary>
+    /// <summary>The cancellation; null exactly while the payment is not cancelled.</summary>
     public Cancellation? Cancellation { get; private set; }
 
-    /// <summary>Starts a payment that has no result yet.</summary>
+    /// <summary>Registers a payment without a result: its status is PROCESSING.</summary>
     public static (Payment Payment, PaymentChange Change) Register(
         ClientId clientId,
         PaymentId id,
@@ -84,7 +84,7 @@ public sealed partial class Payment
         return (payment, new PaymentChange(1, PaymentAction.Register, null, to, now.ToUniversalTime(), amount, null));
     }
 
-    /// <summary>A payment as it was stored.</summary>
+    /// <summary>Restores a payment from storage.</summary>
     public static Payment Restore(
         ClientId clientId,
         PaymentId id,
@@ -118,8 +118,8 @@ public sealed partial class Payment
         };
 
     /// <summary>
-    /// Whether another registration says the same about the payment. Times are compared to the microsecond, the precision in
-    /// which they are stored.
+    /// Tells whether two registrations have the same content. Times are compared to the microsecond, as they are
+    /// stored.
     /// </summary>
     public bool IsSameAs(Payment other)
     {
@@ -161,7 +161,7 @@ public sealed partial class Payment
         };
     }
 
-    // Everything is decided here: the cancel succeeds.
+    // Only called once the decision is made.
     private CancelDecision.Cancelled Cancelled(DateTimeOffset now, Transfer? transfer)
     {
         Cancellation = new Cancellation(Status, now.ToUniversalTime());

@@ -2,19 +2,17 @@ using CancelService.Domain.Ledger;
 
 namespace CancelService.Domain.Payments;
 
-/// <summary>
-/// One step of a payment: a line of its append-only history and the money that moved with it, committed together.
-/// </summary>
+/// <summary>A change of a payment: a line of its append-only history and the transfer that commits with it.</summary>
 /// <param name="Version">
-/// The payment's version after the step, from 1. The history is keyed by it, so two writers that started from the
-/// same state can't both commit: the key arbitrates every race.
+/// The payment's version after the change, from 1. It is part of the history's key, so two writers that started from
+/// the same version can't both commit.
 /// </param>
-/// <param name="Action">What happened, or was refused.</param>
+/// <param name="Action">The action that was applied, or refused as a late report.</param>
 /// <param name="From">The status before; null for the registration.</param>
 /// <param name="To">The status after; the same as before for a late report.</param>
-/// <param name="At">When it was decided (UTC).</param>
-/// <param name="Amount">The amount that the step is about, if it is about one.</param>
-/// <param name="Transfer">The money that moves with it, if any does.</param>
+/// <param name="At">The time of the decision (UTC).</param>
+/// <param name="Amount">The amount of the action; null for an action without one.</param>
+/// <param name="Transfer">The transfer that commits with the change; null when no money moves.</param>
 public sealed record PaymentChange(
     int Version,
     PaymentAction Action,
@@ -25,24 +23,24 @@ public sealed record PaymentChange(
     Transfer? Transfer
 )
 {
-    /// <summary>Set for a late report: what the core has to do about it.</summary>
+    /// <summary>The remedy of a late report; null for other changes.</summary>
     public Remedy? Remedy { get; init; }
 }
 
-/// <summary>Why a report of the core does not change the payment.</summary>
+/// <summary>The reason of a refused report.</summary>
 public enum ReportRefusal
 {
     /// <summary>The payment's kind, status or amounts do not allow it.</summary>
     Impossible,
 
-    /// <summary>A refund that the merchant's account can't pay for.</summary>
+    /// <summary>The merchant's balance does not cover the refund.</summary>
     BalanceNotEnough,
 
     /// <summary>The merchant's balance would exceed <see cref="Money.MaxBalance"/>.</summary>
     BalanceLimit,
 }
 
-/// <summary>What the core has to do with money that moved although its payment was cancelled.</summary>
+/// <summary>The core's task with money that it held or moved for a cancelled payment.</summary>
 public enum Remedy
 {
     /// <summary>Nothing: the cancellation itself has returned what the report is about.</summary>
@@ -60,10 +58,12 @@ public abstract record ReportDecision
 {
     private ReportDecision() { }
 
-    /// <summary>The payment has changed, as soon as the change is committed.</summary>
+    /// <summary>The payment is changed once the change is committed.</summary>
     public sealed record Applied(PaymentChange Change) : ReportDecision;
 
-    /// <summary>The report can't be true of the payment, which is unchanged.</summary>
+    /// <summary>
+    /// The payment's state or the merchant's balance contradicts the report; the payment is unchanged.
+    /// </summary>
     public sealed record Refused(ReportRefusal Reason) : ReportDecision;
 
     /// <summary>The payment is cancelled. The late report is recorded, so that reconciliation sees it.</summary>

@@ -1,6 +1,8 @@
 namespace CancelService.Domain.Payments;
 
-/// <summary>Where a payment stands. A new status must be decided about in every switch of <see cref="Payment"/>.</summary>
+/// <summary>
+/// The status of a payment. No switch has a wildcard arm, so a new status compiles only once each handles it.
+/// </summary>
 public enum PaymentStatus
 {
     /// <summary>No result yet.</summary>
@@ -15,13 +17,13 @@ public enum PaymentStatus
     /// <summary>Some or all of an authorisation is captured; nothing is refunded.</summary>
     Captured,
 
-    /// <summary>Some or all of what was paid or captured is refunded.</summary>
+    /// <summary>The paid or captured money is refunded, in part or in full.</summary>
     Refunded,
 
-    /// <summary>The payment did not come about; no money moved.</summary>
+    /// <summary>The payment failed; no money moved.</summary>
     Failed,
 
-    /// <summary>Cancelled. Terminal: nothing leads out of it.</summary>
+    /// <summary>The payment is cancelled. This status is final.</summary>
     Cancelled,
 }
 
@@ -35,10 +37,10 @@ public enum PaymentKind
     Authorization,
 }
 
-/// <summary>What happens to a payment, or is refused to happen: the actions of its history.</summary>
+/// <summary>An action on a payment, as its history records it.</summary>
 public enum PaymentAction
 {
-    /// <summary>The core made the payment known.</summary>
+    /// <summary>The core registered the payment.</summary>
     Register,
 
     /// <summary>The core put the payer's money on hold.</summary>
@@ -53,7 +55,7 @@ public enum PaymentAction
     /// <summary>The core gave money back to the payer, in part or in full.</summary>
     Refund,
 
-    /// <summary>The core reports that the payment did not come about.</summary>
+    /// <summary>The core reported that the payment failed or its hold lapsed.</summary>
     Fail,
 
     /// <summary>The merchant cancelled.</summary>

@@ -168,8 +168,7 @@ internal sealed class Feeds(Database database, Restores restores) : IFeeds
     }
 
     private static IQueryable<Row> Items(CancelDbContext db, IQueryable<HistoryRow> rows) =>
-        rows
-            .AsNoTracking()
+        rows.AsNoTracking()
             .Join(
                 db.Set<PaymentRequestRow>(),
                 history => new { history.ClientId, PaymentId = (PaymentId?)history.PaymentId },

@@ -7,7 +7,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace CancelService.Infrastructure.Payments;
 
-/// <summary>Reads payments for inquiries, each in one round trip. Every payment that is found passes the barrier.</summary>
+/// <summary>Reads a payment for an inquiry in one round trip. Every payment that is found passes the barrier.</summary>
 internal sealed class Inquiries(Database database) : IInquiries
 {
     private static readonly Expression<
@@ -17,13 +17,13 @@ internal sealed class Inquiries(Database database) : IInquiries
         {
             Stored = payment,
             SucceededAt = db.Set<HistoryRow>()
-                .Where(line =>
-                    line.ClientId == clientId
-                    && line.PaymentId == payment.Row.PaymentId
-                    && line.FromStatus == PaymentStatus.Processing
-                    && (line.ToStatus == PaymentStatus.Authorized || line.ToStatus == PaymentStatus.Success)
+                .Where(h =>
+                    h.ClientId == clientId
+                    && h.PaymentId == payment.Row.PaymentId
+                    && h.FromStatus == PaymentStatus.Processing
+                    && (h.ToStatus == PaymentStatus.Authorized || h.ToStatus == PaymentStatus.Success)
                 )
-                .Select(line => (DateTimeOffset?)line.At)
+                .Select(h => (DateTimeOffset?)h.At)
                 .FirstOrDefault(),
         });
 
@@ -43,7 +43,7 @@ internal sealed class Inquiries(Database database) : IInquiries
         CancellationToken cancellationToken
     ) => Read(db => _byRequest(db, clientId, requestId), cancellationToken);
 
-    // A payment in any state tells that something has happened, so it must not be taken back by a failover.
+    // An inquiry tells every state, so a failover must not take back the payment that was read.
     private Task<InquiredPayment?> Read(
         Func<CancelDbContext, IAsyncEnumerable<Inquired>> query,
         CancellationToken cancellationToken

@@ -57,11 +57,11 @@ internal sealed class StoredPayment
     public static IQueryable<StoredPayment> Of(CancelDbContext db, ClientId clientId) => Query(db, clientId);
 
     /// <summary>
-    /// Compiles a query for payments of a client with more about each. It is compiled once, because translating a query costs
-    /// more than running it. A compiled query belongs to one database's model, so each store has its own.
+    /// Compiles a query for a client's payments with additional data. Callers keep it, because translating a query
+    /// costs more than running it. A compiled query is bound to one database's model, so each store has its own.
     /// </summary>
-    /// <param name="which">Chooses the payments by an identifier.</param>
-    /// <param name="more">Adds to each payment, in the same round trip.</param>
+    /// <param name="which">Selects the payments by an identifier.</param>
+    /// <param name="more">Adds data to each payment in the same round trip.</param>
     public static Func<CancelDbContext, ClientId, TId, IAsyncEnumerable<TFound>> Compiled<TId, TFound>(
         Expression<Func<IQueryable<StoredPayment>, TId, IQueryable<StoredPayment>>> which,
         Expression<Func<CancelDbContext, ClientId, IQueryable<StoredPayment>, IQueryable<TFound>>> more

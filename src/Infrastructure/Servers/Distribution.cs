@@ -40,8 +40,8 @@ internal static class Distribution
     {
         if (await Count(connection, IsInstalled, cancellationToken) == 0)
             return $"The database '{connection.Database}' can't be distributed: it has no extension citus. "
-                + "On each node, add citus to shared_preload_libraries, restart, and run CREATE EXTENSION citus in this "
-                + "database.";
+                + "On each node, add citus to shared_preload_libraries, restart, and run CREATE EXTENSION citus in "
+                + "this database.";
         if (await Count(connection, "SELECT groupid FROM pg_dist_local_group", cancellationToken) != 0)
             return "Database:ConnectionString names a worker. Name the coordinator, which distributes the tables.";
         if (

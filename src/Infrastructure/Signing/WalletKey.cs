@@ -1,15 +1,11 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
-using System.Text;
 using CancelService.Domain.Clients;
 using CancelService.Protocol;
 
 namespace CancelService.Infrastructure.Signing;
 
-/// <summary>
-/// The wallet's own private key. It signs answers to merchants and nothing else. Secrets that all instances share are
-/// derived from it, each for one purpose.
-/// </summary>
+/// <summary>The wallet's own private key. It signs answers to merchants and nothing else.</summary>
 public sealed class WalletKey
 {
     // RSA objects are not thread-safe, so each signature borrows its own.
@@ -54,13 +50,6 @@ public sealed class WalletKey
             throw new CryptographicException("the file cannot be read", e);
         }
     }
-
-    /// <summary>
-    /// Derives a secret of 32 bytes for a purpose (HKDF, RFC 5869). It is the same on every instance and reveals
-    /// nothing about the key.
-    /// </summary>
-    public byte[] Secret(string purpose) =>
-        HKDF.DeriveKey(HashAlgorithmName.SHA256, _parameters.D!, 32, info: Encoding.UTF8.GetBytes(purpose));
 
     /// <summary>Signs a hash, and writes the header that carries the signature.</summary>
     public string Sign(byte[] hash) => SignatureScheme.Header(Version, SignHash(hash));

@@ -80,7 +80,7 @@ public sealed class RequeueTests(PostgresServer postgres)
     }
 
     [Theory]
-    [InlineData("{'state':'due'}", "What is due comes by itself")]
+    [InlineData("{'state':'due'}", "Due events need no requeue")]
     [InlineData("{'state':'PARKED'}", "state must be parked or delivered")]
     [InlineData("{'clientId':'no.id'}", "clientId must be 1 to 64 letters")]
     [InlineData("{'client':'A'}", "client is not a member that this request knows")]

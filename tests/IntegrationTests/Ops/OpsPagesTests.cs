@@ -1,8 +1,8 @@
-using System.Net;
-using System.Net.Http.Headers;
+using CancelService.Api.Exchange;
 using CancelService.Domain.Clients;
 using CancelService.Infrastructure.Sql;
 using CancelService.OperatorConsole;
+using CancelService.Protocol;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace CancelService.IntegrationTests.Ops;
@@ -51,16 +51,16 @@ public sealed class OpsPagesTests(PostgresServer postgres)
         await Cancel(host, client, "p1", "SUCCESS");
         await Cancel(host, client, "p2", "PROCESS_FAIL");
         host.Clock.Advance(TimeSpan.FromSeconds(1));
-        using var browser = Browser(host);
-        (await Get(browser, "/ops")).Text.ShouldContain("ops-link your-name");
-        var link = Links(host).Make("alice", mayRequeue: true);
+        using var browser = new OpsBrowser(host);
+        (await browser.Get("/ops")).Text.ShouldContain("ops-link your-name");
+        var link = await OpsBrowser.Link(host);
 
-        (await Get(browser, $"/ops/sign-in?link={link}")).Text.ShouldContain("<button>Sign in</button>");
-        var overview = await Post(browser, "/ops/sign-in", ("link", link));
+        (await browser.Get($"/ops/sign-in?link={link}")).Text.ShouldContain("<button>Sign in</button>");
+        var overview = await browser.SignIn(link);
 
         overview.Text.ShouldContain("Signed in as ops-link:alice");
-        overview.Text.ShouldContain("""<th scope="row">SUCCESS</th><td class="number">1</td>""");
-        overview.Text.ShouldContain("""<th scope="row">PROCESS_FAIL</th><td class="number">1</td>""");
+        overview.Text.ShouldContain("""<td>cancel</td><td>SUCCESS</td><td class="number">1</td>""");
+        overview.Text.ShouldContain("""<td>cancel</td><td>PROCESS_FAIL</td><td class="number">1</td>""");
         overview.Text.ShouldContain("""<span class="good">Ready</span>""");
         overview.Text.ShouldContain(
             $"""<a href="/ops/clients/ENDING_{provider}">ENDING_{provider}</a></td><td>2</td><td>2026-11-28"""
@@ -68,65 +68,27 @@ public sealed class OpsPagesTests(PostgresServer postgres)
         overview.Text.ShouldContain("TRANSFER");
         overview.Text.ShouldNotContain("Exception");
         foreach (var page in Pages)
-            (await Get(browser, page)).Status.ShouldBe(200, page);
-        var timeline = (await Get(browser, "/ops/payments?id=req-p1")).Text;
+            (await browser.Get(page)).Status.ShouldBe(200, page);
+        var timeline = (await browser.Get("/ops/payments?id=req-p1")).Text;
         timeline.ShouldContain("SUCCESS to CANCELLED, 1,000 USD");
         timeline.ShouldContain("1,000 USD from MERCHANT to PAYERS");
         timeline.ShouldContain("event written");
-        (await Get(browser, $"/ops/clients/{client.Id}")).Text.ShouldContain("for ever");
+        (await browser.Get($"/ops/clients/{client.Id}")).Text.ShouldContain("for ever");
         await TestHost
             .Until(async () =>
             {
                 host.Clock.Advance(TimeSpan.FromSeconds(1));
-                return (await Get(browser, "/ops/payments?id=p2")).Text.Contains(
+                return (await browser.Get("/ops/payments?id=p2")).Text.Contains(
                     "cancel answered PROCESS_FAIL",
                     StringComparison.Ordinal
                 );
             })
             .Becomes(true);
 
-        using var second = Browser(host);
-        (await Post(second, "/ops/sign-in", ("link", link))).Status.ShouldBe(400, "the link was used");
-        await Post(browser, "/ops/sign-out");
-        (await Get(browser, "/ops/clients")).Text.ShouldNotContain(client.Id.Value);
-    }
-
-    [Fact]
-    public async Task Expired_or_altered_links_and_foreign_cookies_do_not_sign_in()
-    {
-        await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
-        using var browser = Browser(host);
-        var link = Links(host).Make("alice", mayRequeue: false);
-        host.Clock.Advance(OpsLinks.Validity);
-        (await Post(browser, "/ops/sign-in", ("link", link))).Status.ShouldBe(400);
-
-        link = Links(host).Make("alice", mayRequeue: false);
-        foreach (var i in (int[])[0, 20, link.Length / 2, link.Length - 3])
-        {
-            var changed = $"{link[..i]}{(link[i] == 'A' ? 'B' : 'A')}{link[(i + 1)..]}";
-            (await Post(browser, "/ops/sign-in", ("link", changed))).Status.ShouldBe(400);
-        }
-        foreach (var junk in (string[])["", "a", "!", new string('A', 5000)])
-            (await Post(browser, "/ops/sign-in", ("link", junk))).Status.ShouldBe(400);
-        (await Get(browser, "/ops/clients")).Text.ShouldContain("ops-link your-name");
-
-        // The session expires by itself.
-        await Post(browser, "/ops/sign-in", ("link", link));
-        (await Get(browser, "/ops")).Text.ShouldContain("Signed in as");
-        host.Clock.Advance(TimeSpan.FromHours(8) + TimeSpan.FromSeconds(1));
-        (await Get(browser, "/ops")).Text.ShouldNotContain("Signed in as");
-    }
-
-    [Fact]
-    public async Task Session_is_valid_on_every_instance()
-    {
-        using var database = await TestDatabase.Create(DatabaseProvider.Sqlite, postgres);
-        await using var one = await TestHost.Start(database);
-        await using var two = await TestHost.Start(database);
-        using var browser = Browser(one);
-        await Post(browser, "/ops/sign-in", ("link", Links(two).Make("alice", mayRequeue: false)));
-
-        (await Get(browser, $"http://127.0.0.1:{two.InternalPort}/ops")).Text.ShouldContain("Signed in as");
+        using var second = new OpsBrowser(host);
+        (await second.SignIn(link)).Status.ShouldBe(400, "the link was used");
+        (await browser.Post("/ops/sign-out")).Text.ShouldContain("<h2>Sign in</h2>");
+        (await browser.Get("/ops/clients")).Text.ShouldNotContain(client.Id.Value);
     }
 
     [Theory]
@@ -135,23 +97,21 @@ public sealed class OpsPagesTests(PostgresServer postgres)
     [InlineData("payments:read", "GET /ops", 403)]
     [InlineData("clients:read", "GET /ops/clients", 403)]
     [InlineData("payments:read clients:read", "POST /ops/requeue", 403)]
-    [InlineData("payments:read clients:read payments:write", "POST /ops/requeue", 302)]
+    [InlineData("payments:read clients:read payments:write", "POST /ops/requeue", 200)]
     [InlineData("payments:write", "POST /ops/requeue", 403)]
     public async Task Token_grants_access_within_its_scopes(string scopes, string call, int status)
     {
         await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
-        using var request = new HttpRequestMessage(
-            new HttpMethod(call.Split(' ')[0]),
-            new Uri($"http://127.0.0.1:{host.InternalPort}{call.Split(' ')[1]}")
-        );
-        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Bearer.Token(scopes));
-        if (request.Method == HttpMethod.Post)
-            request.Content = new FormUrlEncodedContent([]);
-        using var browser = Browser(host, follow: false);
+        using var browser = new OpsBrowser(host);
+        browser.Headers["Authorization"] = $"Bearer {Bearer.Token(scopes)}";
+        browser.Headers["Sec-Fetch-Site"] = ""; // A program calls, no browser.
+        var path = call.Split(' ')[1];
 
-        using var answer = await browser.SendAsync(request, TestContext.Current.CancellationToken);
+        var answer = call.StartsWith("POST", StringComparison.Ordinal)
+            ? await browser.PostWithoutToken(path, ("all", "true"))
+            : await browser.Get(path);
 
-        ((int)answer.StatusCode).ShouldBe(status);
+        answer.Status.ShouldBe(status);
     }
 
     [Theory]
@@ -169,24 +129,31 @@ public sealed class OpsPagesTests(PostgresServer postgres)
             "UPDATE outbox SET due_at = NULL, parked_at = created_at, last_error = '<script>alert(1)</script>'"
         );
         host.Clock.Advance(TimeSpan.FromSeconds(1));
-        using var browser = Browser(host);
-        await Post(browser, "/ops/sign-in", ("link", Links(host).Make("alice", mayRequeue: true)));
-        var parked = (await Get(browser, "/ops/events")).Text;
+        using var browser = await OpsBrowser.SignedIn(host, mayRequeue: true);
+        var parked = (await browser.Get("/ops/events")).Text;
         parked.ShouldContain("&lt;script&gt;alert(1)&lt;/script&gt;");
         parked.ShouldNotContain("<script>");
 
-        await Post(browser, "/ops/requeue", ("clientId", client.Id.Value), ("paymentId", "p2"));
+        await browser.Post("/ops/requeue", ("clientId", client.Id.Value), ("paymentId", "p2"));
         (await Parked(host)).ShouldBe("p1 p3");
+        (await browser.Post("/ops/requeue", ("clientId", "NOBODY"), ("paymentId", "p1"))).Status.ShouldBe(404);
         // An order that names no existing event must not mean all events.
-        foreach (
-            var (who, id) in ((string, string)[])[(client.Id.Value, ""), ("", "p1"), ("a.b", "p1"), ("NOBODY", "p1")]
-        )
-            (await Post(browser, "/ops/requeue", ("clientId", who), ("paymentId", id))).Status.ShouldBe(404);
+        foreach (var (clientId, paymentId, all) in Unclear(client.Id.Value))
+        {
+            var answer = await browser.Post(
+                "/ops/requeue",
+                ("clientId", clientId),
+                ("paymentId", paymentId),
+                ("all", all)
+            );
+            answer.Status.ShouldBe(400, $"{clientId} {paymentId} {all}");
+        }
+        (await browser.Post("/ops/requeue", ("reason", "no event is named"))).Status.ShouldBe(400);
         (await Parked(host)).ShouldBe("p1 p3");
         foreach (var state in (string[])["9", "-1", "0,1", "junk"])
-            (await Get(browser, $"/ops/events?state={state}")).Status.ShouldBe(200);
+            (await browser.Get($"/ops/events?state={state}")).Status.ShouldBe(200);
         host.Clock.Advance(TimeSpan.FromSeconds(1));
-        await Post(browser, "/ops/requeue", ("reason", "the core is back"));
+        await browser.Post("/ops/requeue", ("all", "true"), ("reason", "the core is back"));
         (await Parked(host)).ShouldBe("");
 
         var changes = (await host.Call("GET", "/changes?kind=REQUEUE")).ShouldBe(200);
@@ -198,41 +165,10 @@ public sealed class OpsPagesTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task Pages_block_framing_foreign_content_and_cross_site_posts()
-    {
-        await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
-        using var browser = Browser(host);
-        await Post(browser, "/ops/sign-in", ("link", Links(host).Make("alice", mayRequeue: true)));
-        foreach (var page in Pages.Append("/ops/sign-in"))
-        {
-            using var answer = await browser.GetAsync(
-                new Uri(page, UriKind.Relative),
-                TestContext.Current.CancellationToken
-            );
-            var policy = answer.Headers.GetValues("Content-Security-Policy").Single();
-            policy.ShouldStartWith("default-src 'none'; style-src 'sha256-");
-            policy.ShouldContain("frame-ancestors 'none'");
-            answer.Headers.CacheControl!.NoStore.ShouldBeTrue();
-            var text = await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
-            text.ShouldNotContain("http://");
-            text.ShouldNotContain("<script");
-        }
-        foreach (var path in (string[])["/ops/requeue", "/ops/sign-in", "/ops/sign-out"])
-        {
-            using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative));
-            request.Headers.Add("Sec-Fetch-Site", "cross-site");
-            request.Content = new FormUrlEncodedContent([]);
-            using var answer = await browser.SendAsync(request, TestContext.Current.CancellationToken);
-            answer.StatusCode.ShouldBe(HttpStatusCode.Forbidden, path);
-        }
-    }
-
-    [Fact]
     public async Task Page_reports_a_database_outage_and_shows_its_local_data()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, "--Database:Timeout=00:00:01");
-        using var browser = Browser(host);
-        await Post(browser, "/ops/sign-in", ("link", Links(host).Make("alice", mayRequeue: false)));
+        using var browser = await OpsBrowser.SignedIn(host, mayRequeue: false);
         await using var held = await HeldLock.Take(
             host.ConnectionString,
             "LOCK TABLE outbox, clients, client_keys, changes IN ACCESS EXCLUSIVE MODE"
@@ -240,12 +176,12 @@ public sealed class OpsPagesTests(PostgresServer postgres)
         using var stop = new CancellationTokenSource();
         var clock = Advance(host, stop.Token);
 
-        var page = await Get(browser, "/ops");
+        var page = await browser.Get("/ops");
 
         page.Status.ShouldBe(200);
         page.Text.ShouldContain("no answer from the database within");
         page.Text.ShouldContain("This instance answered no merchant in the last hour.");
-        (await Get(browser, "/ops/clients")).Status.ShouldBe(503);
+        (await browser.Get("/ops/clients")).Status.ShouldBe(503);
         await stop.CancelAsync();
         await clock;
     }
@@ -270,12 +206,12 @@ public sealed class OpsPagesTests(PostgresServer postgres)
                 "--Ops:OpenIdClientId=ops-page",
             ]
         );
-        using var browser = Browser(host);
+        using var browser = new OpsBrowser(host);
 
-        var page = await Get(browser, "/ops/sign-in/openid");
+        var page = await browser.Get("/ops/sign-in/openid");
 
         page.Text.Contains("Signed in as alice", StringComparison.Ordinal).ShouldBe(isLetIn, page.Text);
-        (await Get(browser, "/ops/clients"))
+        (await browser.Get("/ops/clients"))
             .Text.Contains("<h2>Clients</h2>", StringComparison.Ordinal)
             .ShouldBe(isLetIn);
     }
@@ -295,42 +231,40 @@ public sealed class OpsPagesTests(PostgresServer postgres)
         Count(host).ShouldBe(0);
 
         static int Count(TestHost host) =>
-            host.Services.GetRequiredService<AnswersOfTheHour>().Read().Sum(minute => minute.Sum());
+            host.Services.GetRequiredService<AnswersOfTheHour>().Read().Sum(minute => minute.Values.Sum());
     }
 
-    private static OpsLinks Links(TestHost host) => host.Services.GetRequiredService<OpsLinks>();
-
-    private static HttpClient Browser(TestHost host, bool follow = true) =>
-        new(new HttpClientHandler { AllowAutoRedirect = follow }, disposeHandler: true)
-        {
-            BaseAddress = new Uri($"http://127.0.0.1:{host.InternalPort}"),
-        };
-
-    private static async Task<(int Status, string Text)> Get(HttpClient browser, string path)
+    [Fact]
+    public async Task Hour_of_nothing_but_unknown_outcomes_is_a_red_bar_and_a_row()
     {
-        using var answer = await browser.GetAsync(
-            new Uri(path, UriKind.RelativeOrAbsolute),
-            TestContext.Current.CancellationToken
-        );
-        return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        await using var host = await TestHost.Start(DatabaseProvider.Sqlite, postgres);
+        var metrics = host.Services.GetRequiredService<ApiMetrics>();
+        metrics.Answered("cancel", ResultCode.UnknownException.Code, TimeSpan.Zero);
+        metrics.Answered("inquiry", ResultCode.UnknownException.Code, TimeSpan.Zero);
+        metrics.Answered("cancel", ResultCode.UnknownException.Code, TimeSpan.Zero);
+        using var browser = await OpsBrowser.SignedIn(host);
+
+        var overview = (await browser.Get("/ops")).Text;
+
+        overview.ShouldContain("<rect class=\"u\"");
+        overview.ShouldContain("""<td>cancel</td><td>UNKNOWN_EXCEPTION</td><td class="number">2</td>""");
+        overview.ShouldContain("""<td>inquiry</td><td>UNKNOWN_EXCEPTION</td><td class="number">1</td>""");
+        overview.ShouldNotContain("answered no merchant");
     }
 
-    private static async Task<(int Status, string Text)> Post(
-        HttpClient browser,
-        string path,
-        params (string Name, string Value)[] fields
-    )
-    {
-        using var form = new FormUrlEncodedContent(
-            fields.Select(field => KeyValuePair.Create(field.Name, field.Value))
-        );
-        using var answer = await browser.PostAsync(
-            new Uri(path, UriKind.Relative),
-            form,
-            TestContext.Current.CancellationToken
-        );
-        return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
-    }
+    private static IEnumerable<(string ClientId, string PaymentId, string All)> Unclear(string clientId) =>
+        [
+            (clientId, "", ""),
+            ("", "p1", ""),
+            ("", "", ""),
+            ("a.b", "p1", ""),
+            (clientId, "p/1", ""),
+            (clientId, "p1", "true"),
+            (clientId, "", "true"),
+            ("", "", "false"),
+            ("", "", "TRUE"),
+            ("", "", "true,true"),
+        ];
 
     private static async Task Cancel(TestHost host, TestClient client, string id, string code) =>
         (

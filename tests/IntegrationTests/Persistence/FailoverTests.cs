@@ -64,7 +64,7 @@ public sealed class FailoverTests(PostgresServer postgres)
         (await host.Cancel(client)).Body.ShouldBe(answer.Body);
         (await host.Cancel(client, """{"paymentId":"p2"}""")).Body.ShouldBe(told.Body);
         (await host.Rows(client)).Cancellations.ShouldBe(1);
-        (await host.Balance(client)).ShouldBe(State.Amount);
+        (await host.Balance(client)).ShouldBe(2 * State.Amount); // One deposit and p3 are left.
     }
 
     [Fact]

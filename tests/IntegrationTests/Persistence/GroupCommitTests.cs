@@ -185,7 +185,7 @@ public sealed class GroupCommitTests(PostgresServer postgres)
     }
 
     [Fact]
-    public async Task Group_holds_at_most_32_writes_and_the_next_one_takes_no_lock_of_it()
+    public async Task Group_holds_at_most_32_writes_and_the_next_does_not_wait_for_its_locks()
     {
         await using var host = await TestHost.Start(DatabaseProvider.Postgres, postgres, Patient);
         var client = await host.AddClient();

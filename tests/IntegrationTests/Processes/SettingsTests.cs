@@ -251,7 +251,7 @@ public sealed class SettingsTests(SharedHosts hosts, PostgresServer postgres) : 
     public async Task Unknown_command_is_rejected_with_a_list_of_the_known_ones()
     {
         var (exitCode, error) = await RunMain(["reconcile", "--Wallet:SigningKeyPath=unused.pem"]);
-        exitCode.ShouldBe(1);
+        exitCode.ShouldBe(64);
         error.ShouldContain("reconcile");
         error.ShouldContain("migrate");
     }

@@ -17,8 +17,8 @@ public sealed class DoctorPropertiesTests
 {
     private static readonly RSA Signer = RSA.Create(2048);
 
-    // Changes one byte of the signed text or of the finished request. The doctor finds no cause only when the service
-    // would verify the request, and names a key only when that key has signed it.
+    // Changes one byte of the text before it is signed, or of the finished request. The doctor finds no cause exactly
+    // when the service would verify the request. A key that it names in the first case is the signing key.
     [Fact]
     public void Doctor_agrees_with_the_service_after_any_single_byte_change() =>
         Gen.Select(Gen.Int[0, 100_000], Gen.Byte, Gen.Bool)
@@ -77,7 +77,7 @@ public sealed class DoctorPropertiesTests
                 iter: 150
             );
 
-    // What the service would do, by the protocol's own functions.
+    // Decides as the service does, by the protocol's own functions.
     private static bool IsServed(PastedRequest request, ExaminedClient client)
     {
         if (

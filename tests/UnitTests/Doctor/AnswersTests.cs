@@ -33,7 +33,7 @@ public sealed class AnswersTests
             { Answer(end: "\r\n"), "", "the answer is genuine" },
             { Answer(eol: "\n"), "", "the answer is genuine" },
             { CurlVerbose(), "", "the answer is genuine" },
-            { Answer(body: Pretty()), "body-json", "what you pasted is written in another way" },
+            { Answer(body: Pretty()), "body-json", "the pasted text is written in another way" },
             { Answer(body: Body.Replace("p1", "p2", StringComparison.Ordinal)), "answer-changed", "another text" },
             { Answer(time: "2026-11-25T03:00:05.123Z"), "time-format", "The wallet signed the time as" },
             { Answer(clientId: "m-1"), "client", "The wallet signed" },

@@ -7,14 +7,30 @@ using CancelService.Protocol;
 
 namespace CancelService.Api.Operations.Cancel;
 
-/// <summary>The members of a cancel's request that are known. Others are ignored.</summary>
+/// <summary>
+/// The request to cancel a payment. At least one identifier is required; unknown members are ignored.
+/// </summary>
+/// <param name="PaymentId">
+/// The wallet's identifier, 1 to 64 letters, digits, '_', '-' or '.'; it decides when both are given.
+/// </param>
+/// <param name="PaymentRequestId">The merchant's identifier, 1 to 64 letters, digits, '_', '-' or '.'.</param>
+/// <param name="ExtendInfo">Text for the answer, at most 4096 characters; usually JSON.</param>
 public sealed record CancelRequest(
     string? PaymentId = null,
     string? PaymentRequestId = null,
     string? ExtendInfo = null
 );
 
-/// <summary>The members of an answer to a cancel. All but the result are there on success only.</summary>
+/// <summary>
+/// The answer to a cancel. Only a success has more than the result; every repeat of it has the same bytes.
+/// </summary>
+/// <param name="Result">The outcome.</param>
+/// <param name="PaymentId">The wallet's identifier, as stored.</param>
+/// <param name="PaymentRequestId">The merchant's identifier, as stored.</param>
+/// <param name="CancelTime">
+/// The time of the cancel: ISO 8601 in the wallet's time zone, such as 2021-06-08T12:12:12+08:00.
+/// </param>
+/// <param name="ExtendInfo">The extendInfo of the first successful cancel; left out when it had none.</param>
 public sealed record CancelAnswer(
     WireResult Result,
     string? PaymentId = null,
@@ -23,18 +39,18 @@ public sealed record CancelAnswer(
     string? ExtendInfo = null
 );
 
-/// <summary>The body of the answer to a successful cancel.</summary>
+/// <summary>The answer to a successful cancel.</summary>
 public sealed record CancelResponse(WireResult Result, string PaymentId, string PaymentRequestId, string CancelTime)
 {
-    /// <summary>As given with the cancel; left out when there was none.</summary>
+    /// <summary>The extendInfo of the request; left out when it had none.</summary>
     public string? ExtendInfo { get; init; }
 }
 
-/// <summary>The mapping from the cancelled payment to the wire; a test asserts that it is complete.</summary>
+/// <summary>Maps a cancelled payment to its answer. A test asserts that the mapping is complete.</summary>
 public sealed class WireProfile : Profile
 {
-    /// <summary>Sets the mapping up.</summary>
-    /// <param name="clock">Writes times in the wallet's zone.</param>
+    /// <summary>Creates the mapping.</summary>
+    /// <param name="clock">Writes times in the wallet's time zone.</param>
     public WireProfile(WalletClock clock) =>
         CreateMap<Payment, CancelResponse>()
             .ForCtorParam(nameof(CancelResponse.Result), to => to.MapFrom(_ => WireResult.Of(ResultCode.Success)))
@@ -44,10 +60,10 @@ public sealed class WireProfile : Profile
                 nameof(CancelResponse.CancelTime),
                 to => to.MapFrom(payment => clock.Seconds(payment.Cancellation!.CancelledAt))
             )
-            .ForMember(response => response.ExtendInfo, to => to.Ignore()); // It is the request's, not the payment's.
+            .ForMember(response => response.ExtendInfo, to => to.Ignore()); // Comes from the request, not the payment.
 }
 
-/// <summary>Writes the answer that is stored with a cancellation.</summary>
+/// <summary>Serialises the answer that is stored with a cancellation.</summary>
 public sealed class ReceiptFormat(IMapper mapper) : IReceiptFormat
 {
     /// <inheritdoc/>

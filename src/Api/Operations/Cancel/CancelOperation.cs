@@ -9,7 +9,7 @@ using MediatR;
 
 namespace CancelService.Api.Operations.Cancel;
 
-/// <summary><c>POST /v2/payments/cancel</c>.</summary>
+/// <summary>The operation <c>POST /v2/payments/cancel</c>.</summary>
 public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedCancels, TimeProvider time) : IOperation
 {
     /// <summary>The path without prefix.</summary>
@@ -22,7 +22,7 @@ public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedC
         ResultCode.ParamIllegal,
         ResultCode.AccessDenied,
         ResultCode.OrderNotExist,
-        ResultCode.Success, // The stored answer, before any other rule.
+        ResultCode.Success, // The stored answer outranks the rules below.
         ResultCode.CancelWindowExceed,
         ResultCode.ProcessFail,
         ResultCode.MerchantBalanceNotEnough,
@@ -45,7 +45,7 @@ public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedC
 
     /// <inheritdoc/>
     public OperationDescription Description { get; } =
-        new("Cancels a payment, in full, once and for ever", typeof(CancelRequest), typeof(CancelAnswer));
+        new("Cancels a payment in full, once and for ever", typeof(CancelRequest), typeof(CancelAnswer));
 
     /// <inheritdoc/>
     public string Problem(IReadOnlyList<string?> values)
@@ -116,7 +116,7 @@ public sealed class CancelOperation(IMediator mediator, IRefusedCancels refusedC
             _ => Answer.Of(ResultCode.UnknownException) with { Reason = "every attempt lost a race" },
         };
 
-    /// <summary>The code of a refusal; a test asserts that each has one.</summary>
+    /// <summary>Returns the code of a refusal. A test asserts that every refusal has a code.</summary>
     public static ResultCode CodeOf(CancelRefusal refusal) =>
         refusal switch
         {

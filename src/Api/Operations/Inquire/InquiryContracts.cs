@@ -8,7 +8,9 @@ using CancelService.Protocol;
 
 namespace CancelService.Api.Operations.Inquire;
 
-/// <summary>The members of an inquiry that are known. Others are ignored.</summary>
+/// <summary>
+/// The request for a payment's state. At least one identifier is required; unknown members are ignored.
+/// </summary>
 public sealed record InquiryRequest(string? PaymentId = null, string? PaymentRequestId = null);
 
 /// <summary>An amount on the wire.</summary>
@@ -22,8 +24,8 @@ public sealed record WireAmount(string Currency, string Value)
 }
 
 /// <summary>
-/// The members of an answer to an inquiry. All but the result are there on success only, and a member without a value is
-/// left out. Times are ISO 8601 with an offset, in the wallet's zone.
+/// The answer to an inquiry. Only a success has more than the result; a member without a value is left out. Times are
+/// ISO 8601 in the wallet's time zone, with its offset.
 /// </summary>
 public sealed record InquiryAnswer(WireResult Result)
 {
@@ -48,13 +50,19 @@ public sealed record InquiryAnswer(WireResult Result)
     /// <summary>The time of the cancellation.</summary>
     public string? CancelTime { get; init; }
 
-    /// <summary>The state in the wallet's words: PROCESSING, AUTHORIZED, SUCCESS, CAPTURED, REFUNDED, FAILED or CANCELLED.</summary>
+    /// <summary>
+    /// The state in the wallet's words: PROCESSING, AUTHORIZED, SUCCESS, CAPTURED, REFUNDED, FAILED or CANCELLED.
+    /// </summary>
     public string? PaymentState { get; init; }
 
-    /// <summary>The cancellation's effect on the money: CLOSED (none had moved), RELEASED (the hold) or REFUNDED.</summary>
+    /// <summary>
+    /// The cancellation's effect on the money: CLOSED (none had moved), RELEASED (the hold) or REFUNDED.
+    /// </summary>
     public string? CancelEffect { get; init; }
 
-    /// <summary>The end of the cancel window, while the payment's state allows a cancel. The end is exclusive.</summary>
+    /// <summary>
+    /// The end of the cancel window, while the payment's state allows a cancel. The end is exclusive.
+    /// </summary>
     public string? CancellableUntil { get; init; }
 
     /// <summary>The part of an authorisation that is captured; left out when it is zero.</summary>
@@ -63,7 +71,7 @@ public sealed record InquiryAnswer(WireResult Result)
     /// <summary>The part of the money that the core refunded; left out when it is zero.</summary>
     public WireAmount? RefundedAmount { get; init; }
 
-    /// <summary>Describes a payment as it stands.</summary>
+    /// <summary>Describes the current state of a payment.</summary>
     /// <param name="found">The payment.</param>
     /// <param name="contract">The client's contract, for the cancel window.</param>
     /// <param name="clock">Writes times in the wallet's zone.</param>

@@ -8,8 +8,8 @@ using MediatR;
 namespace CancelService.Api.Operations.Inquire;
 
 /// <summary>
-/// <c>POST /v2/payments/inquiryPayment</c>: how a payment stands. The result says whether the inquiry was answered, never how
-/// the payment stands. Nothing is written, and a repeat may answer otherwise.
+/// The operation <c>POST /v2/payments/inquiryPayment</c>, which reads a payment's state. The result tells whether the
+/// inquiry was answered, never the payment's state. Nothing is written, and a repeat may answer otherwise.
 /// </summary>
 public sealed class InquiryOperation(IMediator mediator, WalletClock clock) : IOperation
 {
