@@ -43,7 +43,8 @@ internal sealed class SandboxDatabase(Database database, DemoWallet wallet)
         {
             await ThrowIfForeign(cancellationToken).WaitAsync(Patience, cancellationToken);
         }
-        catch (Exception e) when (e is DbException or TimeoutException) { }
+        catch (Exception e)
+            when (e is DbException or TimeoutException or InvalidOperationException { InnerException: DbException }) { }
     }
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;

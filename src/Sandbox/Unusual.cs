@@ -39,7 +39,8 @@ internal sealed class Unusual(TestClock clock, Scenarios scenarios, IClientQueri
                     || client.Contract.Burst != usual.Burst
                 );
         }
-        catch (DbException) // The page does without.
+        // The page does without.
+        catch (Exception e) when (e is DbException or InvalidOperationException { InnerException: DbException })
         {
             return false;
         }

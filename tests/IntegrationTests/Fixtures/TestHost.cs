@@ -14,6 +14,7 @@ using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Ledger;
 using CancelService.Infrastructure.Notifications;
 using CancelService.Infrastructure.Payments;
+using CancelService.Infrastructure.Signing;
 using CancelService.Infrastructure.Sql;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -21,6 +22,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;
 using Serilog.Extensions.Logging;
 
@@ -93,6 +95,9 @@ public sealed class TestHost : IAsyncDisposable
     public string ConnectionString => _database.ConnectionString;
 
     public IServiceProvider Services => _app.Services;
+
+    /// <summary>Key that the host signs with, where an extension has made its own; otherwise null.</summary>
+    public KeyPair? Wallet { get; private set; }
 
     public CancelDbContext Db() => _app.Services.GetRequiredService<Database>().CreateContext();
 
@@ -171,6 +176,11 @@ public sealed class TestHost : IAsyncDisposable
         );
         await app.StartAsync();
         var host = new TestHost(app, database, ownsDatabase, clock, isDisposed);
+        if (extension is not null)
+        {
+            var wallet = app.Services.GetRequiredService<IOptions<WalletOptions>>().Value;
+            host.Wallet = KeyPair.Read(await File.ReadAllTextAsync(wallet.SigningKeyPath!));
+        }
         if (waitForReady)
             await host.Ready();
         return host;

@@ -123,7 +123,7 @@ public static partial class Wire
         ArgumentNullException.ThrowIfNull(call);
         var answer = await Exchange(host.PublicPort, call.ToBytes(), call.Method);
         var clientId = call.Without.Contains("Client-Id", StringComparer.Ordinal) ? "" : call.Client.Id.Value;
-        answer.ShouldBeSigned(call.Method, call.SignedPath ?? call.Target, clientId);
+        answer.ShouldBeSigned(call.Method, call.SignedPath ?? call.Target, clientId, host.Wallet);
         return answer;
     }
 

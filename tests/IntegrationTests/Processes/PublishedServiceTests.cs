@@ -53,11 +53,7 @@ public sealed partial class PublishedServiceTests : IDisposable
             Add("reference", metadata.GetString(metadata.GetAssemblyReference(handle).Name));
         foreach (var handle in metadata.ManifestResources)
             Add("resource", metadata.GetString(metadata.GetManifestResource(handle).Name));
-        for (
-            var handle = MetadataTokens.UserStringHandle(0);
-            !(handle = metadata.GetNextHandle(handle)).IsNil;
-
-        )
+        for (var handle = MetadataTokens.UserStringHandle(0); !(handle = metadata.GetNextHandle(handle)).IsNil; )
             if (Section().IsMatch(metadata.GetUserString(handle)))
                 found.Add($"text {metadata.GetUserString(handle)}");
         return found;
@@ -111,7 +107,11 @@ public sealed partial class PublishedServiceTests : IDisposable
     [GeneratedRegex("Sandbox|Demo(?![a-z])|TestClock|Scenario", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex OfSandbox();
 
-    [GeneratedRegex("^(Sandbox|Demo)(:|__|$)|DEMO_CLIENT", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        "^(Sandbox|Demo)(:|__|$)|DEMO_CLIENT",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000
+    )]
     private static partial Regex Section();
 
     [GeneratedRegex(

@@ -26,7 +26,10 @@ public sealed class OwnSecretsTests : IDisposable
     public async Task Private_files_are_their_owners_and_no_draft_is_left()
     {
         var keys = new DemoKeys(Path.Combine(_directory.FullName, "demo"));
-        var files = Directory.GetFiles(keys.Directory).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal);
+        var files = Directory
+            .GetFiles(keys.Directory)
+            .Select(path => Path.GetFileName(path))
+            .Order(StringComparer.Ordinal);
         files.ShouldBe([
             "merchant-private.b64",
             "merchant-private.pem",

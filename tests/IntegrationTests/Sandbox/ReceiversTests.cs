@@ -1,3 +1,5 @@
+using System.Text;
+using CancelService.Infrastructure.Notifications;
 using CancelService.Sandbox;
 using Microsoft.Extensions.Options;
 
@@ -41,12 +43,12 @@ public sealed class ReceiversTests
         var port = new Uri(receiver.Root).Port;
         // The name is listed and resolves to loopback, which is not.
         using var receivers = Of("localhost");
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"http://localhost:{port}/");
+        using var request = Event($"http://localhost:{port}/");
         await Should.ThrowAsync<HttpRequestException>(() => receivers.Post(request, Token));
         receiver.Received.ShouldBeEmpty();
 
         using var both = Of("localhost", "127.0.0.1");
-        using var again = new HttpRequestMessage(HttpMethod.Post, $"http://localhost:{port}/");
+        using var again = Event($"http://localhost:{port}/");
         using var answer = await both.Post(again, Token);
         answer.IsSuccessStatusCode.ShouldBeTrue();
     }
@@ -54,12 +56,23 @@ public sealed class ReceiversTests
     [Fact]
     public async Task Redirect_is_not_followed()
     {
-        await using var receiver = await Receiver.Start(_ => Task.FromResult(307));
+        await using var receiver = await Receiver.Start(_ => Task.FromResult(302));
         using var receivers = Of();
-        using var request = new HttpRequestMessage(HttpMethod.Post, receiver.Root);
+        using var request = Event(receiver.Root);
         using var answer = await receivers.Post(request, Token);
-        ((int)answer.StatusCode).ShouldBe(307);
+        ((int)answer.StatusCode).ShouldBe(302);
         receiver.Received.Count.ShouldBe(1);
+    }
+
+    private static HttpRequestMessage Event(string address)
+    {
+        var (id, now) = (Guid.NewGuid(), TimeProvider.System.GetUtcNow());
+        var body = Encoding.UTF8.GetBytes($$"""{"id":"{{id}}"}""");
+        var request = new HttpRequestMessage(HttpMethod.Post, address) { Content = new ByteArrayContent(body) };
+        request.Content.Headers.ContentType = new("application/json");
+        foreach (var (name, value) in new EventSignature([Receiver.Secret]).Headers(id, now, body))
+            request.Headers.Add(name, value);
+        return request;
     }
 
     private static Receivers Of(params string[] hosts)

@@ -84,7 +84,7 @@ public sealed class RecentRequestsTests(SandboxHost sandbox) : IClassFixture<San
 
         var page = await _browser.Get(Link);
         Numbers(page).ShouldContain(verified);
-        page.Split("Unverified requests")[1].Split("Diagnosis of").Length.ShouldBe(101);
+        page.Split("<h2>Unverified")[1].Split("<h2>")[0].Split("Diagnosis of").Length.ShouldBe(101);
     }
 
     [Fact]
@@ -131,5 +131,9 @@ public sealed class RecentRequestsTests(SandboxHost sandbox) : IClassFixture<San
     }
 
     private static List<int> Numbers(string page) =>
-        [.. page.Split("Diagnosis of ").Skip(1).Select(rest => int.Parse(rest.Split('<')[0], CultureInfo.InvariantCulture))];
+        [
+            .. page.Split("Diagnosis of ")
+                .Skip(1)
+                .Select(rest => int.Parse(rest.Split('<')[0], CultureInfo.InvariantCulture)),
+        ];
 }

@@ -61,11 +61,11 @@ internal sealed partial class SandboxBrowser(TestHost host) : IDisposable
 
     private static Uri Address(string page) => new($"/sandbox/{page}", UriKind.Relative);
 
-    // As a reader sees it, but for the characters that could end an element or an attribute.
+    // Without blanks between elements, and readable but for the characters that could end an element or an attribute.
     private static async Task<string> Text(HttpResponseMessage answer) =>
         Entity()
             .Replace(
-                await answer.Content.ReadAsStringAsync(Token),
+                Blanks().Replace(await answer.Content.ReadAsStringAsync(Token), "><"),
                 match =>
                     match.Groups["code"].Value is var code && code == "27"
                         ? "&#39;"
@@ -80,6 +80,9 @@ internal sealed partial class SandboxBrowser(TestHost host) : IDisposable
         matchTimeoutMilliseconds: 1000
     )]
     private static partial Regex Field();
+
+    [GeneratedRegex(">\\s+<", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
+    private static partial Regex Blanks();
 
     [GeneratedRegex("&#x(?<code>[0-9A-F]+);", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Entity();
