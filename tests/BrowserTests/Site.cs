@@ -11,7 +11,11 @@ namespace CancelService.BrowserTests;
 /// <summary>The service with the demo wallet in a separate process, and Chromium.</summary>
 public sealed class Site : IAsyncLifetime
 {
-    private const int Patience = 60_000; // Milliseconds, for a busy machine.
+    /// <summary>A host name of the service that Chromium resolves, beside every other of its domain.</summary>
+    public const string HostName = "wallet.corp.example";
+
+    /// <summary>Milliseconds, for a busy machine.</summary>
+    internal const int Patience = 60_000;
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("cancelservice-browser-");
     private IPlaywright? _playwright;
@@ -34,6 +38,7 @@ public sealed class Site : IAsyncLifetime
             $"--Sandbox:Directory={_directory.FullName}/demo",
             $"--Notifications:Url=http://127.0.0.1:{TcpForwarder.ClosedPort()}",
             "--Notifications:MaxAttempts=1",
+            $"--Ops:AllowedHosts:0={HostName}",
         ];
 
     public async ValueTask InitializeAsync()
@@ -54,6 +59,7 @@ public sealed class Site : IAsyncLifetime
                     "--disable-background-networking",
                     "--disable-component-update",
                     "--disable-sync",
+                    "--host-resolver-rules=MAP *.corp.example 127.0.0.1",
                 ],
             }
         );

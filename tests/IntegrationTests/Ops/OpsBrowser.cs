@@ -62,7 +62,7 @@ internal sealed partial class OpsBrowser(TestHost host) : IDisposable
     public async Task<string> Token(string path)
     {
         var page = await Get(path == "/ops/sign-in" ? "/ops/sign-in?link=none" : "/ops/changes");
-        return TokenField().Match(page.Text).Groups[1].Value;
+        return TokenField().Match(page.Text).Groups["value"].Value;
     }
 
     public void Dispose() => _http.Dispose();
@@ -112,6 +112,6 @@ internal sealed partial class OpsBrowser(TestHost host) : IDisposable
         }
     }
 
-    [GeneratedRegex("name=\"__RequestVerificationToken\"[^>]*value=\"([^\"]+)\"")]
+    [GeneratedRegex("__RequestVerificationToken\" value=\"(?<value>[^\"]+)\"", RegexOptions.None, 1000)]
     private static partial Regex TokenField();
 }
