@@ -40,12 +40,7 @@ internal sealed partial class Supply(Testbed stage, Report report, int connectio
     }
 
     /// <summary>Signs requests about the next payments on all cores; by default cancels.</summary>
-    public SignedRequest[] Sign(
-        string which,
-        int count,
-        bool forged = false,
-        string path = SignedRequest.Cancel
-    ) =>
+    public SignedRequest[] Sign(string which, int count, bool forged = false, string path = SignedRequest.Cancel) =>
         SignedRequest.Many(
             stage.Merchant,
             Next(which),

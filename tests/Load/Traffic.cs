@@ -43,11 +43,7 @@ internal sealed record SignedRequest(byte[] Bytes, string ClientId, string Path)
                 for (var i = range.Item1; i < range.Item2; i++)
                 {
                     var (client, payment) = which(first + i);
-                    requests[i] = new SignedRequest(
-                        Compose(signer, path, client, payment, time, forged),
-                        client,
-                        path
-                    );
+                    requests[i] = new SignedRequest(Compose(signer, path, client, payment, time, forged), client, path);
                 }
             }
         );
@@ -70,14 +66,7 @@ internal sealed record SignedRequest(byte[] Bytes, string ClientId, string Path)
         return head[start..head.IndexOf('\r', start)];
     }
 
-    private static byte[] Compose(
-        RSA signer,
-        string path,
-        string client,
-        string payment,
-        string time,
-        bool forged
-    )
+    private static byte[] Compose(RSA signer, string path, string client, string payment, string time, bool forged)
     {
         var body = $$"""{"paymentId":"{{payment}}"}""";
         var text = StringToSign.Of("POST", path, client, time, body);

@@ -1,7 +1,7 @@
 using CancelService.Api.Exchange;
 using CancelService.Domain.Clients;
-using CancelService.Infrastructure.Sql;
 using CancelService.Infrastructure.Signing;
+using CancelService.Infrastructure.Sql;
 using CancelService.Protocol;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;

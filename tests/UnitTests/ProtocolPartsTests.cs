@@ -7,8 +7,8 @@ using CancelService.Api.Operations.Cancel;
 using CancelService.Domain.Clients;
 using CancelService.Domain.Payments;
 using CancelService.Infrastructure.Clients;
-using CancelService.Infrastructure.Sql;
 using CancelService.Infrastructure.Signing;
+using CancelService.Infrastructure.Sql;
 using CancelService.Protocol;
 using Microsoft.Extensions.Primitives;
 
