@@ -1,9 +1,7 @@
 using CancelService.Api.Hosting;
 using CancelService.Infrastructure.Sql;
-using CancelService.Pages;
 using CancelService.Sandbox.Demo;
 using CancelService.Sandbox.Endpoints;
-using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.Options;
 using Scalar.AspNetCore;
 
@@ -29,7 +27,6 @@ public sealed class SandboxExtension : IHostExtension
             ["Database:ConnectionString"] = "Data Source=data/sandbox.db",
             ["Database:MigrateAtStart"] = "true",
             ["Shutdown:DrainTime"] = "00:00:00",
-            ["Serilog:MinimumLevel:Override:Microsoft.AspNetCore.DataProtection"] = "Error",
         };
         foreach (var (name, value) in defaults)
         {
@@ -55,8 +52,6 @@ public sealed class SandboxExtension : IHostExtension
             .AddSingleton<SandboxDatabase>()
             .AddSingleton<IDatabasePreparation>(provider => provider.GetRequiredService<SandboxDatabase>())
             .AddHostedService(provider => provider.GetRequiredService<SandboxDatabase>());
-        builder.Services.AddPages();
-        builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider(); // Forms end with the process.
         if (!OpenApi.IsBuilding)
             builder.Services.AddOpenApiDocuments();
     }
