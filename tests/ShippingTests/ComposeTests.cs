@@ -150,7 +150,7 @@ public sealed class ComposeTests(BuiltImage image, ComposeProject compose) : ICl
 
     // During startup the gateway answers errors, and an instance may cache for a few seconds that the client does not
     // exist yet.
-    private async Task<string> Answered(HttpClient merchant, string id, string member = "paymentId")
+    private static async Task<string> Answered(HttpClient merchant, string id, string member = "paymentId")
     {
         var answer = "";
         await Until(async () =>
