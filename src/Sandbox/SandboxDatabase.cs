@@ -74,7 +74,7 @@ internal sealed class SandboxDatabase(Database database, DemoWallet wallet)
             IsolationLevel.Serializable,
             cancellationToken
         );
-        // Another instance may have been first. Of two at once, the second fails to create the table, and tries again.
+        // Another instance may have been first: then the table exists already, this fails, and it is tried again.
         if (await StateOf(db, cancellationToken) is not State.Empty)
             return;
         await db.Database.ExecuteSqlRawAsync("CREATE TABLE sandbox (id text NOT NULL PRIMARY KEY)", cancellationToken);
