@@ -34,7 +34,7 @@ browser() {
     command -v chromium >/dev/null || apt_get chromium "The tests of the pages need a browser." || true
 }
 
-# What every test together uses beside PostgreSQL: with an engine, Compose (Docker's plugin, or Debian's program) and on Linux systemd's
+# The tests need more than PostgreSQL: with an engine, Compose (Docker's plugin, or Debian's program) and on Linux systemd's
 # checker of units; Chromium for the pages; Prometheus and psql for the drills. Where one can't be brought, build.cake says what is left out.
 tools() {
     browser

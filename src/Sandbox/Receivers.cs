@@ -79,8 +79,8 @@ internal sealed class Receivers : IDisposable
     private bool IsListed(string host) =>
         _hosts.Any(listed => Bare(listed).Equals(Bare(host), StringComparison.OrdinalIgnoreCase));
 
-    // A listed name must not lead to this machine, to a cloud's metadata or to many hosts at once: such an address has to
-    // be listed itself.
+    // A listed name must not lead to this machine, to a cloud's metadata or to many hosts at once: such an address has
+    // to be listed itself.
     private bool IsAllowed(IPAddress address)
     {
         if (address.IsIPv4MappedToIPv6)

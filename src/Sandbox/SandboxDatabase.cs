@@ -57,7 +57,7 @@ internal sealed class SandboxDatabase(Database database, DemoWallet wallet)
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    /// <summary>Marks an empty database, before its first table: a crash in between leaves no table without the mark.</summary>
+    /// <summary>Marks an empty database before its first table, so that a crash leaves no table without.</summary>
     public async Task BeforeMigration(CancellationToken cancellationToken)
     {
         await using var db = database.CreateContext();
@@ -74,7 +74,7 @@ internal sealed class SandboxDatabase(Database database, DemoWallet wallet)
             IsolationLevel.Serializable,
             cancellationToken
         );
-        // Another instance may have been first. Two at once are told apart by the table: the second fails here and tries again.
+        // Another instance may have been first. Of two at once, the second fails to create the table, and tries again.
         if (await StateOf(db, cancellationToken) is not State.Empty)
             return;
         await db.Database.ExecuteSqlRawAsync("CREATE TABLE sandbox (id text NOT NULL PRIMARY KEY)", cancellationToken);

@@ -46,10 +46,11 @@ public static class ServiceHost
         var builder = WebApplication.CreateBuilder(
             new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory }
         );
+        // Before the log is set up by them.
+        SettingsCheck.Run(builder.Configuration, extensions.SelectMany(extension => extension.Sections).ToDictionary());
         AddServices(builder);
         foreach (var extension in extensions)
             extension.Add(builder);
-        SettingsCheck.Run(builder.Configuration, extensions.SelectMany(extension => extension.Sections).ToDictionary());
         if (OpenApi.IsBuilding)
             builder.Services.AddOpenApiDocuments();
         DatabaseKeys.RemoveWarmUp(builder.Services);

@@ -36,7 +36,7 @@ internal static class ScenarioEndpoints
         ("usual", "the usual one"),
         ("denied", "without cancelling: ACCESS_DENIED"),
         ("slow", "for one request a second: REQUEST_TRAFFIC_EXCEED_LIMIT for the second"),
-        ("disabled", "of a disabled client: CLIENT_INVALID"),
+        ("disabled", "with the client disabled: CLIENT_INVALID"),
     ];
 
     /// <summary>Maps the page and its forms.</summary>

@@ -37,7 +37,10 @@ public sealed class InternalClientsTests(SharedHosts hosts, PostgresServer postg
                 + ""","burst":2,"rememberUnknown":false}}"""
         );
         replaced["contract"]
-            .ShouldBe("""{"mayCancel":false,"window":"P1D","requestsPerSecond":1,"burst":2,"rememberUnknown":false}""");
+            .ShouldBe(
+                """{"mayCancel":false,"window":"P1D","requestsPerSecond":1,"burst":2,"rememberUnknown":false"""
+                    + ""","mayInquire":true,"inquiriesPerSecond":100,"inquiryBurst":200}"""
+            );
         replaced["enabled"].ShouldBe("False");
         (await host.Call("PUT", $"/clients/{id}", """{"name":"A shop","enabled":true}""")).Text.ShouldBe(created.Text);
     }

@@ -24,7 +24,7 @@ internal sealed partial class OpsBrowser(TestHost host) : IDisposable
     /// <summary>Every Set-Cookie header so far.</summary>
     public List<string> SetCookies { get; } = [];
 
-    /// <summary>Headers of every request; an empty value removes one that the browser would send.</summary>
+    /// <summary>Headers of every request; an empty value removes a header that browsers send.</summary>
     public Dictionary<string, string> Headers { get; } = new(StringComparer.Ordinal);
 
     public static async Task<OpsBrowser> SignedIn(TestHost host, bool mayRequeue = true)

@@ -48,6 +48,8 @@ public sealed class SandboxDatabaseTests(PostgresServer postgres)
         var merchant = new TestClient(new("DEMO_CLIENT"), await Merchant(database));
         (await host.Cancel(merchant, """{"paymentId":"demo-success"}""")).Code.ShouldBe("SUCCESS");
 
+        (await browser.Post("core", ("id", "p0"), ("step", "payment"))).ShouldContain("The payment is known now");
+
         foreach (var removal in (string[])["DELETE FROM sandbox", "DROP TABLE sandbox"])
         {
             await host.Execute(removal);
