@@ -4,8 +4,8 @@ namespace CancelService.OperatorConsole;
 /// <param name="Version">The version and the revision that run.</param>
 /// <param name="Database">The name of the database's kind.</param>
 /// <param name="Timeout">How long an answer waits for the database.</param>
-/// <param name="AnswersMetric">The name of the histogram of answers, which has the tag <c>code</c>.</param>
-/// <param name="Explain">Says in a sentence without full stop why a call that may take the given time has failed.</param>
+/// <param name="AnswersMetric">The histogram of answers, with the tags <c>operation</c> and <c>code</c>.</param>
+/// <param name="Explain">Explains a failed call with the given time limit, in a sentence without full stop.</param>
 public sealed record ConsoleHost(
     string Version,
     string Database,

@@ -7,7 +7,8 @@ using Microsoft.AspNetCore.DataProtection.Repositories;
 namespace CancelService.OperatorConsole;
 
 /// <summary>
-/// Keeps the keys of Data Protection in the service's database, so that every instance reads what another has protected.
+/// Keeps the keys of Data Protection in the service's database, so that every instance reads what another has
+/// protected.
 /// </summary>
 public sealed class DatabaseKeys(ProtectionKeys keys) : IXmlRepository
 {
@@ -23,8 +24,8 @@ public sealed class DatabaseKeys(ProtectionKeys keys) : IXmlRepository
     }
 
     /// <summary>
-    /// Removes the framework's warm-up, which reads the keys at start: before the schema is migrated, or while the database
-    /// is away. Cookies, antiforgery and OpenID add it again, so this comes after them.
+    /// Removes the framework's warm-up, which reads the keys at start: before the schema is migrated, or while the
+    /// database is away. Cookies, antiforgery and OpenID add it again, so this comes after them.
     /// </summary>
     public static void RemoveWarmUp(IServiceCollection services)
     {

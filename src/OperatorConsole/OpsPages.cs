@@ -8,8 +8,8 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 namespace CancelService.OperatorConsole;
 
 /// <summary>
-/// The operations pages on the internal port: the state of the service for operators without Grafana. They show what the
-/// internal API shows, and queue events again. They are rendered on the server and need no script.
+/// The operations pages on the internal port: the state of the service for operators without Grafana. They show what
+/// the internal API shows, and queue events again. They are rendered on the server and need no script.
 /// </summary>
 public static class OpsPages
 {

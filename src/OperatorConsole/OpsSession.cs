@@ -42,7 +42,7 @@ public static class OpsSession
 
     private static readonly object Outage = new();
 
-    /// <summary>Adds the services of the operations pages: schemes, policies, and the answers of the last hour.</summary>
+    /// <summary>Adds the services of the operations pages: schemes, policies, and the counts of answers.</summary>
     public static void AddOps(this IServiceCollection services, IConfiguration configuration)
     {
         var authentication = services
@@ -117,7 +117,8 @@ public static class OpsSession
         cookie.Cookie.HttpOnly = true;
         // Lax: a browser that returns from the OpenID provider must send it. Forms of other sites come without it.
         cookie.Cookie.SameSite = SameSiteMode.Lax;
-        cookie.Cookie.SecurePolicy = CookieSecurePolicy.SameAsRequest; // The internal port may be plain http on loopback.
+        // The internal port may be plain http on loopback.
+        cookie.Cookie.SecurePolicy = CookieSecurePolicy.SameAsRequest;
         cookie.LoginPath = SignInPath;
         cookie.ReturnUrlParameter = "returnUrl";
         cookie.Events.OnValidatePrincipal = Check;

@@ -4,8 +4,8 @@ using Microsoft.AspNetCore.HttpOverrides;
 namespace CancelService.Api.Hosting;
 
 /// <summary>
-/// The section <c>ForwardedHeaders</c> of the settings: the proxies in front of the internal port, which tell scheme and
-/// host as the browser saw them in <c>X-Forwarded-Proto</c> and <c>X-Forwarded-Host</c>. Others are ignored.
+/// The section <c>ForwardedHeaders</c> of the settings: the proxies in front of the internal port, which send the
+/// browser's scheme and host in <c>X-Forwarded-Proto</c> and <c>X-Forwarded-Host</c>. Other senders are ignored.
 /// </summary>
 public sealed class ForwardingOptions
 {

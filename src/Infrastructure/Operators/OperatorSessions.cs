@@ -9,7 +9,9 @@ namespace CancelService.Infrastructure.Operators;
 /// <summary>A session of an operator, or a link that may begin one.</summary>
 public sealed class OperatorSessionRow
 {
-    /// <summary>SHA-256 of the session's identifier in hexadecimal: a reader of the database can't take it over.</summary>
+    /// <summary>
+    /// SHA-256 of the session's identifier in hexadecimal, so that readers of the database can't take a session over.
+    /// </summary>
     public required string IdHash { get; init; }
 
     /// <summary>False for a link that has not been used yet.</summary>
