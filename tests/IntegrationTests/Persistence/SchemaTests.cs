@@ -135,9 +135,7 @@ public sealed class SchemaTests(SharedHosts hosts) : IClassFixture<SharedHosts>
         var tables = db.Model.GetEntityTypes().Where(entity => entity.GetTableName() is not null).ToList();
         tables.Count.ShouldBe(13);
         // Few rows, which belong to no client.
-        tables.RemoveAll(table =>
-            table.GetTableName() is "restores" or "data_protection_keys" or "operator_sessions"
-        );
+        tables.RemoveAll(table => table.GetTableName() is "restores" or "data_protection_keys" or "operator_sessions");
         foreach (var table in tables)
         {
             foreach (var key in table.GetKeys())
