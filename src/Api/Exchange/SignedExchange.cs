@@ -29,11 +29,11 @@ public sealed class SignedExchange(
     //    |<------ answer ---------  5. sign and write
     //
     // 1. Read: path, method, media types, headers. Codes 1 to 4.
-    // 2. Admit: take a slot in the client's share. Only the client's key may draw on that share, so the request is first
+    // 2. Admit: take a slot in the client's share. Only the client's key may draw on it, so the request is first
     //    verified with the cached client, however stale. If that fails, the client is looked up, within the limits for
     //    unverified requests; if the request still does not verify, it is refused: codes 5 to 7.
-    // 3. Verify: codes 5 to 7 again, with a client not older than Clients:CacheTime, then the rate: code 8. A stale client
-    //    never decides: during an outage the answer is UNKNOWN_EXCEPTION.
+    // 3. Verify: codes 5 to 7 again, with a client not older than Clients:CacheTime, then the rate: code 8. A stale
+    //    client never decides: during an outage the answer is UNKNOWN_EXCEPTION.
     // 4. Operate: the operation decides the codes from 9 on.
     // 5. Sign and write the answer. A verified client always gets a signature; unverified requests share a limit.
 

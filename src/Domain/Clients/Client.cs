@@ -52,8 +52,8 @@ public sealed record Contract
     public bool MayInquire { get; init; } = true;
 
     /// <summary>
-    /// The sustained rate of inquiries on each instance, in requests a second. It is apart from the rate of cancels, which
-    /// polling can't exhaust.
+    /// The sustained rate of inquiries on each instance, in requests a second. It is apart from the rate of cancels,
+    /// which polling can't exhaust.
     /// </summary>
     public int InquiriesPerSecond { get; init; } = 100;
 

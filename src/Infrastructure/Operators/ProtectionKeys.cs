@@ -29,8 +29,8 @@ public sealed class ProtectionKeys(Database database)
 
     /// <summary>Stores a key; the commit is as durable as every other.</summary>
     public void Add(string name, string xml) =>
-        // On another thread: a page that renders the first form of all has a synchronization context, and would wait for
-        // itself.
+        // On another thread: a page that renders the first form of all has a synchronization context, and would wait
+        // for itself.
         Task.Run(() =>
                 database.Rows(
                     new AtomicBatch().Add("INSERT INTO data_protection_keys (name, xml) VALUES ($1, $2)", name, xml),
