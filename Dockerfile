@@ -26,16 +26,17 @@ RUN dotnet restore src/Sandbox --locked-mode -p:RuntimeIdentifier=linux-x64
 COPY .editorconfig BannedSymbols.txt ./
 COPY src src
 COPY docs docs
-ARG REVISION=unknown
 # The OpenAPI documents are checked in, so this build need not write them; CI has run the analyzers.
 ENV PUBLISH="--no-restore --configuration Release --runtime linux-x64 --self-contained false \
         -p:OpenApiGenerateDocuments=false -p:RunAnalyzers=false"
 RUN mkdir -p /writable/data
 
 FROM build AS published-sandbox
+ARG REVISION=unknown
 RUN dotnet publish src/Sandbox $PUBLISH --output /publish -p:SourceRevisionId="$REVISION"
 
 FROM build AS published-service
+ARG REVISION=unknown
 RUN dotnet publish src/Api $PUBLISH --output /publish -p:SourceRevisionId="$REVISION"
 
 FROM mcr.microsoft.com/dotnet/aspnet:10.0 AS base

@@ -187,11 +187,16 @@ public sealed class GreedyTests(PostgresServer postgres)
         private bool _comesBack;
         private readonly ConcurrentDictionary<string, int> _cut = new(StringComparer.Ordinal);
 
-        /// <summary>Counts the connections that the server has closed, by kind.</summary>
+        /// <summary>
+        /// Counts the connections that the server has closed, by kind. Pipelining ones don't count: a busy machine may stop
+        /// their client within a head, which is then a slow head.
+        /// </summary>
         public string Cut =>
             string.Join(
                 ", ",
-                _cut.OrderBy(c => c.Key, StringComparer.Ordinal).Select(c => Invariant($"{c.Value} {c.Key}"))
+                _cut.Where(c => c.Key != "pipelining")
+                    .OrderBy(c => c.Key, StringComparer.Ordinal)
+                    .Select(c => Invariant($"{c.Value} {c.Key}"))
             );
 
         /// <summary>Connects all clients and waits for them; clients that are cut off may reconnect.</summary>

@@ -39,28 +39,22 @@ public sealed record CancelAnswer(
     string? ExtendInfo = null
 );
 
-/// <summary>The answer to a successful cancel.</summary>
-public sealed record CancelResponse(WireResult Result, string PaymentId, string PaymentRequestId, string CancelTime)
-{
-    /// <summary>The extendInfo of the request; left out when it had none.</summary>
-    public string? ExtendInfo { get; init; }
-}
-
 /// <summary>Maps a cancelled payment to its answer. A test asserts that the mapping is complete.</summary>
 public sealed class WireProfile : Profile
 {
     /// <summary>Creates the mapping.</summary>
     /// <param name="clock">Writes times in the wallet's time zone.</param>
     public WireProfile(WalletClock clock) =>
-        CreateMap<Payment, CancelResponse>()
-            .ForCtorParam(nameof(CancelResponse.Result), to => to.MapFrom(_ => WireResult.Of(ResultCode.Success)))
-            .ForCtorParam(nameof(CancelResponse.PaymentId), to => to.MapFrom(payment => payment.Id.Value))
-            .ForCtorParam(nameof(CancelResponse.PaymentRequestId), to => to.MapFrom(payment => payment.RequestId.Value))
+        CreateMap<Payment, CancelAnswer>()
+            .ForCtorParam(nameof(CancelAnswer.Result), to => to.MapFrom(_ => WireResult.Of(ResultCode.Success)))
+            .ForCtorParam(nameof(CancelAnswer.PaymentId), to => to.MapFrom(payment => payment.Id.Value))
+            .ForCtorParam(nameof(CancelAnswer.PaymentRequestId), to => to.MapFrom(payment => payment.RequestId.Value))
             .ForCtorParam(
-                nameof(CancelResponse.CancelTime),
+                nameof(CancelAnswer.CancelTime),
                 to => to.MapFrom(payment => clock.Seconds(payment.Cancellation!.CancelledAt))
             )
-            .ForMember(response => response.ExtendInfo, to => to.Ignore()); // Comes from the request, not the payment.
+            // Comes from the request, not the payment.
+            .ForCtorParam(nameof(CancelAnswer.ExtendInfo), to => to.MapFrom(_ => (string?)null));
 }
 
 /// <summary>Serialises the answer that is stored with a cancellation.</summary>
@@ -69,10 +63,10 @@ public sealed class ReceiptFormat(IMapper mapper) : IReceiptFormat
     /// <inheritdoc/>
     public byte[] Write(Payment cancelled, string? extendInfo)
     {
-        var response = mapper.Map<CancelResponse>(cancelled) with
+        var answer = mapper.Map<CancelAnswer>(cancelled) with
         {
             ExtendInfo = string.IsNullOrEmpty(extendInfo) ? null : extendInfo,
         };
-        return JsonSerializer.SerializeToUtf8Bytes(response, WireJson.Options);
+        return JsonSerializer.SerializeToUtf8Bytes(answer, WireJson.Options);
     }
 }
