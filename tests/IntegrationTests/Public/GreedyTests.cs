@@ -188,8 +188,8 @@ public sealed class GreedyTests(PostgresServer postgres)
         private readonly ConcurrentDictionary<string, int> _cut = new(StringComparer.Ordinal);
 
         /// <summary>
-        /// Counts the connections that the server has closed, by kind. Pipelining ones don't count: a busy machine may stop
-        /// their client within a head, which is then a slow head.
+        /// Counts the connections that the server has closed, by kind. Pipelining ones are left out: a busy machine may
+        /// stop their client within a head, which is then a slow head.
         /// </summary>
         public string Cut =>
             string.Join(
